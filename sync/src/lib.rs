@@ -1,0 +1,98 @@
+//! `sync` keeps numbered states in step between two ends of an unreliable path.
+//!
+//! Its core ([`Endpoint`]) knows no socket, no clock and no terminal: datagrams, stream messages
+//! and the time go in; datagrams, stream messages, events and the next deadline come out.
+//! [`link`] carries it over QUIC. [`session`] names what a shared terminal session keeps in step.
+
+mod body;
+mod endpoint;
+mod fragment;
+mod input;
+pub mod link;
+pub mod log;
+mod output;
+mod pace;
+mod reader;
+mod receiver;
+mod rtt;
+mod sender;
+mod sending;
+pub mod session;
+mod valve;
+mod wire;
+mod writer;
+
+pub use endpoint::{CHANNELS_MAX, Endpoint, Load};
+pub use wire::{DIFF_SIZE_MAX, MESSAGE_SIZE_MAX};
+
+use std::marker::PhantomData;
+
+/// A diff that could not be applied: the peer is broken or hostile.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("bad diff: {0}")]
+pub struct BadDiff(pub &'static str);
+
+/// Something that an [`Endpoint`] keeps in step: cheap to clone, diffed against what the peer has.
+pub trait State: Clone + Send + Sync + 'static {
+    /// What turns `base` into `self`. May be empty only if both are the same.
+    fn diff(&self, base: &Self) -> Vec<u8>;
+    /// `self` changed by `diff`. Must bound its work and memory whatever the bytes are.
+    fn apply(&self, diff: &[u8]) -> Result<Self, BadDiff>;
+    /// Whether a peer that holds `other` needs nothing.
+    fn is_same(&self, other: &Self) -> bool;
+    /// Lets go of what the peer is known to hold for ever (the acknowledged part of a log).
+    fn forget(&mut self, _known: &Self) {}
+}
+
+/// One direction's typed channel of an [`Endpoint`]; its number is part of the protocol.
+pub struct Channel<S> {
+    /// Number on the wire.
+    pub id: u16,
+    state: PhantomData<fn() -> S>,
+}
+
+impl<S> Channel<S> {
+    /// Channel number `id`, carrying states of type `S`.
+    pub const fn new(id: u16) -> Self {
+        Self { id, state: PhantomData }
+    }
+}
+impl<S> Clone for Channel<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S> Copy for Channel<S> {}
+
+/// A peer broke the protocol; its connection must be closed.
+#[derive(Debug, thiserror::Error)]
+#[error("peer broke the protocol: {0}")]
+pub struct PeerError(pub String);
+
+/// What an endpoint wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send it as one unreliable datagram.
+    Datagram(Vec<u8>),
+    /// Send it as a whole, reliably, on a new unidirectional stream, known to the endpoint as `id`.
+    Stream {
+        /// Named by a later [`Output::ResetStream`]; never used twice.
+        id: u64,
+        /// At most [`MESSAGE_SIZE_MAX`] bytes.
+        message: Vec<u8>,
+    },
+    /// Stream `id` is superseded: reset it if it isn't finished.
+    ResetStream {
+        /// As in [`Output::Stream`].
+        id: u64,
+    },
+}
+
+/// What an endpoint reports.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A newer state arrived on this channel number: see [`Endpoint::received`].
+    Received(u16),
+    /// The peer acknowledged the newest state of this channel number.
+    Acknowledged(u16),
+}

@@ -1,0 +1,253 @@
+//! Carries an [`Endpoint`](crate::Endpoint) over a QUIC connection.
+//!
+//! Datagrams go as they are. A stream message is one unidirectional stream, whole. Sending never
+//! waits: a stream is written by a task of its own, which a reset or the connection's end stops.
+
+use crate::valve::ValveConfig;
+use crate::wire::FRAGMENTS_MAX;
+use crate::{CHANNELS_MAX, MESSAGE_SIZE_MAX, Output};
+use quinn::{AckFrequencyConfig, ConnectionError, MtuDiscoveryConfig, RecvStream};
+use quinn::{SendDatagramError, SendStream, VarInt};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// A relay should close a connection over which nothing was heard for this long: the endpoint's
+/// states stay, and the host makes a new connection. Until then QUIC keeps about 250 bytes for each
+/// probe sent (`pace.rs`), thus 1 MB.
+pub const SILENCE_MAX: Duration = Duration::from_secs(3600);
+/// Streams that the peer may have open at once; further ones wait. A session has three channels that
+/// may need one. A hostile host makes a relay hold this many messages: 16 MB.
+pub const STREAMS_MAX: u32 = 4;
+/// Bytes of a message that are read at once.
+const CHUNK_SIZE_MAX: usize = 64 * 1024;
+/// Largest QUIC payload on the Internet: 1500 bytes without IPv6 and UDP headers.
+const MTU_MAX: u16 = 1452;
+/// What quinn counts for a queued datagram beside its bytes.
+const DATAGRAM_COST: usize = 64;
+/// Bytes of datagrams that wait for QUIC's pacing: one diff in pieces and something small. More would
+/// only hold back newer states, and quinn drops the oldest.
+const DATAGRAM_QUEUE_SIZE: usize = (FRAGMENTS_MAX + 1) * (MTU_MAX as usize + DATAGRAM_COST);
+/// Bytes of datagrams that arrived and were not read yet: several flights of a path with a full
+/// second of delay. quinn drops the oldest.
+const DATAGRAM_READ_SIZE: usize = 64 * 1024;
+/// Bytes of streams in flight: 5 Mbit/s at 100 ms. Screens are tens of kilobytes, so a larger window
+/// would hardly be used; and it is what QUIC may send at once into a path that seems dead
+/// (`valve.rs`).
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// Assumed before the first sample, as in the endpoint.
+const RTT_INITIAL: Duration = Duration::from_millis(100);
+/// QUIC acknowledges after this time, that is before the endpoint does. It is part of the interval
+/// after which a lost stream frame is sent again.
+const QUIC_ACK_DELAY: Duration = Duration::from_millis(10);
+/// Bytes of handshake that may arrive out of order.
+const CRYPTO_BUFFER_SIZE: usize = 8 * 1024;
+/// QUIC error code of a connection whose peer sent a message above [`MESSAGE_SIZE_MAX`].
+const TOO_LARGE: VarInt = VarInt::from_u32(2);
+/// QUIC error code of a stream whose message is superseded.
+const SUPERSEDED: VarInt = VarInt::from_u32(1);
+
+const _: () = assert!(STREAMS_MAX as usize <= CHANNELS_MAX);
+
+/// What arrived on a link.
+#[derive(Debug)]
+pub enum Incoming {
+    /// For [`Endpoint::handle_datagram`](crate::Endpoint::handle_datagram).
+    Datagram(bytes::Bytes),
+    /// For [`Endpoint::handle_stream`](crate::Endpoint::handle_stream).
+    Stream(Vec<u8>),
+}
+
+/// One QUIC connection as seen by the task that owns the endpoint. When it is dropped, so are its
+/// streams; the connection stays.
+#[derive(Debug)]
+pub struct QuicLink {
+    connection: quinn::Connection,
+    /// Messages that are arriving.
+    reads: JoinSet<Option<Vec<u8>>>,
+    /// Messages that are being sent.
+    writes: JoinSet<()>,
+    /// By stream id of the endpoint; dropping one lets the stream finish.
+    resets: BTreeMap<u64, oneshot::Sender<()>>,
+}
+
+impl QuicLink {
+    /// Takes over an authenticated connection.
+    pub fn new(connection: quinn::Connection) -> Self {
+        let resets = BTreeMap::new();
+        Self { connection, reads: JoinSet::new(), writes: JoinSet::new(), resets }
+    }
+
+    /// The next thing that arrived. Cancel-safe. An error means that the connection is gone.
+    pub async fn recv(&mut self) -> Result<Incoming, ConnectionError> {
+        loop {
+            let has_room = self.reads.len() < STREAMS_MAX as usize;
+            tokio::select! {
+                datagram = self.connection.read_datagram() => {
+                    return Ok(Incoming::Datagram(datagram?));
+                }
+                Some(read) = self.reads.join_next() => {
+                    if let Ok(Some(message)) = read {
+                        return Ok(Incoming::Stream(message));
+                    }
+                }
+                stream = self.connection.accept_uni(), if has_room => {
+                    let connection = self.connection.clone();
+                    self.reads.spawn(read_message(connection, stream?));
+                }
+            }
+        }
+    }
+
+    /// Does what the endpoint wants, without blocking. What cannot be sent now is dropped if it is a
+    /// datagram: the endpoint sends the newest state again.
+    pub fn send(&mut self, output: Output) {
+        match output {
+            Output::Datagram(datagram) => self.send_datagram(datagram),
+            Output::Stream { id, message } => {
+                while self.writes.try_join_next().is_some() {}
+                self.resets.retain(|_, reset| !reset.is_closed());
+                let (reset, on_reset) = oneshot::channel();
+                self.resets.insert(id, reset);
+                self.writes.spawn(write_message(self.connection.clone(), message, on_reset));
+            }
+            Output::ResetStream { id } => {
+                if let Some(reset) = self.resets.remove(&id) {
+                    // A write that is over has nothing to reset.
+                    let _ = reset.send(());
+                }
+            }
+        }
+    }
+
+    /// For [`Endpoint::poll_output`](crate::Endpoint::poll_output). It may change at any time: ask
+    /// before each call. 0 if the peer takes no datagrams.
+    pub fn datagram_size_max(&self) -> usize {
+        self.connection.max_datagram_size().unwrap_or(0)
+    }
+
+    /// Whether QUIC's pacing and congestion control have let through all that was sent, so that a
+    /// frame made now would not wait behind an older one.
+    pub fn is_drained(&self) -> bool {
+        self.connection.datagram_send_buffer_space() >= DATAGRAM_QUEUE_SIZE - DATAGRAM_COST
+    }
+
+    /// The connection itself.
+    pub fn connection(&self) -> &quinn::Connection {
+        &self.connection
+    }
+
+    fn send_datagram(&self, datagram: Vec<u8>) {
+        let size = datagram.len();
+        match self.connection.send_datagram(datagram.into()) {
+            Ok(()) => {}
+            Err(SendDatagramError::TooLarge) => {
+                // The path shrank since the endpoint asked; it cuts smaller when it sends again.
+                tracing::trace!(size, "datagram larger than the path takes");
+            }
+            Err(error) => tracing::trace!(size, %error, "datagram not sent"),
+        }
+    }
+}
+
+/// One whole message, `None` if it was reset. No time limit: the peer has [`STREAMS_MAX`] of them at
+/// most, each bounded, and the message of a host that is away for an hour goes on when it returns.
+async fn read_message(connection: quinn::Connection, mut stream: RecvStream) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    // Copied in order and at once: a chunk that is kept keeps the packet that it came in.
+    while let Some(chunk) = stream.read_chunk(CHUNK_SIZE_MAX, true).await.ok()? {
+        if message.len() + chunk.bytes.len() > MESSAGE_SIZE_MAX {
+            connection.close(TOO_LARGE, b"stream message too large");
+            return None;
+        }
+        message.extend_from_slice(&chunk.bytes);
+    }
+    Some(message)
+}
+
+/// Writes `message` on a stream of its own, unless it is superseded first.
+async fn write_message(
+    connection: quinn::Connection,
+    message: Vec<u8>,
+    mut on_reset: oneshot::Receiver<()>,
+) {
+    let stream = tokio::select! {
+        biased;
+        _ = &mut on_reset => return,
+        stream = connection.open_uni() => stream,
+    };
+    let Ok(stream) = stream else {
+        return;
+    };
+    let mut guard = ResetOnDrop(Some(stream));
+    tokio::select! {
+        biased;
+        _ = &mut on_reset => {}
+        () = guard.deliver(message) => {}
+    }
+}
+
+/// A stream that is reset unless its message was delivered: quinn would finish it, and the peer take
+/// the beginning for the whole.
+struct ResetOnDrop(Option<SendStream>);
+
+impl ResetOnDrop {
+    /// Ends when the peer has acknowledged every byte, so that until then a reset frees the path.
+    async fn deliver(&mut self, message: Vec<u8>) {
+        let Some(stream) = &mut self.0 else {
+            return;
+        };
+        if stream.write_all(&message).await.is_err() {
+            return;
+        }
+        drop(message);
+        if stream.finish().is_ok() && stream.stopped().await.is_ok() {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for ResetOnDrop {
+    fn drop(&mut self) {
+        if let Some(mut stream) = self.0.take() {
+            // A stream that is gone needs no reset.
+            let _ = stream.reset(SUPERSEDED);
+        }
+    }
+}
+
+/// Transport settings that both sides of a link need.
+///
+/// Liveness is the endpoint's business, so there is no idle timeout and no keep-alive of QUIC's.
+/// Queues are short, for what is newer replaces what waits. Segmentation offload is off: a terminal
+/// sends single packets, and some drivers lose the first batch when they refuse it.
+///
+/// Measured: two connected ends in one process, each with a socket of its own, after messages of
+/// 50 kB in both directions, take 257 kB together. At worst the queue of
+/// datagrams that arrived (64 kB) and three stream windows of 64 kB come to that.
+pub fn transport_config() -> quinn::TransportConfig {
+    let mut ack_frequency = AckFrequencyConfig::default();
+    ack_frequency.max_ack_delay(Some(QUIC_ACK_DELAY));
+    let mut mtu_discovery = MtuDiscoveryConfig::default();
+    mtu_discovery.upper_bound(MTU_MAX);
+    let mut config = quinn::TransportConfig::default();
+    config
+        .max_idle_timeout(None)
+        .keep_alive_interval(None)
+        .initial_rtt(RTT_INITIAL)
+        .mtu_discovery_config(Some(mtu_discovery))
+        .ack_frequency_config(Some(ack_frequency))
+        .congestion_controller_factory(Arc::new(ValveConfig::default()))
+        .max_concurrent_uni_streams(VarInt::from_u32(STREAMS_MAX))
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(2 * STREAM_WINDOW))
+        .send_window(u64::from(STREAM_WINDOW))
+        .crypto_buffer_size(CRYPTO_BUFFER_SIZE)
+        .datagram_receive_buffer_size(Some(DATAGRAM_READ_SIZE))
+        .datagram_send_buffer_size(DATAGRAM_QUEUE_SIZE)
+        .enable_segmentation_offload(false);
+    config
+}

@@ -1,0 +1,231 @@
+//! What an [`Endpoint`] sends, and when.
+
+use crate::Output;
+use crate::endpoint::{ECHO_HOLD_MAX, Endpoint, Incoming};
+use crate::fragment::Run;
+use crate::sending::{From, Prepared, Via};
+use crate::wire::{
+    ACK_SIZE_MAX, Body, DATAGRAM_SIZE_MAX, DATAGRAM_SIZE_MIN, FRAGMENT_HEAD_SIZE_MAX,
+    HEAD_SIZE_MAX, HEADER_SIZE_MAX, Head,
+};
+use crate::writer::Writer;
+use std::time::{Duration, Instant};
+
+/// How long an acknowledgement is repeated on whatever goes out: it costs four bytes there, and its
+/// loss a resend.
+const ACK_REPEAT: Duration = Duration::from_secs(1);
+/// Bytes before a sized diff at their longest.
+const SIZED_HEAD_SIZE_MAX: usize = HEAD_SIZE_MAX + 3;
+
+impl Endpoint {
+    /// The next thing to do, `None` when there is nothing now. `datagram_size_max` in bytes; it may
+    /// change from call to call. (On a path for datagrams below 128 bytes, all goes on streams.)
+    pub fn poll_output(&mut self, now: Instant, datagram_size_max: usize) -> Option<Output> {
+        self.now = self.now.max(now);
+        let now = self.now;
+        self.pace.on_time(now);
+        if let Some(id) = self.resets.pop_front() {
+            return Some(Output::ResetStream { id });
+        }
+        let size_max = datagram_size_max.min(DATAGRAM_SIZE_MAX);
+        self.poll_run(now, size_max).or_else(|| self.poll_packet(now, size_max))
+    }
+
+    /// When [`Endpoint::handle_timeout`] is due. After [`Endpoint::poll_output`] gave nothing, later
+    /// than the time given there.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let at_once = (self.run.is_some() || !self.resets.is_empty()).then_some(self.now);
+        let senders = self.senders.iter().filter_map(|sender| sender.due_at(&self.pace));
+        let own = [at_once, self.answer_at, Some(self.ping_at())];
+        senders.chain(own.into_iter().flatten()).min()
+    }
+
+    /// The next piece of the diff that is being sent in pieces.
+    fn poll_run(&mut self, now: Instant, size_max: usize) -> Option<Output> {
+        let mut run = self.run.take().filter(|run| !run.is_done())?;
+        if run.piece_size_max() > fragment_room(size_max) {
+            // The path takes less than when the diff was cut; it will be cut anew.
+            if let Some(at) = self.sender_index(run.channel()) {
+                self.senders[at].on_unsent(now);
+            }
+            return None;
+        }
+        let mut writer = self.writer(now);
+        let room = size_max - FRAGMENT_HEAD_SIZE_MAX - run.piece_size_max();
+        let acked = self.write_acks(&mut writer, room, now);
+        let (head, place, body) = run.next()?;
+        writer.fragment(head, place, body);
+        self.run = Some(run).filter(|run| !run.is_done());
+        self.on_asked(now);
+        Some(Output::Datagram(self.finish(writer, &acked, now)))
+    }
+
+    fn poll_packet(&mut self, now: Instant, size_max: usize) -> Option<Output> {
+        let is_ping_due = self.ping_at() <= now;
+        let is_answer_due = self.answer_at.is_some_and(|at| at <= now);
+        let is_diff_due = |at: usize| self.senders[at].due_at(&self.pace).is_some_and(|t| t <= now);
+        let due: Vec<usize> = (0..self.senders.len()).filter(|at| is_diff_due(*at)).collect();
+        if !is_ping_due && !is_answer_due && due.is_empty() {
+            return None;
+        }
+        let mut writer = self.writer(now);
+        let acked = self.write_acks(&mut writer, size_max.max(DATAGRAM_SIZE_MIN), now);
+        let is_streaming = self.senders.iter().any(|sender| sender.is_streaming());
+        if is_ping_due && is_streaming {
+            writer.ping(true);
+        }
+        let mut has_diff = false;
+        for (i, at) in due.iter().enumerate() {
+            let Some(prepared) = self.senders[*at].prepare(now, &self.pace, From::Any) else {
+                continue;
+            };
+            let size = prepared.packed.len();
+            if writer.len() + SIZED_HEAD_SIZE_MAX + size <= size_max {
+                let Prepared { head, packed } = prepared;
+                match packed.body() {
+                    Body::Plain(diff) if i + 1 < due.len() => {
+                        writer.diff_sized(head, diff);
+                    }
+                    body => writer.diff_last(head, body),
+                }
+                self.on_sent(*at, head, Via::Datagrams, now);
+                has_diff = true;
+            } else if !has_diff && self.pace.probe_at().is_none() {
+                return self.send_large(*at, prepared, now, size_max);
+            }
+            if writer.is_closed() {
+                break;
+            }
+        }
+        if !has_diff && !is_ping_due && !is_answer_due {
+            return None;
+        }
+        if !has_diff && is_ping_due && !is_streaming {
+            writer.ping(self.senders.iter().any(|sender| !sender.is_acknowledged()));
+        }
+        if has_diff || is_ping_due {
+            self.on_asked(now);
+        }
+        let message = self.finish(writer, &acked, now);
+        if size_max < DATAGRAM_SIZE_MIN {
+            return Some(Output::Stream { id: self.stream_id(), message });
+        }
+        Some(Output::Datagram(message))
+    }
+
+    /// Sends what one datagram doesn't hold: in pieces, or on a stream.
+    fn send_large(
+        &mut self,
+        at: usize,
+        prepared: Prepared,
+        now: Instant,
+        size_max: usize,
+    ) -> Option<Output> {
+        let Prepared { head, packed } = prepared;
+        self.runs_count = self.runs_count.wrapping_add(1);
+        match Run::new(head, self.runs_count, packed, fragment_room(size_max)) {
+            Ok(run) => {
+                self.run = Some(run);
+                self.on_sent(at, head, Via::Datagrams, now);
+                self.poll_run(now, size_max)
+            }
+            Err(_) if head.base != head.front => {
+                let prepared = self.senders[at].prepare(now, &self.pace, From::Front)?;
+                self.send_large(at, prepared, now, size_max)
+            }
+            Err(packed) => {
+                let id = self.stream_id();
+                let mut writer = Writer::new(self.clock(now), None);
+                writer.diff_last(head, packed.body());
+                self.on_sent(at, head, Via::Stream { id }, now);
+                self.on_asked(now);
+                Some(Output::Stream { id, message: writer.finish() })
+            }
+        }
+    }
+
+    fn on_sent(&mut self, at: usize, head: Head, via: Via, now: Instant) {
+        let replaced = self.senders[at].on_sent(head, via, now, &self.pace);
+        self.resets.extend(replaced);
+    }
+
+    /// A packet with the header.
+    fn writer(&self, now: Instant) -> Writer {
+        let echo = self.peer_clock.filter(|peer| !peer.is_echoed).and_then(|peer| {
+            let held = now.saturating_duration_since(peer.at);
+            let millis = u16::try_from(held.as_millis()).ok()?;
+            (held < ECHO_HOLD_MAX).then(|| peer.clock.wrapping_add(millis))
+        });
+        Writer::new(self.clock(now), echo)
+    }
+
+    /// Writes the acknowledgements that are owed, then those that may have been lost, while they
+    /// fit. Gives the receivers whose are written.
+    fn write_acks(&self, writer: &mut Writer, size_max: usize, now: Instant) -> Vec<usize> {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < ACK_REPEAT;
+        let is_repeated = |incoming: &Incoming| incoming.changed_at.is_some_and(is_recent);
+        let owed = self.receivers.iter().enumerate().filter(|(_, incoming)| incoming.is_owed);
+        let others = self.receivers.iter().enumerate();
+        let others = others.filter(|(_, incoming)| !incoming.is_owed && is_repeated(incoming));
+        let mut written = Vec::new();
+        for (at, incoming) in owed.chain(others) {
+            if writer.len() + 2 * ACK_SIZE_MAX + 1 > size_max {
+                break;
+            }
+            let (id, num) = (incoming.receiver.id(), incoming.receiver.newest_num());
+            writer.ack(id, num);
+            if let Some(unusable) = incoming.unusable {
+                writer.nack(id, unusable);
+            }
+            written.push(at);
+        }
+        written
+    }
+
+    /// Closes a packet: what it holds is no longer owed.
+    fn finish(&mut self, writer: Writer, acked: &[usize], now: Instant) -> Vec<u8> {
+        for at in acked {
+            self.receivers[*at].is_owed = false;
+            self.receivers[*at].unusable = None;
+        }
+        if let Some(peer) = &mut self.peer_clock {
+            peer.is_echoed = true;
+        }
+        let is_owing = self.receivers.iter().any(|incoming| incoming.is_owed);
+        self.answer_at = is_owing.then_some(now);
+        writer.finish()
+    }
+
+    fn on_asked(&mut self, now: Instant) {
+        self.pace.on_asked(now);
+        self.asked_at = now;
+    }
+
+    fn stream_id(&mut self) -> u64 {
+        self.streams_count += 1;
+        self.streams_count
+    }
+
+    /// When to ask the peer for an answer if nothing else does.
+    fn ping_at(&self) -> Instant {
+        let at = self.pace.ask_again_at().unwrap_or(self.heartbeat_at);
+        let is_streaming = self.senders.iter().any(|sender| sender.is_streaming());
+        if is_streaming && self.pace.probe_at().is_none() {
+            return at.min(self.pace.stream_ping_at(self.asked_at));
+        }
+        at
+    }
+}
+
+/// Bytes of a diff that a datagram takes as a fragment, beside one acknowledgement. 0: none.
+fn fragment_room(size_max: usize) -> usize {
+    if size_max < DATAGRAM_SIZE_MIN {
+        return 0;
+    }
+    size_max - HEADER_SIZE_MAX - 2 * ACK_SIZE_MAX - 1 - FRAGMENT_HEAD_SIZE_MAX
+}
+
+const _: () = assert!(
+    HEADER_SIZE_MAX + 2 * ACK_SIZE_MAX + 1 + FRAGMENT_HEAD_SIZE_MAX < DATAGRAM_SIZE_MIN,
+    "the smallest datagram holds a piece of a diff"
+);

@@ -1,0 +1,107 @@
+//! Round-trip time, and the delays that follow from it.
+
+use std::time::Duration;
+
+/// Assumed before the first sample: a transatlantic path. Half of what RFC 6298 would lead to, since
+/// a wrong guess costs one early resend of a small datagram.
+const RTT_INITIAL: Duration = Duration::from_millis(100);
+/// Longest sample that is believed; a longer one comes from a suspended machine.
+const RTT_SAMPLE_MAX: Duration = Duration::from_secs(5);
+/// Least allowance for variation: timestamps count milliseconds, and both ends' timers are late by
+/// about one.
+const VARIATION_MIN: Duration = Duration::from_millis(5);
+/// Longest time that an acknowledgement waits for something to ride on. An echo follows its key
+/// within about 10 ms, a frame held back by pacing within [`FRAME_INTERVAL_MIN`] on a short path;
+/// what waits longer delays the peer's repair for nothing.
+pub(crate) const ACK_DELAY_MAX: Duration = Duration::from_millis(25);
+/// Longest delay before an unacknowledged diff is sent again while the peer answers.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+/// Least time between frames of a channel: 100 per second, more than any screen shows.
+pub(crate) const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// Most time between frames (as mosh).
+const FRAME_INTERVAL_MAX: Duration = Duration::from_millis(250);
+
+/// Smoothed round-trip time (RFC 6298, section 2).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rtt {
+    /// Smoothed time and its variation, `None` before the first sample.
+    smoothed: Option<(Duration, Duration)>,
+}
+
+impl Rtt {
+    /// Takes a measured round trip, without the time that the peer held its answer.
+    pub(crate) fn on_sample(&mut self, sample: Duration) {
+        if sample > RTT_SAMPLE_MAX {
+            return;
+        }
+        self.smoothed = Some(match self.smoothed {
+            None => (sample, sample / 2),
+            Some((srtt, rttvar)) => {
+                (srtt * 7 / 8 + sample / 8, rttvar * 3 / 4 + srtt.abs_diff(sample) / 4)
+            }
+        });
+    }
+
+    /// The smoothed time, `None` before the first sample.
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        self.smoothed.map(|(srtt, _)| srtt)
+    }
+
+    /// Time between frames of one channel: half a round trip, so that about two are in flight, within
+    /// [`FRAME_INTERVAL_MIN`] and [`FRAME_INTERVAL_MAX`].
+    pub(crate) fn frame_interval(&self) -> Duration {
+        let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
+        (srtt / 2).clamp(FRAME_INTERVAL_MIN, FRAME_INTERVAL_MAX)
+    }
+
+    /// Delay before what isn't acknowledged is sent again: `SRTT + max(4 * RTTVAR, 5 ms)` and the
+    /// peer's [`ACK_DELAY_MAX`], never above [`RETRY_DELAY_MAX`]. It doesn't grow with failures:
+    /// what limits the resends of a long silence is [`crate::pace`].
+    pub(crate) fn retry_delay(&self) -> Duration {
+        let (srtt, rttvar) = self.smoothed.unwrap_or((RTT_INITIAL, RTT_INITIAL / 2));
+        (srtt + (rttvar * 4).max(VARIATION_MIN) + ACK_DELAY_MAX).min(RETRY_DELAY_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_sample_is_taken_as_it_is() {
+        let mut rtt = Rtt::default();
+        assert_eq!(rtt.smoothed(), None);
+        rtt.on_sample(Duration::from_millis(80));
+        assert_eq!(rtt.smoothed(), Some(Duration::from_millis(80)));
+        assert_eq!(rtt.frame_interval(), Duration::from_millis(40));
+        assert_eq!(rtt.retry_delay(), Duration::from_millis(80 + 160 + 25));
+    }
+
+    #[test]
+    fn steady_path_is_retried_soon_after_a_round_trip() {
+        let mut rtt = Rtt::default();
+        for _ in 0..100 {
+            rtt.on_sample(Duration::from_millis(100));
+        }
+        assert!(rtt.retry_delay() <= Duration::from_millis(100 + 5 + 25));
+    }
+
+    #[test]
+    fn delays_keep_their_limits() {
+        let mut rtt = Rtt::default();
+        rtt.on_sample(Duration::ZERO);
+        assert_eq!(rtt.frame_interval(), FRAME_INTERVAL_MIN);
+        for _ in 0..50 {
+            rtt.on_sample(Duration::from_secs(4));
+        }
+        assert_eq!(rtt.frame_interval(), FRAME_INTERVAL_MAX);
+        assert_eq!(rtt.retry_delay(), RETRY_DELAY_MAX);
+    }
+
+    #[test]
+    fn sample_of_a_suspended_machine_is_not_believed() {
+        let mut rtt = Rtt::default();
+        rtt.on_sample(Duration::from_secs(6));
+        assert_eq!(rtt.smoothed(), None);
+    }
+}

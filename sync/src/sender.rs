@@ -1,0 +1,329 @@
+//! The sending side of a channel: which state goes when, against which base.
+//!
+//! A state gets its number when it is first sent. Kept are the front (the newest state that the
+//! peer acknowledged) and the [`KEPT_STATES_MAX`] latest; the receiver keeps the same by the same
+//! rule, so any base that is used here is held there or was lost on the way. A diff is taken from
+//! the newest state that the peer presumably has; should that prove wrong, from the front.
+
+use crate::body::Packed;
+use crate::pace::Pace;
+use crate::rtt::FRAME_INTERVAL_MIN;
+use crate::sending::{Acked, AnySender, From, Prepared, Via};
+use crate::wire::{DATAGRAM_SIZE_MAX, DIFF_SIZE_MAX, Head};
+use crate::{PeerError, State};
+use std::any::Any;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// States kept beside the front. About two are in flight per round trip; this many cover a path
+/// whose round trip suddenly takes eight times as long. Part of the protocol.
+pub(crate) const KEPT_STATES_MAX: u64 = 16;
+/// A diff from the front is preferred if it is at most this much longer than one from a presumed
+/// base (as mosh), for then any one datagram repairs the loss of all before it.
+const SELF_CONTAINED_COST_MAX: usize = 100;
+/// Longest diff to which that applies: still one datagram.
+const SELF_CONTAINED_SIZE_MAX: usize = 1000;
+/// A stream is given up for a message of at most one part in this many of its size. Each reset thus
+/// halves what must get through at least, so a slow link cannot be kept busy with beginnings.
+const SUPERSEDE_RATIO: usize = 2;
+
+struct Sent<S> {
+    num: u64,
+    state: S,
+    /// When the oldest datagram that this state depends on was sent: its own, or that of its base.
+    /// `None` if it cannot be presumed to have arrived.
+    presumed_since: Option<Instant>,
+    /// Whether the last diff sent for it was against the front of that time.
+    is_self_contained: bool,
+}
+
+/// The last state sent is on its way on a stream.
+struct Streaming {
+    id: u64,
+    size: usize,
+    /// When it was last considered whether something smaller should replace it.
+    considered_at: Instant,
+}
+
+/// Sends states of one type.
+pub(crate) struct Sender<S> {
+    id: u16,
+    current: S,
+    /// Set by [`Sender::update`], until `current` is sent.
+    changed_at: Option<Instant>,
+    /// `current` cannot be sent: its diff is too large.
+    is_stuck: bool,
+    /// Front first, by number; never empty.
+    sent: VecDeque<Sent<S>>,
+    last_sent_at: Option<Instant>,
+    /// When the frames sent so far are paid for at one per frame interval.
+    paid_at: Option<Instant>,
+    /// Something is known to be lost since then.
+    lost_at: Option<Instant>,
+    streaming: Option<Streaming>,
+    /// Size of what [`AnySender::prepare`] gave last.
+    prepared_size: usize,
+}
+
+impl<S: State> Sender<S> {
+    pub(crate) fn new(id: u16, initial: S) -> Self {
+        let front =
+            Sent { num: 0, state: initial.clone(), presumed_since: None, is_self_contained: true };
+        Self {
+            id,
+            current: initial,
+            changed_at: None,
+            is_stuck: false,
+            sent: VecDeque::from([front]),
+            last_sent_at: None,
+            paid_at: None,
+            lost_at: None,
+            streaming: None,
+            prepared_size: 0,
+        }
+    }
+
+    pub(crate) fn current(&self) -> &S {
+        &self.current
+    }
+
+    /// Replaces the newest state.
+    pub(crate) fn update(&mut self, now: Instant, change: impl FnOnce(&mut S)) {
+        change(&mut self.current);
+        self.is_stuck = false;
+        if self.current.is_same(&self.last().state) {
+            self.changed_at = None;
+        } else {
+            self.changed_at = self.changed_at.or(Some(now));
+        }
+    }
+
+    fn front(&self) -> &Sent<S> {
+        self.sent.front().expect("never empty")
+    }
+
+    fn last(&self) -> &Sent<S> {
+        self.sent.back().expect("never empty")
+    }
+
+    /// The next frame's time by pacing: after a pause two may go close together, for output often
+    /// comes in two gulps, then one per frame interval.
+    fn frame_at(&self, pace: &Pace) -> Option<Instant> {
+        let last = self.last_sent_at? + FRAME_INTERVAL_MIN;
+        let paid = self.paid_at?.checked_sub(pace.rtt.frame_interval());
+        Some(paid.map_or(last, |paid| paid.max(last)))
+    }
+
+    fn wanted_at(&self, pace: &Pace) -> Option<Instant> {
+        let frame_at = self.frame_at(pace);
+        let after_frame = |at: Instant| frame_at.map_or(at, |frame_at| frame_at.max(at));
+        if let (Some(streaming), None) = (&self.streaming, self.lost_at) {
+            let considered = streaming.considered_at + pace.rtt.frame_interval();
+            return self.changed_at.map(|at| after_frame(at).max(considered));
+        }
+        if let Some(at) = self.lost_at.into_iter().chain(self.changed_at).min() {
+            return Some(after_frame(at));
+        }
+        let last = self.last();
+        if last.num == self.front().num {
+            return None;
+        }
+        let since = last.presumed_since.or(self.last_sent_at)?;
+        Some(after_frame(since + pace.rtt.retry_delay()))
+    }
+
+    /// The newest state that the peer presumably holds, beside the front.
+    fn presumed(&self, now: Instant, pace: &Pace) -> Option<&Sent<S>> {
+        let delay = pace.rtt.retry_delay();
+        let is_presumed = |sent: &&Sent<S>| {
+            sent.num != self.front().num
+                && sent.presumed_since.is_some_and(|since| since + delay > now)
+        };
+        self.sent.iter().rev().find(is_presumed)
+    }
+
+    /// The better of the diffs from the front and from the presumed state.
+    fn diff(&self, now: Instant, pace: &Pace, from: From) -> (u64, Vec<u8>) {
+        let front = self.front();
+        let own = self.checked_diff(front);
+        let is_new = self.changed_at.is_some() && self.streaming.is_none();
+        let presumed = match self.presumed(now, pace) {
+            Some(presumed) if is_new && from == From::Any && pace.probe_at().is_none() => presumed,
+            _ => return (front.num, own),
+        };
+        let short = self.checked_diff(presumed);
+        let is_cheap = own.len() < SELF_CONTAINED_SIZE_MAX
+            && own.len() < short.len() + SELF_CONTAINED_COST_MAX;
+        if own.len() <= short.len() || is_cheap { (front.num, own) } else { (presumed.num, short) }
+    }
+
+    fn checked_diff(&self, base: &Sent<S>) -> Vec<u8> {
+        let diff = self.current.diff(&base.state);
+        debug_assert!(
+            diff.len() > DIFF_SIZE_MAX
+                || base.state.apply(&diff).is_ok_and(|made| made.is_same(&self.current)),
+            "channel {}: a diff must make the state it was taken from",
+            self.id
+        );
+        diff
+    }
+
+    fn sent_mut(&mut self, num: u64) -> Option<&mut Sent<S>> {
+        self.sent.iter_mut().find(|sent| sent.num == num)
+    }
+}
+
+impl<S: State> AnySender for Sender<S> {
+    fn id(&self) -> u16 {
+        self.id
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn is_acknowledged(&self) -> bool {
+        self.changed_at.is_none() && self.front().num == self.last().num
+    }
+
+    fn due_at(&self, pace: &Pace) -> Option<Instant> {
+        if self.is_stuck || self.is_acknowledged() {
+            return None;
+        }
+        let at = self.wanted_at(pace)?;
+        Some(pace.probe_at().map_or(at, |probe_at| at.max(probe_at)))
+    }
+
+    fn prepare(&mut self, now: Instant, pace: &Pace, from: From) -> Option<Prepared> {
+        let (base, diff) = self.diff(now, pace, from);
+        if diff.len() > DIFF_SIZE_MAX {
+            tracing::error!(channel = self.id, size = diff.len(), "state is too large to send");
+            self.is_stuck = true;
+            return None;
+        }
+        let packed = Packed::new(diff);
+        if let (Some(streaming), None) = (&mut self.streaming, self.lost_at)
+            && packed.len() > streaming.size / SUPERSEDE_RATIO
+        {
+            streaming.considered_at = now;
+            return None;
+        }
+        self.prepared_size = packed.len();
+        let num = self.last().num + u64::from(self.changed_at.is_some());
+        let head = Head { channel: self.id, num, front: self.front().num, base };
+        Some(Prepared { head, packed })
+    }
+
+    fn on_sent(&mut self, head: Head, via: Via, now: Instant, pace: &Pace) -> Option<u64> {
+        let is_self_contained = head.base == head.front;
+        let presumed_since = match via {
+            Via::Stream { .. } => None,
+            Via::Datagrams if is_self_contained => Some(now),
+            Via::Datagrams => self.sent_mut(head.base).and_then(|base| base.presumed_since),
+        };
+        match self.sent_mut(head.num) {
+            Some(again) => {
+                again.presumed_since = presumed_since;
+                again.is_self_contained = is_self_contained;
+            }
+            None => {
+                let (num, state) = (head.num, self.current.clone());
+                self.sent.push_back(Sent { num, state, presumed_since, is_self_contained });
+                while self.sent.get(1).is_some_and(|old| old.num + KEPT_STATES_MAX <= num) {
+                    self.sent.remove(1);
+                }
+            }
+        }
+        self.changed_at = None;
+        self.lost_at = None;
+        self.last_sent_at = Some(now);
+        let paid_at = self.paid_at.map_or(now, |at| at.max(now));
+        self.paid_at = Some(paid_at + pace.rtt.frame_interval());
+        let replaced = self.streaming.take().map(|streaming| streaming.id);
+        if let Via::Stream { id } = via {
+            let size = self.prepared_size;
+            self.streaming = Some(Streaming { id, size, considered_at: now });
+        }
+        replaced
+    }
+
+    fn on_unsent(&mut self, now: Instant) {
+        let last = self.sent.back_mut().expect("never empty");
+        last.presumed_since = None;
+        self.lost_at = self.lost_at.or(Some(now));
+    }
+
+    fn on_ack(&mut self, num: u64) -> Result<Acked, PeerError> {
+        if num > self.last().num {
+            return Err(PeerError(format!("channel {}: never sent {num}", self.id)));
+        }
+        if num == self.front().num || !self.sent.iter().any(|sent| sent.num == num) {
+            return Ok(Acked::default());
+        }
+        self.sent.retain(|sent| sent.num >= num);
+        let front = self.front().state.clone();
+        for sent in &mut self.sent {
+            sent.state.forget(&front);
+        }
+        self.current.forget(&front);
+        if self.front().num == self.last().num {
+            self.lost_at = None;
+            self.streaming = None;
+        }
+        Ok(Acked { is_news: true, is_newest: self.is_acknowledged() })
+    }
+
+    fn on_nack(&mut self, num: u64, now: Instant) -> Result<(), PeerError> {
+        if num > self.last().num {
+            return Err(PeerError(format!("channel {}: never sent {num}", self.id)));
+        }
+        // A newest state that depends on nothing uncertain is its own repair.
+        if self.last().is_self_contained || num <= self.front().num {
+            return Ok(());
+        }
+        for sent in &mut self.sent {
+            sent.presumed_since = None;
+        }
+        self.lost_at = self.lost_at.or(Some(now));
+        Ok(())
+    }
+
+    fn on_all_lost(&mut self, now: Instant) {
+        for sent in &mut self.sent {
+            sent.presumed_since = None;
+        }
+        self.last_sent_at = None;
+        self.paid_at = None;
+        self.lost_at = (!self.is_acknowledged() && self.streaming.is_none()).then_some(now);
+    }
+
+    fn on_streams_lost(&mut self) {
+        self.streaming = None;
+    }
+
+    fn is_streaming(&self) -> bool {
+        self.streaming.is_some()
+    }
+
+    fn load(&self) -> usize {
+        self.sent.len()
+    }
+}
+
+impl<S> std::fmt::Debug for Sender<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let nums: Vec<u64> = self.sent.iter().map(|sent| sent.num).collect();
+        f.debug_struct("Sender")
+            .field("id", &self.id)
+            .field("sent", &nums)
+            .field("changed_at", &self.changed_at)
+            .field("lost_at", &self.lost_at)
+            .finish_non_exhaustive()
+    }
+}
+
+const _: () = assert!(SELF_CONTAINED_SIZE_MAX < DATAGRAM_SIZE_MAX);

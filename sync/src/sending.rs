@@ -1,0 +1,70 @@
+//! What the endpoint and its [`crate::sender::Sender`]s say to each other.
+
+use crate::PeerError;
+use crate::body::Packed;
+use crate::pace::Pace;
+use crate::wire::Head;
+use std::any::Any;
+use std::time::Instant;
+
+/// How a diff was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// In one datagram or several.
+    Datagrams,
+    /// On this stream.
+    Stream { id: u64 },
+}
+
+/// What a diff may be taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// What the peer is known to hold.
+    Front,
+    /// What it is known or presumed to hold, whichever is better.
+    Any,
+}
+
+/// A diff that could be sent now.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) head: Head,
+    pub(crate) packed: Packed,
+}
+
+/// What an acknowledgement did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Acked {
+    /// The peer holds a newer state than it was known to.
+    pub(crate) is_news: bool,
+    /// The peer holds the newest state.
+    pub(crate) is_newest: bool,
+}
+
+/// A [`Sender`](crate::sender::Sender) of any state.
+pub(crate) trait AnySender: std::fmt::Debug + Send + Sync {
+    fn id(&self) -> u16;
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    fn is_acknowledged(&self) -> bool;
+    /// When [`AnySender::prepare`] has something; `None` if the peer needs nothing.
+    fn due_at(&self, pace: &Pace) -> Option<Instant>;
+    /// The diff to send now, `None` if there is none worth sending. On a stream only one from the
+    /// front will do: nothing repairs it if its base was lost.
+    fn prepare(&mut self, now: Instant, pace: &Pace, from: From) -> Option<Prepared>;
+    /// What was prepared is sent. Gives the stream that it replaces.
+    fn on_sent(&mut self, head: Head, via: Via, now: Instant, pace: &Pace) -> Option<u64>;
+    /// What was said to be sent could not be after all.
+    fn on_unsent(&mut self, now: Instant);
+    fn on_ack(&mut self, num: u64) -> Result<Acked, PeerError>;
+    /// State `num` arrived, but the peer lacks its base.
+    fn on_nack(&mut self, num: u64, now: Instant) -> Result<(), PeerError>;
+    /// Nothing in flight can be relied on.
+    fn on_all_lost(&mut self, now: Instant);
+    /// Streams are gone with their connection.
+    fn on_streams_lost(&mut self);
+    /// Whether a stream is on its way.
+    fn is_streaming(&self) -> bool;
+    /// States kept.
+    fn load(&self) -> usize;
+}

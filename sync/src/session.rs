@@ -1,0 +1,215 @@
+//! What a shared session keeps in step, as plain data: the channels between host and relay, the
+//! events on them and the topology. The screen's channel is named where the screen is
+//! (`tern_term::SCREEN`).
+
+use crate::log::{Entry, Log, Whole};
+use crate::{BadDiff, Channel};
+use serde::{Deserialize, Serialize};
+
+/// Host to relay: windows and panes of the session.
+pub const TOPOLOGY: Channel<Whole<Topology>> = Channel::new(2);
+/// Host to relay: what the host decides about viewers and the session.
+pub const HOST_EVENTS: Channel<Log<HostEvent>> = Channel::new(3);
+/// Relay to host: what viewers do.
+pub const VIEWER_EVENTS: Channel<Log<ViewerEvent>> = Channel::new(16);
+
+/// A viewer of one session; never used twice in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ViewerId(pub u32);
+
+/// What a viewer may do, by the token it came with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// Types, and counts for the window's size.
+    #[serde(rename = "w")]
+    ReadWrite,
+    /// Only looks.
+    #[serde(rename = "r")]
+    ReadOnly,
+}
+
+/// What viewers do, told to the host by the relay. (Variants have short names on the wire, for the
+/// name of [`ViewerEvent::Input`] travels with every key.)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ViewerEvent {
+    /// A viewer is attached.
+    #[serde(rename = "j")]
+    Joined {
+        /// Its number from now on.
+        viewer: ViewerId,
+        /// By its token.
+        role: Role,
+        /// IP address it came from, without port.
+        address: String,
+        /// Columns of its terminal.
+        cols: u16,
+        /// Rows of its terminal.
+        rows: u16,
+    },
+    /// A viewer is gone, with or without a word.
+    #[serde(rename = "l")]
+    Left {
+        /// Which.
+        viewer: ViewerId,
+    },
+    /// Bytes that a read-write viewer's terminal sent, whole keys or escape sequences.
+    #[serde(rename = "i")]
+    Input {
+        /// Whose.
+        viewer: ViewerId,
+        /// At most [`INPUT_SIZE_MAX`] bytes.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+    /// A viewer's terminal changed its size.
+    #[serde(rename = "r")]
+    Resized {
+        /// Whose.
+        viewer: ViewerId,
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+}
+
+/// Most bytes in one [`ViewerEvent::Input`]; the relay cuts longer input.
+pub const INPUT_SIZE_MAX: usize = 4096;
+
+/// What the host decides, told to the relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostEvent {
+    /// Let this viewer go (it typed the multiplexer's detach key, or was told to leave).
+    #[serde(rename = "d")]
+    Detach {
+        /// Which.
+        viewer: ViewerId,
+        /// What its terminal shows last, e.g. `[detached (from session 0)]`.
+        text: String,
+    },
+    /// The session is over; every viewer goes, the tokens are dead.
+    #[serde(rename = "e")]
+    Ended {
+        /// What viewers' terminals show last, e.g. `[session ended]`.
+        text: String,
+    },
+}
+
+/// The shape of the session: what control-mode viewers and titles need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// The multiplexer's name for the session; empty on a plain pty.
+    pub session_name: String,
+    /// In index order, at most [`WINDOWS_MAX`].
+    pub windows: Vec<Window>,
+}
+
+/// A window of the session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// tmux's `@N`.
+    pub id: u32,
+    /// Index in the session.
+    pub index: u32,
+    /// Name, at most [`NAME_SIZE_MAX`] bytes.
+    pub name: String,
+    /// Whether it is the session's current window.
+    pub is_active: bool,
+    /// tmux's layout string (visible layout), at most [`LAYOUT_SIZE_MAX`] bytes.
+    pub layout: String,
+    /// At most [`PANES_MAX`].
+    pub panes: Vec<Pane>,
+}
+
+/// A pane of a window.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pane {
+    /// tmux's `%N`.
+    pub id: u32,
+    /// Whether it is its window's active pane.
+    pub is_active: bool,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// Left and top within the window.
+    pub offset: (u16, u16),
+    /// Pane title, at most [`NAME_SIZE_MAX`] bytes.
+    pub title: String,
+}
+
+/// Most windows in a [`Topology`].
+pub const WINDOWS_MAX: usize = 500;
+/// Most panes in a [`Window`].
+pub const PANES_MAX: usize = 500;
+/// Most bytes of a name or title.
+pub const NAME_SIZE_MAX: usize = 256;
+/// Most bytes of a layout.
+pub const LAYOUT_SIZE_MAX: usize = 16 * 1024;
+/// Most bytes of an IP address as text: IPv6 with a mapped IPv4 tail and a zone.
+pub const ADDRESS_SIZE_MAX: usize = 64;
+/// Most bytes of a text for viewers' terminals.
+pub const TEXT_SIZE_MAX: usize = 1024;
+
+impl Entry for ViewerEvent {
+    fn check(&self) -> Result<(), BadDiff> {
+        match self {
+            Self::Joined { address, .. } => limit(address.len(), ADDRESS_SIZE_MAX),
+            Self::Input { bytes, .. } => limit(bytes.len(), INPUT_SIZE_MAX),
+            Self::Left { .. } | Self::Resized { .. } => Ok(()),
+        }
+    }
+}
+
+impl Entry for HostEvent {
+    fn check(&self) -> Result<(), BadDiff> {
+        match self {
+            Self::Detach { text, .. } | Self::Ended { text } => limit(text.len(), TEXT_SIZE_MAX),
+        }
+    }
+}
+
+impl Entry for Topology {
+    fn check(&self) -> Result<(), BadDiff> {
+        limit(self.session_name.len(), NAME_SIZE_MAX)?;
+        limit(self.windows.len(), WINDOWS_MAX)?;
+        for window in &self.windows {
+            limit(window.name.len(), NAME_SIZE_MAX)?;
+            limit(window.layout.len(), LAYOUT_SIZE_MAX)?;
+            limit(window.panes.len(), PANES_MAX)?;
+            for pane in &window.panes {
+                limit(pane.title.len(), NAME_SIZE_MAX)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn limit(size: usize, size_max: usize) -> Result<(), BadDiff> {
+    if size > size_max { Err(BadDiff("longer than a session allows")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::State;
+
+    #[test]
+    fn typed_key_is_nine_bytes() {
+        let base = Log::new();
+        let mut log = Log::new();
+        assert!(log.push(ViewerEvent::Input { viewer: ViewerId(1), bytes: b"k".to_vec() }));
+        assert_eq!(log.diff(&base).len(), 8);
+    }
+
+    #[test]
+    fn largest_honest_values_pass_and_larger_ones_do_not() {
+        let input = |size| ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![0; size] };
+        assert!(input(INPUT_SIZE_MAX).check().is_ok());
+        assert!(input(INPUT_SIZE_MAX + 1).check().is_err());
+        let ended = |size| HostEvent::Ended { text: "x".repeat(size) };
+        assert!(ended(TEXT_SIZE_MAX).check().is_ok());
+        assert!(ended(TEXT_SIZE_MAX + 1).check().is_err());
+        let named = |size| Topology { session_name: "x".repeat(size), windows: Vec::new() };
+        assert!(named(NAME_SIZE_MAX).check().is_ok());
+        assert!(named(NAME_SIZE_MAX + 1).check().is_err());
+    }
+}

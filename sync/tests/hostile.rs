@@ -1,0 +1,149 @@
+//! Any bytes from a peer: an error at worst, bounded memory always.
+
+mod world;
+
+use proptest::prelude::*;
+use std::time::{Duration, Instant};
+use tern_sync::log::{Log, Whole};
+use tern_sync::{Endpoint, Output};
+use world::{DOC, Doc, NAME, NUMBERS, Name, Numbered};
+
+/// Inputs of the fuzz target `endpoint` that are worth keeping.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/endpoint");
+
+proptest! {
+    #[test]
+    fn any_bytes_are_refused_or_harmless(
+        messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..40),
+        as_streams in any::<bool>(),
+    ) {
+        let now = Instant::now();
+        let mut victim = endpoint(now);
+        for message in &messages {
+            let _ = feed(&mut victim, message, as_streams, now);
+            check(&mut victim, now);
+        }
+    }
+
+    #[test]
+    fn altered_packets_are_refused_or_harmless(
+        edits in prop::collection::vec((any::<u16>(), any::<u8>(), any::<bool>()), 1..60),
+    ) {
+        let mut now = Instant::now();
+        let (mut peer, mut victim) = (endpoint(now), endpoint(now));
+        for (at, value, is_cut) in edits {
+            now += Duration::from_millis(u64::from(value));
+            let size = usize::from(at) % 7000;
+            peer.update(DOC, now, |doc| doc.0 = (0..size).map(|n| (n * n) as u8 ^ value).collect());
+            peer.update(NUMBERS, now, |log| { log.push(Numbered(0, vec![value; 20])); });
+            while let Some(output) = peer.poll_output(now, 300) {
+                let (mut message, is_stream) = match output {
+                    Output::Datagram(datagram) => (datagram, false),
+                    Output::Stream { message, .. } => (message, true),
+                    Output::ResetStream { .. } => continue,
+                };
+                let at = usize::from(at) % message.len();
+                if is_cut { message.truncate(at) } else { message[at] = value }
+                let _ = feed(&mut victim, &message, is_stream, now);
+                check(&mut victim, now);
+            }
+        }
+    }
+}
+
+#[test]
+fn corpus_of_the_fuzz_target_passes() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(CORPUS).expect("the corpus is part of the source") {
+        let bytes = std::fs::read(entry.expect("readable").path()).expect("readable");
+        let now = Instant::now();
+        let mut victim = endpoint(now);
+        for (is_stream, message) in messages(&bytes) {
+            let _ = feed(&mut victim, message, is_stream, now);
+            check(&mut victim, now);
+        }
+        count += 1;
+    }
+    assert!(count >= 5, "{count} inputs");
+}
+
+#[test]
+fn what_was_never_sent_cannot_be_acknowledged() {
+    let now = Instant::now();
+    let mut victim = endpoint(now);
+    // Clock 0, no echo, channel 1: state 1.
+    assert!(victim.handle_datagram(&[0, 0xff, 0xfe, 1], now).is_err());
+    assert!(victim.handle_datagram(&[0, 0xff, 0xfe, 0], now).is_ok());
+}
+
+#[test]
+fn channel_that_is_not_open_is_an_error() {
+    let now = Instant::now();
+    let mut victim = endpoint(now);
+    let error = victim.handle_datagram(&[0, 0xff, 0xf6, 0], now).expect_err("channel 9");
+    assert_eq!(error.to_string(), "peer broke the protocol: channel 9 is not open");
+}
+
+#[test]
+fn diff_that_does_not_apply_is_an_error() {
+    let now = Instant::now();
+    let mut victim = endpoint(now);
+    // Channel 1, rest of packet, state 1 from 0: three bytes are no document's diff.
+    assert!(victim.handle_datagram(&[0, 0xff, 5, 1, 1, 0, 1, 2, 3], now).is_err());
+}
+
+#[test]
+fn oversized_input_is_an_error() {
+    let now = Instant::now();
+    assert!(endpoint(now).handle_datagram(&[0; 3000], now).is_err());
+    let long = vec![0xc2; tern_sync::MESSAGE_SIZE_MAX + 1];
+    assert!(endpoint(now).handle_stream(&long, now).is_err());
+}
+
+fn endpoint(now: Instant) -> Endpoint {
+    let mut endpoint = Endpoint::new(1, now);
+    endpoint.open_sender(DOC, Doc::default());
+    endpoint.open_receiver(DOC, Doc::default());
+    endpoint.open_sender(NUMBERS, Log::<Numbered>::new());
+    endpoint.open_receiver(NUMBERS, Log::<Numbered>::new());
+    endpoint.open_sender(NAME, Whole::<Name>::default());
+    endpoint.open_receiver(NAME, Whole::<Name>::default());
+    endpoint
+}
+
+fn feed(
+    victim: &mut Endpoint,
+    message: &[u8],
+    is_stream: bool,
+    now: Instant,
+) -> Result<(), tern_sync::PeerError> {
+    if is_stream {
+        victim.handle_stream(message, now)
+    } else {
+        victim.handle_datagram(message, now)
+    }
+}
+
+/// It still answers, briefly, and holds little.
+fn check(victim: &mut Endpoint, now: Instant) {
+    let mut count = 0;
+    while victim.poll_output(now, 1162).is_some() {
+        count += 1;
+        assert!(count < 100, "output without end");
+    }
+    while victim.poll_event().is_some() {}
+    let load = victim.load();
+    assert!(load.states_count <= 3 * (17 + 18), "{load:?}");
+    assert!(load.pending_size <= 3 * 4 * 2048, "{load:?}");
+}
+
+/// As the fuzz target cuts its input: a byte for length and kind before each message.
+fn messages(mut bytes: &[u8]) -> Vec<(bool, &[u8])> {
+    let mut messages = Vec::new();
+    while let Some((first, rest)) = bytes.split_first() {
+        let size = usize::from(first & 0x7f).min(rest.len());
+        messages.push((first & 0x80 != 0, &rest[..size]));
+        bytes = &rest[size..];
+    }
+    messages
+}
