@@ -1,0 +1,8 @@
+//! A program's output, down to a viewer's terminal.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::check_output(bytes));
