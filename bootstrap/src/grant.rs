@@ -1,0 +1,254 @@
+//! What a host asks of a relay on the SSH subsystem, and what it gets: tokens, addresses, the pin
+//! of the relay's certificate and the session's secret. The framing is `wire.rs`'s.
+
+use crate::wire;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use tokio::io::{AsyncRead, AsyncWrite, split};
+
+/// Protocol version: of the grant, the hello and everything in `tern_sync`.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// Name of the SSH subsystem.
+pub const SUBSYSTEM: &str = "tern";
+/// SSH user name of a host that asks for a session.
+pub const HOST_USER: &str = "tern";
+/// Port of a relay unless told otherwise: TCP for SSH, UDP for QUIC.
+pub const PORT_DEFAULT: u16 = 2200;
+
+/// Names a session between relay and host; says nothing about its tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub [u8; 16]);
+
+/// A session's secret. Never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret(pub [u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// SHA-256 of a certificate's DER.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificatePin(pub [u8; 32]);
+
+/// A host asks for a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRequest {
+    /// e.g. `tern 0.1.0`; for logs.
+    pub software: String,
+}
+
+/// What the host needs from then on. Its `Debug` shows neither secret nor tokens.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionGrant {
+    /// Which session.
+    pub session: SessionId,
+    /// Proves that a QUIC connection is the host's.
+    pub secret: Secret,
+    /// Of the read-write join line.
+    pub token: String,
+    /// Of the read-only join line; begins with `ro-`.
+    pub token_ro: String,
+    /// Host name in join lines; `None`: the name that the host itself used for the relay.
+    pub ssh_host: Option<String>,
+    /// Port in join lines.
+    pub ssh_port: u16,
+    /// UDP port of QUIC, at the address that SSH reached.
+    pub quic_port: u16,
+    /// The only certificate that QUIC may trust.
+    pub certificate: CertificatePin,
+}
+
+impl fmt::Debug for SessionGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionGrant")
+            .field("session", &self.session)
+            .field("ssh_host", &self.ssh_host)
+            .field("ssh_port", &self.ssh_port)
+            .field("quic_port", &self.quic_port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionGrant {
+    /// Whether a relay may say this: what it says ends on a terminal and on a command line.
+    fn is_sane(&self) -> bool {
+        use crate::token;
+        let is_host = |host: &String| {
+            !host.is_empty()
+                && host.len() <= HOST_NAME_SIZE_MAX
+                && !host.starts_with('-')
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b))
+        };
+        token::is_well_formed(&self.token)
+            && !token::is_read_only(&self.token)
+            && token::is_well_formed(&self.token_ro)
+            && token::is_read_only(&self.token_ro)
+            && self.ssh_host.as_ref().is_none_or(is_host)
+            && self.ssh_port != 0
+            && self.quic_port != 0
+    }
+}
+
+/// Longest host name in a grant (RFC 1035, section 2.3.4, allows 255).
+const HOST_NAME_SIZE_MAX: usize = 255;
+
+/// Why a relay says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCode {
+    /// The peer speaks another version of the protocol.
+    Version,
+    /// The relay is at one of its limits.
+    Full,
+    /// No such session, or not its secret.
+    Unauthorized,
+    /// The relay is stopping.
+    Stopping,
+    /// The request makes no sense.
+    Malformed,
+    /// A reason that this version doesn't know; the text tells.
+    Other,
+}
+
+impl RefusalCode {
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Version => 1,
+            Self::Full => 2,
+            Self::Unauthorized => 3,
+            Self::Stopping => 4,
+            Self::Malformed => 5,
+            Self::Other => 0,
+        }
+    }
+
+    pub(crate) fn from_number(number: u8) -> Self {
+        match number {
+            1 => Self::Version,
+            2 => Self::Full,
+            3 => Self::Unauthorized,
+            4 => Self::Stopping,
+            5 => Self::Malformed,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A relay's no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: RefusalCode,
+    /// For people: what happened and what to do.
+    pub text: String,
+}
+
+/// What goes wrong while messages are exchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The peer said no.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The peer speaks another version (and was told so).
+    #[error(
+        "the other side speaks protocol version {theirs}, this one {PROTOCOL_VERSION}: upgrade the \
+         older of the two"
+    )]
+    Version {
+        /// The peer's.
+        theirs: u16,
+    },
+    /// Not our protocol, or out of bounds.
+    #[error("not a message of tern's: {0}")]
+    Malformed(&'static str),
+    /// The relay could not prove that it holds the session's secret.
+    #[error("the relay could not prove that it is the one that granted the session")]
+    Impostor,
+    /// The connection broke.
+    #[error("connection lost: {0}")]
+    Io(#[from] std::io::Error),
+    /// The QUIC connection broke.
+    #[error("connection lost: {0}")]
+    Quic(#[from] quinn::ConnectionError),
+}
+
+/// Relay: reads a host's request. On an unknown version the refusal is written before it returns.
+/// The caller bounds the time.
+pub async fn read_request(
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<SessionRequest, WireError> {
+    let (mut reader, mut writer) = split(io);
+    wire::read_question(&mut reader, &mut writer).await
+}
+
+/// Relay: answers it.
+pub async fn write_answer(
+    io: &mut (impl AsyncWrite + Unpin),
+    answer: &Result<SessionGrant, Refusal>,
+) -> Result<(), WireError> {
+    match answer {
+        Ok(grant) => wire::write_yes(io, grant).await,
+        Err(refusal) => wire::write_no(io, refusal).await,
+    }
+}
+
+/// Host: asks, and reads the answer.
+pub async fn ask(
+    io: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &SessionRequest,
+) -> Result<SessionGrant, WireError> {
+    wire::write_question(io, request).await?;
+    let grant: SessionGrant = wire::read_answer(io).await?;
+    if grant.is_sane() { Ok(grant) } else { Err(WireError::Malformed("a grant out of bounds")) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::token;
+
+    pub(crate) fn grant() -> SessionGrant {
+        SessionGrant {
+            session: SessionId([7; 16]),
+            secret: Secret([9; 32]),
+            token: token::generate(),
+            token_ro: token::generate_read_only(),
+            ssh_host: Some("relay.example".into()),
+            ssh_port: 2200,
+            quic_port: 2200,
+            certificate: CertificatePin([1; 32]),
+        }
+    }
+
+    #[tokio::test]
+    async fn host_gets_what_the_relay_grants() {
+        let (mut host, mut relay) = tokio::io::duplex(4096);
+        let granted = grant();
+        let answer = Ok(granted.clone());
+        let request = SessionRequest { software: "tern 0.1.0".into() };
+        let (got, ()) = tokio::join!(ask(&mut host, &request), async {
+            read_request(&mut relay).await.expect("a request");
+            write_answer(&mut relay, &answer).await.expect("written");
+        });
+        assert!(got.expect("granted") == granted);
+    }
+
+    #[test]
+    fn grant_that_would_become_an_ssh_option_is_not_sane() {
+        for host in ["-oProxyCommand=sh", "a b", "", "a\u{1b}[0m"] {
+            let grant = SessionGrant { ssh_host: Some(host.into()), ..grant() };
+            assert!(!grant.is_sane(), "{host:?}");
+        }
+        assert!(grant().is_sane());
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret_and_no_token() {
+        let grant = grant();
+        let text = format!("{grant:?} {:?}", grant.secret);
+        assert!(!text.contains(&grant.token) && !text.contains("9, 9"), "{text}");
+    }
+}
