@@ -1,0 +1,366 @@
+//! Who is here, and who may come in: sessions by id and by token, viewers, and everybody's share.
+
+use crate::core::address::{AddressKey, Addresses};
+use crate::core::limits::Limits;
+use crate::core::text;
+use ring::digest;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Instant;
+use tern_bootstrap::grant::{Refusal, RefusalCode, Secret, SessionId};
+use tern_sync::session::Role;
+
+/// SHA-256 of a token: what the relay keeps of it. Looking it up takes a time that tells nothing
+/// about the tokens that exist.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// Of this token, or of whatever else somebody gave as user name.
+    pub fn of(token: &str) -> Self {
+        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+        Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(..)")
+    }
+}
+
+/// Why somebody may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// No session has this token.
+    WrongToken,
+    /// This address tried too often.
+    TooManyTries,
+    /// The session or the relay has all the viewers it may.
+    ViewersFull,
+    /// The relay is stopping.
+    Stopping,
+}
+
+impl Denied {
+    /// What the person sees.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::WrongToken => text::WRONG_TOKEN,
+            Self::TooManyTries => text::TOO_MANY_TRIES,
+            Self::ViewersFull => text::VIEWERS_FULL,
+            Self::Stopping => text::STOPPING,
+        }
+    }
+}
+
+struct Entry<H> {
+    secret: Secret,
+    tokens: [TokenHash; 2],
+    address: AddressKey,
+    viewers: usize,
+    handle: H,
+}
+
+/// A session to be entered.
+pub struct NewSession<H> {
+    /// Its id.
+    pub id: SessionId,
+    /// What its host proves.
+    pub secret: Secret,
+    /// Hash of the read-write token.
+    pub token: TokenHash,
+    /// Hash of the read-only token.
+    pub token_ro: TokenHash,
+    /// Who asked for it.
+    pub address: AddressKey,
+    /// How the shell reaches it.
+    pub handle: H,
+}
+
+/// All sessions and shares. `H` is what the shell reaches a session by.
+pub struct Registry<H> {
+    limits: Limits,
+    addresses: Addresses,
+    sessions: BTreeMap<SessionId, Entry<H>>,
+    tokens: BTreeMap<TokenHash, (SessionId, Role)>,
+    viewers: usize,
+    pending: usize,
+    is_stopping: bool,
+}
+
+impl<H> fmt::Debug for Registry<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("sessions", &self.sessions.len())
+            .field("viewers", &self.viewers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<H: Clone> Registry<H> {
+    /// An empty one.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            addresses: Addresses::default(),
+            sessions: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            viewers: 0,
+            pending: 0,
+            is_stopping: false,
+        }
+    }
+
+    /// What is allowed.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Sessions and viewers that there are.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.sessions.len(), self.viewers)
+    }
+
+    /// Connections that have not said who they are.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// From now on nobody comes in.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Whether a connection may be accepted; if so it counts, as pending, until
+    /// [`Registry::disconnect`].
+    pub fn connect(&mut self, address: AddressKey, now: Instant) -> bool {
+        let (connections, _) = self.addresses.counts(address);
+        let is_allowed = !self.is_stopping
+            && self.pending < self.limits.connections_pending
+            && connections < self.limits.connections_per_address
+            && self.addresses.has_room(address, now);
+        if is_allowed {
+            self.addresses.add_connection(address);
+            self.pending += 1;
+        }
+        is_allowed
+    }
+
+    /// A connection is pending no more: it has a role.
+    pub fn identify(&mut self) {
+        self.pending = self.pending.saturating_sub(1);
+    }
+
+    /// A connection is gone.
+    pub fn disconnect(&mut self, address: AddressKey, is_pending: bool) {
+        self.addresses.remove_connection(address);
+        if is_pending {
+            self.identify();
+        }
+    }
+
+    /// Whether one more session may be asked for by `address`; the try counts.
+    pub fn may_create(&mut self, address: AddressKey, now: Instant) -> Result<(), Refusal> {
+        let full = |text: String| Err(Refusal { code: RefusalCode::Full, text });
+        if self.is_stopping {
+            return Err(Refusal { code: RefusalCode::Stopping, text: text::STOPPING.into() });
+        }
+        let per_minute = self.limits.tries_per_minute;
+        if !self.addresses.may_try(address, per_minute, now) {
+            return full(format!("{} (its limit is {per_minute} a minute)", text::TOO_MANY_TRIES));
+        }
+        self.addresses.spend_try(address, per_minute, now);
+        if self.sessions.len() >= self.limits.sessions {
+            return full(format!(
+                "the relay is full: it has {} sessions, its limit; try again later or use another",
+                self.sessions.len()
+            ));
+        }
+        let (_, sessions) = self.addresses.counts(address);
+        if sessions >= self.limits.sessions_per_address {
+            return full(format!(
+                "your address has {sessions} sessions on this relay, its limit: end one first"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Enters a session; [`Registry::may_create`] said yes.
+    pub fn insert(&mut self, session: NewSession<H>) {
+        let NewSession { id, secret, token, token_ro, address, handle } = session;
+        self.tokens.insert(token, (id, Role::ReadWrite));
+        self.tokens.insert(token_ro, (id, Role::ReadOnly));
+        self.addresses.add_session(address);
+        let tokens = [token, token_ro];
+        self.sessions.insert(id, Entry { secret, tokens, address, viewers: 0, handle });
+    }
+
+    /// What the host of `id` must prove.
+    pub fn secret(&self, id: SessionId) -> Option<Secret> {
+        self.sessions.get(&id).map(|entry| entry.secret.clone())
+    }
+
+    /// How to reach a session.
+    pub fn handle(&self, id: SessionId) -> Option<H> {
+        self.sessions.get(&id).map(|entry| entry.handle.clone())
+    }
+
+    /// How to reach every session.
+    pub fn handles(&self) -> Vec<H> {
+        self.sessions.values().map(|entry| entry.handle.clone()).collect()
+    }
+
+    /// Lets a viewer in, who counts until [`Registry::leave`], or says why not.
+    pub fn join(
+        &mut self,
+        token: TokenHash,
+        address: AddressKey,
+        now: Instant,
+    ) -> Result<(SessionId, Role, H), Denied> {
+        if self.is_stopping {
+            return Err(Denied::Stopping);
+        }
+        let per_minute = self.limits.tries_per_minute;
+        if !self.addresses.may_try(address, per_minute, now) {
+            return Err(Denied::TooManyTries);
+        }
+        let found = self.tokens.get(&token).copied();
+        let Some((id, role)) = found else {
+            self.addresses.spend_try(address, per_minute, now);
+            return Err(Denied::WrongToken);
+        };
+        let entry = self.sessions.get_mut(&id).expect("tokens are removed with their session");
+        if self.viewers >= self.limits.viewers || entry.viewers >= self.limits.viewers_per_session {
+            return Err(Denied::ViewersFull);
+        }
+        entry.viewers += 1;
+        self.viewers += 1;
+        Ok((id, role, entry.handle.clone()))
+    }
+
+    /// A viewer that was let in is gone.
+    pub fn leave(&mut self, id: SessionId) {
+        self.viewers = self.viewers.saturating_sub(1);
+        if let Some(entry) = self.sessions.get_mut(&id) {
+            entry.viewers = entry.viewers.saturating_sub(1);
+        }
+    }
+
+    /// The session's tokens are dead; it may live on a little, for its host.
+    pub fn retire(&mut self, id: SessionId) {
+        if let Some(entry) = self.sessions.get(&id) {
+            for token in entry.tokens {
+                self.tokens.remove(&token);
+            }
+        }
+    }
+
+    /// The session is gone.
+    pub fn remove(&mut self, id: SessionId) {
+        self.retire(id);
+        if let Some(entry) = self.sessions.remove(&id) {
+            self.addresses.remove_session(entry.address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(limits: Limits) -> Registry<u8> {
+        Registry::new(limits)
+    }
+
+    fn session(number: u8) -> NewSession<u8> {
+        NewSession {
+            id: SessionId([number; 16]),
+            secret: Secret([number; 32]),
+            token: TokenHash::of(&format!("token {number}")),
+            token_ro: TokenHash::of(&format!("ro-token {number}")),
+            address: AddressKey::LOCAL,
+            handle: number,
+        }
+    }
+
+    fn join(registry: &mut Registry<u8>, token: &str) -> Result<(u8, Role), Denied> {
+        let now = Instant::now();
+        let joined = registry.join(TokenHash::of(token), AddressKey::LOCAL, now);
+        joined.map(|(_, role, handle)| (handle, role))
+    }
+
+    #[test]
+    fn token_leads_to_its_session_and_role_until_it_is_retired() {
+        let mut registry = registry(Limits::default());
+        registry.insert(session(1));
+        registry.insert(session(2));
+        assert_eq!(join(&mut registry, "token 1"), Ok((1, Role::ReadWrite)));
+        assert_eq!(join(&mut registry, "ro-token 2"), Ok((2, Role::ReadOnly)));
+        assert_eq!(join(&mut registry, "token 3"), Err(Denied::WrongToken));
+        registry.retire(SessionId([1; 16]));
+        assert_eq!(join(&mut registry, "token 1"), Err(Denied::WrongToken));
+        registry.remove(SessionId([2; 16]));
+        assert_eq!(join(&mut registry, "ro-token 2"), Err(Denied::WrongToken));
+    }
+
+    #[test]
+    fn viewers_are_counted_in_and_out() {
+        let limits = Limits { viewers: 3, viewers_per_session: 2, ..Limits::default() };
+        let mut registry = registry(limits);
+        registry.insert(session(1));
+        registry.insert(session(2));
+        assert!(join(&mut registry, "token 1").is_ok());
+        assert!(join(&mut registry, "token 1").is_ok());
+        assert_eq!(join(&mut registry, "token 1"), Err(Denied::ViewersFull));
+        assert!(join(&mut registry, "token 2").is_ok());
+        assert_eq!(join(&mut registry, "token 2"), Err(Denied::ViewersFull));
+        registry.leave(SessionId([1; 16]));
+        assert!(join(&mut registry, "token 2").is_ok());
+    }
+
+    #[test]
+    fn guesses_run_out_for_right_tokens_too() {
+        let mut registry = registry(Limits { tries_per_minute: 5, ..Limits::default() });
+        registry.insert(session(1));
+        for _ in 0..5 {
+            assert_eq!(join(&mut registry, "guess"), Err(Denied::WrongToken));
+        }
+        assert_eq!(join(&mut registry, "guess"), Err(Denied::TooManyTries));
+        assert_eq!(join(&mut registry, "token 1"), Err(Denied::TooManyTries));
+    }
+
+    #[test]
+    fn full_relay_says_which_limit_is_reached() {
+        let now = Instant::now();
+        let limits = Limits { sessions: 2, sessions_per_address: 1, ..Limits::default() };
+        let mut registry = registry(limits);
+        assert!(registry.may_create(AddressKey::LOCAL, now).is_ok());
+        registry.insert(session(1));
+        let refusal = registry.may_create(AddressKey::LOCAL, now).expect_err("one per address");
+        assert_eq!(refusal.code, RefusalCode::Full);
+        assert!(refusal.text.contains("your address"), "{refusal}");
+        registry.insert(session(2));
+        let refusal = registry.may_create(AddressKey::LOCAL, now).expect_err("full");
+        assert!(refusal.text.contains("the relay is full"), "{refusal}");
+        registry.stop();
+        let refusal = registry.may_create(AddressKey::LOCAL, now).expect_err("stopping");
+        assert_eq!(refusal.code, RefusalCode::Stopping);
+    }
+
+    #[test]
+    fn connections_are_counted_per_address_and_while_pending() {
+        let now = Instant::now();
+        let limits =
+            Limits { connections_per_address: 2, connections_pending: 1, ..Limits::default() };
+        let mut registry = registry(limits);
+        assert!(registry.connect(AddressKey::LOCAL, now));
+        assert!(!registry.connect(AddressKey::LOCAL, now), "one is pending");
+        registry.identify();
+        assert!(registry.connect(AddressKey::LOCAL, now));
+        registry.identify();
+        assert!(!registry.connect(AddressKey::LOCAL, now), "two of this address");
+        registry.disconnect(AddressKey::LOCAL, false);
+        assert!(registry.connect(AddressKey::LOCAL, now));
+    }
+}

@@ -1,0 +1,232 @@
+//! A session's host: its link comes, is silent, goes, comes back.
+
+use super::{EXIT_LOST, Phase, Session};
+use crate::core::session::Output;
+use crate::core::text;
+use std::time::{Duration, Instant};
+use tern_sync::log::{Log, Whole};
+use tern_sync::session::{HOST_EVENTS, TOPOLOGY, Topology, VIEWER_EVENTS};
+use tern_sync::{Endpoint, PeerError};
+use tern_term::{Frame, SCREEN};
+
+/// How long a host that was granted a session may take to connect by QUIC: a retry of everything
+/// on a bad path. (Its tokens are known to nobody but it.)
+pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(60);
+/// Silence after which viewers are told. A host that lives is heard every 5 s and a round trip.
+pub(super) const SILENCE_SHOWN_AFTER: Duration = Duration::from_secs(8);
+/// Silence after which viewers are told if the connection is gone, too: a host that roams is back
+/// before.
+pub(super) const LOSS_SHOWN_AFTER: Duration = Duration::from_secs(2);
+/// Bytes of a kept screen's cell, about: a style's share, a character, its part of a row.
+const CELL_SIZE: usize = 16;
+
+const _: () = assert!(SILENCE_SHOWN_AFTER.as_secs() > 5);
+
+/// Why the relay closed a host's connection: QUIC's application error code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CloseCode {
+    /// The session ended; everything that the host said about it arrived.
+    Ended = 0,
+    /// The relay is stopping.
+    Stopping = 0x10,
+    /// A newer connection of the same host took over.
+    Replaced = 0x11,
+    /// The host broke the protocol.
+    Protocol = 0x12,
+    /// The host's session exceeds one of the relay's limits.
+    Limit = 0x13,
+    /// Nothing was heard over this connection for very long; a new one is welcome.
+    Silent = 0x14,
+}
+
+/// Where the host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Host {
+    /// Never seen yet.
+    Awaited { since: Instant },
+    /// Connected; what it says counts for this epoch.
+    Connected { epoch: u64, heard_at: Instant },
+    /// Away. With an epoch, its endpoint and ours still fit.
+    Away { epoch: Option<u64>, heard_at: Instant, lost_at: Instant },
+}
+
+impl Host {
+    pub(super) fn awaited(now: Instant) -> Self {
+        Self::Awaited { since: now }
+    }
+
+    pub(super) fn is_connected(self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+
+    fn epoch(self) -> Option<u64> {
+        match self {
+            Self::Awaited { .. } => None,
+            Self::Connected { epoch, .. } => Some(epoch),
+            Self::Away { epoch, .. } => epoch,
+        }
+    }
+
+    fn heard_at(self) -> Instant {
+        match self {
+            Self::Awaited { since } => since,
+            Self::Connected { heard_at, .. } | Self::Away { heard_at, .. } => heard_at,
+        }
+    }
+}
+
+/// Both ends' state 0.
+pub(super) fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
+    let mut endpoint = Endpoint::new(seed, now);
+    endpoint.open_receiver(SCREEN, Frame::default());
+    endpoint.open_receiver(TOPOLOGY, Whole(Topology::default()));
+    endpoint.open_receiver(HOST_EVENTS, Log::new());
+    endpoint.open_sender(VIEWER_EVENTS, Log::new());
+    endpoint
+}
+
+impl Session {
+    /// The host came, over a new link that replaces the former one, and proved that it is the host.
+    /// Gives whether the endpoint of its `epoch` is still here; else both begin with state 0, and
+    /// `seed` is for ours. `None`: the session is over.
+    pub fn handle_host(&mut self, epoch: u64, seed: u64, now: Instant) -> Option<bool> {
+        if self.phase != Phase::Live {
+            return None;
+        }
+        let is_resumed = self.host.epoch() == Some(epoch);
+        if is_resumed {
+            self.endpoint.handle_new_path(now);
+        } else {
+            self.endpoint = new_endpoint(seed, now);
+        }
+        self.host = Host::Connected { epoch, heard_at: now };
+        if !is_resumed {
+            self.announce_all(now);
+        }
+        self.update(now);
+        Some(is_resumed)
+    }
+
+    /// The link broke, or the host closed it.
+    pub fn handle_link_lost(&mut self, now: Instant) {
+        if let Host::Connected { epoch, heard_at } = self.host {
+            self.host = Host::Away { epoch: Some(epoch), heard_at, lost_at: now };
+        }
+        if let Phase::Ending { .. } = self.phase {
+            self.finish(now);
+        }
+        self.update(now);
+    }
+
+    /// A datagram came over the present link.
+    pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
+        let result = self.endpoint.handle_datagram(datagram, now);
+        self.on_heard(result, now);
+    }
+
+    /// A stream message came over the present link.
+    pub fn handle_stream(&mut self, message: &[u8], now: Instant) {
+        if message.len() > self.limits.message_size {
+            let reason = format!(
+                "a message has {} bytes, this relay allows {}",
+                message.len(),
+                self.limits.message_size
+            );
+            return self.abandon(CloseCode::Limit, reason, now);
+        }
+        let result = self.endpoint.handle_stream(message, now);
+        self.on_heard(result, now);
+    }
+
+    fn on_heard(&mut self, result: Result<(), PeerError>, now: Instant) {
+        match (result, &mut self.host) {
+            (Ok(()), Host::Connected { heard_at, .. }) => {
+                *heard_at = now;
+                self.update(now);
+            }
+            (Ok(()), Host::Awaited { .. } | Host::Away { .. }) => {}
+            (Err(error), _) => self.abandon(CloseCode::Protocol, error.to_string(), now),
+        }
+    }
+
+    /// Closes the link and forgets the endpoint, which fits nothing any more: the host may come
+    /// back, and both begin anew.
+    pub(super) fn abandon(&mut self, code: CloseCode, reason: String, now: Instant) {
+        self.close_link(code, reason, now);
+        let heard_at = self.host.heard_at();
+        if !matches!(self.host, Host::Awaited { .. }) {
+            self.host = Host::Away { epoch: None, heard_at, lost_at: now };
+        }
+        self.endpoint = new_endpoint(0, now);
+        if let Phase::Ending { .. } = self.phase {
+            self.finish(now);
+        }
+    }
+
+    pub(super) fn close_link(&mut self, code: CloseCode, reason: String, now: Instant) {
+        if let Host::Connected { epoch, heard_at } = self.host {
+            self.outputs.push_back(Output::CloseLink { code, reason });
+            self.host = Host::Away { epoch: Some(epoch), heard_at, lost_at: now };
+        }
+    }
+
+    /// Whether what the host makes the relay hold is within bounds.
+    pub(super) fn check_load(&mut self, now: Instant) {
+        let load = self.endpoint.load();
+        let size = self.endpoint.received(SCREEN).size();
+        let cells = usize::from(size.cols) * usize::from(size.rows);
+        // Rows that screens share count each time: an upper bound.
+        let memory = load.states_count * cells * CELL_SIZE
+            + load.pending_size
+            + self.endpoint.current(VIEWER_EVENTS).byte_count();
+        if memory > self.limits.session_memory {
+            let reason = format!(
+                "the session holds {memory} bytes, this relay allows {}",
+                self.limits.session_memory
+            );
+            self.abandon(CloseCode::Limit, reason, now);
+        }
+    }
+
+    /// Ends a session whose host stays away, and links that are dead.
+    pub(super) fn check_host(&mut self, now: Instant) {
+        if self.host_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        let silence = now.saturating_duration_since(self.host.heard_at());
+        if self.host.is_connected() && silence < self.limits.host_away {
+            let reason = format!("nothing heard for {} s", silence.as_secs());
+            return self.close_link(CloseCode::Silent, reason, now);
+        }
+        self.close_link(CloseCode::Silent, text::HOST_GONE.into(), now);
+        self.end(text::HOST_GONE, EXIT_LOST, now);
+    }
+
+    /// When [`Session::check_host`] has something to do.
+    pub(super) fn host_deadline(&self) -> Option<Instant> {
+        let away_max = self.limits.host_away;
+        let limit = match self.host {
+            Host::Awaited { .. } => away_max.min(CONNECT_TIME_MAX),
+            Host::Connected { .. } => away_max.min(tern_sync::link::SILENCE_MAX),
+            Host::Away { .. } => away_max,
+        };
+        self.host.heard_at().checked_add(limit)
+    }
+
+    /// What viewers are told about the host, and when that changes.
+    pub(super) fn notice(&self, now: Instant) -> (Option<String>, Option<Instant>) {
+        let shown_at = match self.host {
+            Host::Awaited { .. } => return (Some(text::WAITING_NOTICE.into()), None),
+            Host::Connected { heard_at, .. } => heard_at + SILENCE_SHOWN_AFTER,
+            Host::Away { lost_at, .. } => lost_at + LOSS_SHOWN_AFTER,
+        };
+        if now < shown_at {
+            return (None, Some(shown_at));
+        }
+        let heard_at = self.host.heard_at();
+        let seconds = now.saturating_duration_since(heard_at).as_secs();
+        let next = heard_at + Duration::from_secs(seconds + 1);
+        (Some(text::host_silent(seconds)), Some(next))
+    }
+}

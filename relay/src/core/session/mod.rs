@@ -1,0 +1,270 @@
+//! One session: its host's link, its replica of the screen, its viewers. A machine without I/O.
+//!
+//! ```text
+//!          handle_host, handle_datagram, ...            handle_join, handle_input, ...
+//!  host ───────────────────────────────────► Session ◄─────────────────────────────── viewers
+//!       ◄───────────────────────────────────    │    ───────────────────────────────►
+//!          Output::Link, CloseLink              │       Output::Show, Release, Taken
+//!                                               └──► Output::Retire, Over (registry)
+//! ```
+
+mod events;
+mod host;
+mod viewers;
+
+#[cfg(test)]
+mod tests;
+
+use crate::core::limits::Limits;
+use crate::core::painter::View;
+use crate::core::text;
+use host::Host;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tern_sync::session::{HOST_EVENTS, HostEvent, ViewerId};
+use tern_sync::{Endpoint, Event};
+use tern_term::SCREEN;
+use viewers::{PasteHold, Viewer};
+
+pub use host::CloseCode;
+
+/// How long the host's link is kept after the session's end, so that the host learns that its
+/// word arrived: 3 round trips of a satellite path.
+pub const ENDING_TIME_MAX: Duration = Duration::from_secs(3);
+/// Exit status of a viewer whose session came to its end, or who left.
+pub const EXIT_ENDED: u32 = 0;
+/// Exit status of a viewer who lost a session that may go on.
+pub const EXIT_LOST: u32 = 1;
+
+/// What a session wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Goes to the host.
+    Link(tern_sync::Output),
+    /// The link is over.
+    CloseLink {
+        /// Why, for programs.
+        code: CloseCode,
+        /// Why, for people.
+        reason: String,
+    },
+    /// All viewers see this from now on.
+    Show(Arc<View>),
+    /// A viewer goes. Nothing about it follows.
+    Release {
+        /// Which.
+        viewer: ViewerId,
+        /// Stays on its terminal.
+        text: String,
+        /// Of its ssh.
+        exit_status: u32,
+    },
+    /// So many bytes of a viewer's input wait no more.
+    Taken {
+        /// Whose.
+        viewer: ViewerId,
+        /// Bytes, as they were given to [`Session::handle_input`].
+        byte_count: usize,
+    },
+    /// The tokens are dead.
+    Retire,
+    /// The session is gone.
+    Over,
+}
+
+/// Where the session stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Live,
+    /// All viewers are gone; the link lives on until then, for acknowledgements.
+    Ending {
+        until: Instant,
+    },
+    Over,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    limits: Limits,
+    host: Host,
+    endpoint: Endpoint,
+    viewers: BTreeMap<ViewerId, Viewer>,
+    viewers_count: u32,
+    /// Whose turn it is to have its keys taken: the first after this one.
+    served: ViewerId,
+    paste: Option<PasteHold>,
+    shown: Arc<View>,
+    is_frame_changed: bool,
+    notice_at: Option<Instant>,
+    phase: Phase,
+    outputs: VecDeque<Output>,
+}
+
+impl Session {
+    /// A session that was granted `now`. `seed` drives what is random.
+    pub fn new(limits: Limits, seed: u64, now: Instant) -> Self {
+        let mut session = Self {
+            limits,
+            host: Host::awaited(now),
+            endpoint: host::new_endpoint(seed, now),
+            viewers: BTreeMap::new(),
+            viewers_count: 0,
+            served: ViewerId(0),
+            paste: None,
+            shown: Arc::new(View::default()),
+            is_frame_changed: false,
+            notice_at: None,
+            phase: Phase::Live,
+            outputs: VecDeque::new(),
+        };
+        session.update(now);
+        session
+    }
+
+    /// What a viewer sees that joins now.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.shown)
+    }
+
+    /// Viewers that are attached.
+    pub fn viewers_count(&self) -> usize {
+        self.viewers.len()
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        for viewer in self.viewers.values_mut() {
+            viewer.input.handle_timeout(now);
+        }
+        match self.phase {
+            Phase::Ending { until } if until <= now => self.finish(now),
+            Phase::Ending { .. } | Phase::Over => {}
+            Phase::Live => self.check_host(now),
+        }
+        self.update(now);
+    }
+
+    /// The relay is stopping: everybody goes.
+    pub fn handle_stop(&mut self, now: Instant) {
+        if self.phase != Phase::Live {
+            return;
+        }
+        self.end(text::STOPPING, EXIT_LOST, now);
+        self.close_link(CloseCode::Stopping, text::STOPPING.into(), now);
+        self.finish(now);
+    }
+
+    /// When [`Session::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Over {
+            return None;
+        }
+        let ending = match self.phase {
+            Phase::Ending { until } => Some(until),
+            Phase::Live => self.host_deadline(),
+            Phase::Over => None,
+        };
+        let link = self.host.is_connected().then(|| self.endpoint.poll_timeout()).flatten();
+        let partial = self.viewers.values().filter_map(|viewer| viewer.input.poll_timeout()).min();
+        let paste = self.paste.as_ref().map(|paste| paste.until);
+        [ending, link, partial, paste, self.notice_at].into_iter().flatten().min()
+    }
+
+    /// The next thing to do. `datagram_size_max` is that of the present link, if there is one.
+    pub fn poll_output(
+        &mut self,
+        now: Instant,
+        datagram_size_max: Option<usize>,
+    ) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        let size = datagram_size_max.filter(|_| self.host.is_connected())?;
+        self.endpoint.poll_output(now, size).map(Output::Link)
+    }
+
+    /// After anything happened: events of the endpoint, keys that can go, what viewers see.
+    fn update(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Received(id) if id == SCREEN.id => self.on_screen(now),
+                Event::Received(id) if id == HOST_EVENTS.id => self.on_host_events(now),
+                Event::Received(_) | Event::Acknowledged(_) => {}
+            }
+        }
+        if self.phase == Phase::Live {
+            self.check_load(now);
+            self.pump(now);
+        }
+        self.update_view(now);
+    }
+
+    fn on_screen(&mut self, now: Instant) {
+        let size = self.endpoint.received(SCREEN).size();
+        if self.limits.is_too_large(size) {
+            let reason = format!(
+                "the screen has {} x {} cells, this relay allows {}",
+                size.cols, size.rows, self.limits.screen_cells
+            );
+            self.abandon(CloseCode::Limit, reason, now);
+        } else {
+            self.is_frame_changed = true;
+        }
+    }
+
+    fn on_host_events(&mut self, now: Instant) {
+        for event in self.endpoint.take(HOST_EVENTS) {
+            match event {
+                HostEvent::Detach { viewer, text } => {
+                    self.release_announced(viewer, &text::from_host(&text), now);
+                }
+                HostEvent::Ended { text } => {
+                    self.end(&text::from_host(&text), EXIT_ENDED, now);
+                }
+            }
+        }
+    }
+
+    /// Everybody goes; the tokens are dead.
+    fn end(&mut self, text: &str, exit_status: u32, now: Instant) {
+        if self.phase != Phase::Live {
+            return;
+        }
+        self.phase = Phase::Ending { until: now + ENDING_TIME_MAX };
+        self.outputs.push_back(Output::Retire);
+        for viewer in std::mem::take(&mut self.viewers).into_keys() {
+            self.outputs.push_back(Output::Release { viewer, text: text.into(), exit_status });
+        }
+        if !self.host.is_connected() {
+            self.finish(now);
+        }
+    }
+
+    fn finish(&mut self, now: Instant) {
+        if self.phase != Phase::Over {
+            self.close_link(CloseCode::Ended, "the session ended".into(), now);
+            self.phase = Phase::Over;
+            self.outputs.push_back(Output::Over);
+        }
+    }
+
+    fn update_view(&mut self, now: Instant) {
+        let (notice, next) = self.notice(now);
+        self.notice_at = next.filter(|_| self.phase == Phase::Live);
+        let is_changed = self.is_frame_changed || notice.as_deref() != self.shown.notice.as_deref();
+        if !is_changed || self.phase != Phase::Live {
+            return;
+        }
+        let frame = if self.is_frame_changed {
+            self.endpoint.received(SCREEN).clone()
+        } else {
+            self.shown.frame.clone()
+        };
+        self.is_frame_changed = false;
+        self.shown = Arc::new(View { frame, notice: notice.map(Into::into) });
+        self.outputs.push_back(Output::Show(self.view()));
+    }
+}

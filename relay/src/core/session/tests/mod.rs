@@ -1,0 +1,310 @@
+//! A session in virtual time: its life, its viewers, a host that comes and goes.
+
+mod random;
+mod world;
+
+use super::events::UNTOLD_MAX;
+use super::host::{CONNECT_TIME_MAX, LOSS_SHOWN_AFTER, SILENCE_SHOWN_AFTER};
+use super::viewers::{PASTE_HOLD_MAX, UNCONFIRMED_MAX};
+use super::*;
+use crate::core::input::VIEWER_BACKLOG_MAX;
+use tern_sync::session::{Role, ViewerEvent};
+use tern_term::Size;
+use world::{SIZE, World};
+
+#[test]
+fn viewers_see_what_the_host_shows() {
+    let mut world = World::new(Limits::default());
+    assert_eq!(world.notice(), Some(text::WAITING_NOTICE));
+    world.connect(1);
+    world.show("hello");
+    world.run();
+    assert!(world.view.frame.to_text().starts_with("hello"));
+    assert_eq!(world.notice(), None);
+}
+
+#[test]
+fn host_learns_who_joins_types_resizes_and_leaves() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.input(viewer, b"ls\r");
+    world.session.handle_resize(viewer, Size { cols: 100, rows: 30 }, world.now);
+    world.run();
+    assert_eq!(world.present().into_values().collect::<Vec<_>>(), [(100, 30)]);
+    assert_eq!(world.typed(), b"ls\r");
+    assert_eq!(world.taken[&viewer], 3);
+    world.session.handle_leave(viewer, world.now);
+    world.run();
+    assert!(world.present().is_empty());
+}
+
+#[test]
+fn read_only_viewer_types_nothing_and_may_leave() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadOnly);
+    for keys in [b"rm -rf\r".as_slice(), b"\x1b[<0;3;3M", b"\x1b[200~q\x1b[201~", b"\x1b", b"quit"]
+    {
+        world.input(viewer, keys);
+    }
+    world.run();
+    assert!(world.typed().is_empty() && world.released.is_empty());
+    assert!(world.taken[&viewer] > 0, "what is ignored may be followed by more");
+    world.input(viewer, b"q");
+    world.run();
+    assert_eq!(world.released, [(viewer, text::LEFT.to_owned(), EXIT_ENDED)]);
+    assert!(world.present().is_empty());
+}
+
+#[test]
+fn keys_of_two_viewers_are_never_mixed_within_a_sequence_or_a_paste() {
+    let mut world = World::connected();
+    let (first, second) = (world.join(Role::ReadWrite), world.join(Role::ReadWrite));
+    world.input(first, b"\x1b[1;");
+    world.input(second, b"x");
+    world.input(first, b"5A");
+    world.run();
+    assert_eq!(world.typed(), b"x\x1b[1;5A");
+
+    world.told.retain(|event| matches!(event, ViewerEvent::Joined { .. }));
+    world.input(first, b"\x1b[200~one ");
+    world.input(second, b"y");
+    world.input(first, b"two\x1b[201~");
+    world.run();
+    assert_eq!(world.typed(), b"\x1b[200~one two\x1b[201~y");
+}
+
+#[test]
+fn paste_that_does_not_end_holds_others_up_for_a_moment_only() {
+    let mut world = World::connected();
+    let (first, second) = (world.join(Role::ReadWrite), world.join(Role::ReadWrite));
+    world.input(first, b"\x1b[200~one");
+    world.input(second, b"y");
+    world.run_for(PASTE_HOLD_MAX + Duration::from_millis(100));
+    assert_eq!(world.typed(), b"\x1b[200~oney");
+    world.session.handle_leave(first, world.now);
+    world.run();
+    assert_eq!(world.typed(), b"\x1b[200~oney\x1b[201~", "a paste is closed for who is gone");
+}
+
+#[test]
+fn backlog_of_keys_is_bounded_and_drains_in_turn() {
+    let mut world = World::connected();
+    let (greedy, modest) = (world.join(Role::ReadWrite), world.join(Role::ReadWrite));
+    world.run();
+    world.lose_link();
+    let mut given = 0;
+    // As the shell does it: no more than the credit.
+    while given - world.taken.get(&greedy).copied().unwrap_or(0) < VIEWER_BACKLOG_MAX {
+        world.input(greedy, &[b'a'; 1024]);
+        given += 1024;
+        assert!(given < 10 * UNCONFIRMED_MAX, "it never ends");
+    }
+    world.input(modest, b"B");
+    assert!(
+        world.session.endpoint.current(tern_sync::session::VIEWER_EVENTS).byte_count() < UNTOLD_MAX
+    );
+    assert!(world.connect(1), "nothing was forgotten");
+    world.run();
+    let typed = world.typed();
+    assert_eq!(typed.len(), given + 1);
+    let place = typed.iter().position(|byte| *byte == b'B').expect("it arrived");
+    assert!(place < given, "the modest viewer had its turn before the greedy one was done");
+}
+
+#[test]
+fn silent_viewer_does_not_count_until_it_is_heard() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.session.handle_silence(viewer, true, world.now);
+    world.run();
+    assert!(world.present().is_empty());
+    world.input(viewer, b"back");
+    world.run();
+    assert_eq!(world.present().len(), 1);
+    assert_eq!(world.typed(), b"back");
+    let numbers: Vec<_> = world
+        .told
+        .iter()
+        .filter_map(|event| match event {
+            ViewerEvent::Joined { viewer, .. } => Some(*viewer),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(numbers.len(), 2);
+    assert_ne!(numbers[0], numbers[1], "numbers are never used twice");
+}
+
+#[test]
+fn host_that_was_away_for_long_is_told_who_is_present_now() {
+    let mut world = World::connected();
+    let stays = world.join(Role::ReadWrite);
+    world.run();
+    world.lose_link();
+    let events_max = UNTOLD_MAX / 20;
+    for _ in 0..events_max {
+        let viewer = world.join(Role::ReadOnly);
+        world.session.handle_leave(viewer, world.now);
+    }
+    let log_size = world.session.endpoint.current(tern_sync::session::VIEWER_EVENTS).byte_count();
+    assert!(log_size <= UNTOLD_MAX, "{log_size}");
+    world.told.clear();
+    assert!(!world.connect(1), "the log was given up");
+    world.run();
+    assert_eq!(world.present().len(), 1);
+    world.session.handle_leave(stays, world.now);
+    world.run();
+    assert!(world.present().is_empty());
+}
+
+#[test]
+fn lost_host_is_shown_by_the_second_and_its_return_clears_the_notice() {
+    let mut world = World::connected();
+    world.show("screen");
+    world.run();
+    world.lose_link();
+    world.run_for(LOSS_SHOWN_AFTER - Duration::from_millis(1));
+    assert_eq!(world.notice(), None);
+    world.run_for(Duration::from_millis(1));
+    assert!(world.notice().is_some_and(|notice| notice.starts_with("host last heard 2 s")));
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.notice(), Some("host last heard 12 s ago"));
+    assert!(world.view.frame.to_text().starts_with("screen"), "the screen stays");
+    assert!(world.connect(1));
+    assert_eq!(world.notice(), None);
+    world.show("more");
+    world.run();
+    assert!(world.view.frame.to_text().starts_with("more"));
+}
+
+#[test]
+fn silent_host_is_shown_though_its_connection_stands() {
+    let mut world = World::connected();
+    world.run();
+    world.is_hole = true;
+    world.run_for(SILENCE_SHOWN_AFTER + Duration::from_secs(2));
+    assert!(world.notice().is_some_and(|notice| notice.starts_with("host last heard")));
+    world.is_hole = false;
+    world.run_for(Duration::from_secs(6));
+    assert_eq!(world.notice(), None);
+}
+
+#[test]
+fn host_that_lives_and_has_nothing_to_say_is_not_called_silent() {
+    let mut world = World::connected();
+    world.run();
+    for _ in 0..600 {
+        world.run_for(Duration::from_millis(100));
+        assert_eq!(world.notice(), None);
+    }
+}
+
+#[test]
+fn host_with_another_epoch_begins_anew_and_the_old_screen_stays_until_then() {
+    let mut world = World::connected();
+    let _ = world.join(Role::ReadWrite);
+    world.show("old");
+    world.run();
+    world.lose_link();
+    world.told.clear();
+    assert!(!world.connect(2));
+    assert!(world.view.frame.to_text().starts_with("old"));
+    world.show("new");
+    world.run();
+    assert!(world.view.frame.to_text().starts_with("new"));
+    assert_eq!(world.present().len(), 1, "present viewers are announced again");
+}
+
+#[test]
+fn end_of_the_session_reaches_viewers_and_the_host_knows_it() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.run();
+    world.host_says(HostEvent::Ended { text: "[exited]\x1b[2J".into() });
+    world.run_for(Duration::from_millis(200));
+    assert_eq!(world.released, [(viewer, "[exited][2J".to_owned(), EXIT_ENDED)]);
+    assert!(world.is_retired && !world.is_over);
+    assert!(world.host.is_acknowledged(HOST_EVENTS));
+    assert!(world.session.handle_join(Role::ReadOnly, String::new(), SIZE, world.now).is_none());
+    world.run_for(ENDING_TIME_MAX);
+    assert!(world.is_over);
+    assert_eq!(world.closed, [CloseCode::Ended]);
+}
+
+#[test]
+fn detached_viewer_leaves_alone() {
+    let mut world = World::connected();
+    let (first, second) = (world.join(Role::ReadWrite), world.join(Role::ReadWrite));
+    world.run();
+    let announced = *world.present().keys().next().expect("two are present");
+    world.host_says(HostEvent::Detach { viewer: announced, text: "[detached]".into() });
+    world.run();
+    assert_eq!(world.released, [(first, "[detached]".to_owned(), EXIT_ENDED)]);
+    assert_eq!(world.present().len(), 1);
+    world.input(second, b"still here");
+    world.run();
+    assert_eq!(world.typed(), b"still here");
+}
+
+#[test]
+fn stopping_relay_tells_viewers_and_host() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.run();
+    world.session.handle_stop(world.now);
+    world.run();
+    assert_eq!(world.released, [(viewer, text::STOPPING.to_owned(), EXIT_LOST)]);
+    assert_eq!(world.closed, [CloseCode::Stopping]);
+    assert!(world.is_over);
+}
+
+#[test]
+fn host_that_never_comes_or_never_returns_ends_its_session() {
+    let mut world = World::new(Limits::default());
+    world.run_for(CONNECT_TIME_MAX);
+    assert!(world.is_over && world.is_retired);
+
+    let limits = Limits { host_away: Duration::from_secs(100), ..Limits::default() };
+    let mut world = World::new(limits);
+    world.connect(1);
+    let viewer = world.join(Role::ReadWrite);
+    world.run();
+    world.lose_link();
+    world.run_for(Duration::from_secs(90));
+    assert!(!world.is_over);
+    world.run_for(Duration::from_secs(11));
+    assert!(world.is_over);
+    assert_eq!(world.released, [(viewer, text::HOST_GONE.to_owned(), EXIT_LOST)]);
+}
+
+#[test]
+fn garbage_closes_the_link_and_nothing_else() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.show("screen");
+    world.run();
+    for garbage in [b"".as_slice(), b"\xff\xff\xff\xff", &[0; 64]] {
+        world.session.handle_datagram(garbage, world.now);
+        world.run();
+        if !world.closed.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(world.closed, [CloseCode::Protocol]);
+    assert!(world.released.is_empty() && !world.is_over);
+    assert!(!world.connect(1), "both begin anew");
+    world.show("again");
+    world.input(viewer, b"key");
+    world.run();
+    assert!(world.view.frame.to_text().starts_with("again"));
+    assert_eq!(world.typed(), b"key");
+}
+
+#[test]
+fn screen_above_the_limit_closes_the_link_and_is_never_shown() {
+    let mut world = World::new(Limits { screen_cells: 100, ..Limits::default() });
+    world.connect(1);
+    world.show("too large");
+    world.run();
+    assert_eq!(world.closed, [CloseCode::Limit]);
+    assert!(!world.view.frame.to_text().contains("too large"));
+}

@@ -1,0 +1,272 @@
+//! A session's viewers: they join, type, change their size, fall silent, leave.
+
+use super::{EXIT_ENDED, Output, Phase, Session};
+use crate::core::input::{ViewerInput, is_leave_wish};
+use crate::core::text;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::time::{Duration, Instant};
+use tern_sync::session::{Role, VIEWER_EVENTS, ViewerEvent, ViewerId};
+use tern_term::{SCREEN, Size};
+
+/// Bytes of viewers' events that the host has not confirmed, above which no more keys are taken:
+/// viewers wait, as if their network were slow. 100 kB/s over a round trip of 300 ms.
+pub(super) const UNCONFIRMED_MAX: usize = 32 * 1024;
+/// How long other viewers' keys wait for the next piece of a paste.
+pub(super) const PASTE_HOLD_MAX: Duration = Duration::from_secs(1);
+
+/// A viewer that is attached.
+#[derive(Debug)]
+pub(super) struct Viewer {
+    pub(super) role: Role,
+    pub(super) address: String,
+    pub(super) size: Size,
+    pub(super) input: ViewerInput,
+    /// As the host knows it, with the size that it was told; `None` while the host should not
+    /// count it, as nothing is heard from it.
+    pub(super) announced: Option<(ViewerId, Size)>,
+    /// Bytes given by the shell, of which [`Output::Taken`] was not said.
+    pub(super) owed: usize,
+    pub(super) is_silent: bool,
+}
+
+/// A paste that other viewers' keys should not interrupt.
+#[derive(Debug)]
+pub(super) struct PasteHold {
+    viewer: ViewerId,
+    pub(super) until: Instant,
+}
+
+impl Session {
+    /// A viewer joins. `None`: the session is over.
+    pub fn handle_join(
+        &mut self,
+        role: Role,
+        address: String,
+        size: Size,
+        now: Instant,
+    ) -> Option<ViewerId> {
+        if self.phase != Phase::Live {
+            return None;
+        }
+        let id = self.next_viewer_id();
+        let viewer = Viewer {
+            role,
+            address,
+            size,
+            input: ViewerInput::default(),
+            announced: None,
+            owed: 0,
+            is_silent: false,
+        };
+        self.viewers.insert(id, viewer);
+        self.announce(id, id, now);
+        self.update(now);
+        Some(id)
+    }
+
+    /// A viewer is gone.
+    pub fn handle_leave(&mut self, id: ViewerId, now: Instant) {
+        // Keys that it typed last still count.
+        while self.has_room_for_keys() && self.take_keys(id, now) {}
+        if let Some(viewer) = self.viewers.remove(&id) {
+            self.retract(&viewer, now);
+            self.update(now);
+        }
+    }
+
+    /// A viewer's terminal has another size.
+    pub fn handle_resize(&mut self, id: ViewerId, size: Size, now: Instant) {
+        if let Some(viewer) = self.viewers.get_mut(&id) {
+            viewer.size = size;
+            self.update(now);
+        }
+    }
+
+    /// Nothing was heard from a viewer for some seconds, or it is heard again. A silent one isn't
+    /// counted by the host, but keeps its place.
+    pub fn handle_silence(&mut self, id: ViewerId, is_silent: bool, now: Instant) {
+        let Some(viewer) = self.viewers.get_mut(&id) else { return };
+        if viewer.is_silent == is_silent {
+            return;
+        }
+        viewer.is_silent = is_silent;
+        if is_silent {
+            let announced = viewer.announced.take();
+            self.retract_id(announced, now);
+        } else {
+            // Numbers are never used twice.
+            let announced = self.next_viewer_id();
+            self.announce(id, announced, now);
+        }
+        self.update(now);
+    }
+
+    /// A viewer's terminal sent bytes while it showed the part of the screen at `offset`.
+    /// [`Output::Taken`] tells when they wait no more.
+    pub fn handle_input(&mut self, id: ViewerId, bytes: &[u8], offset: (u16, u16), now: Instant) {
+        self.handle_silence(id, false, now);
+        let screen = self.endpoint.received(SCREEN).size();
+        let Some(viewer) = self.viewers.get_mut(&id) else { return };
+        match viewer.role {
+            Role::ReadWrite => {
+                viewer.owed += bytes.len();
+                viewer.input.handle_bytes(bytes, offset, screen, now);
+                self.update(now);
+            }
+            Role::ReadOnly => {
+                self.outputs.push_back(Output::Taken { viewer: id, byte_count: bytes.len() });
+                if is_leave_wish(bytes) {
+                    self.release(id, text::LEFT, now);
+                }
+            }
+        }
+    }
+
+    /// The host lets a viewer go, whom it knows by this number.
+    pub(super) fn release_announced(&mut self, announced: ViewerId, text: &str, now: Instant) {
+        let is_meant =
+            |viewer: &Viewer| viewer.announced.is_some_and(|(number, _)| number == announced);
+        let found = self.viewers.iter().find(|(_, viewer)| is_meant(viewer)).map(|(id, _)| *id);
+        if let Some(id) = found {
+            self.release(id, text, now);
+        }
+    }
+
+    fn release(&mut self, id: ViewerId, text: &str, now: Instant) {
+        if let Some(viewer) = self.viewers.remove(&id) {
+            self.retract(&viewer, now);
+            let (text, exit_status) = (text.to_owned(), EXIT_ENDED);
+            self.outputs.push_back(Output::Release { viewer: id, text, exit_status });
+        }
+    }
+
+    fn next_viewer_id(&mut self) -> ViewerId {
+        self.viewers_count = self.viewers_count.wrapping_add(1);
+        ViewerId(self.viewers_count)
+    }
+
+    /// Tells the host about all viewers anew.
+    pub(super) fn announce_all(&mut self, now: Instant) {
+        let present: Vec<ViewerId> = self
+            .viewers
+            .iter()
+            .filter(|(_, viewer)| !viewer.is_silent)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in present {
+            let announced = self.next_viewer_id();
+            self.announce(id, announced, now);
+        }
+    }
+
+    fn announce(&mut self, id: ViewerId, announced: ViewerId, now: Instant) {
+        let Some(viewer) = self.viewers.get_mut(&id) else { return };
+        viewer.announced = Some((announced, viewer.size));
+        let event = ViewerEvent::Joined {
+            viewer: announced,
+            role: viewer.role,
+            address: viewer.address.clone(),
+            cols: viewer.size.cols,
+            rows: viewer.size.rows,
+        };
+        self.tell(event, now);
+    }
+
+    fn retract(&mut self, viewer: &Viewer, now: Instant) {
+        if let (Some((announced, _)), Some(closing)) = (viewer.announced, viewer.input.closing()) {
+            self.tell(ViewerEvent::Input { viewer: announced, bytes: closing }, now);
+        }
+        self.retract_id(viewer.announced, now);
+    }
+
+    fn retract_id(&mut self, announced: Option<(ViewerId, Size)>, now: Instant) {
+        if let Some((viewer, _)) = announced {
+            self.tell(ViewerEvent::Left { viewer }, now);
+        }
+    }
+
+    /// Takes keys and sizes of all viewers in turn, as long as the host confirms them.
+    pub(super) fn pump(&mut self, now: Instant) {
+        self.tell_sizes(now);
+        self.release_paste(now);
+        while self.has_room_for_keys() {
+            let Some(id) = self.next_to_serve() else { break };
+            self.served = id;
+            self.take_keys(id, now);
+        }
+        self.repay();
+    }
+
+    fn has_room_for_keys(&self) -> bool {
+        self.is_listening() && self.endpoint.current(VIEWER_EVENTS).byte_count() < UNCONFIRMED_MAX
+    }
+
+    /// Sizes are told when there is room: of a storm of them, the host gets the last.
+    fn tell_sizes(&mut self, now: Instant) {
+        let mut events = Vec::new();
+        if self.has_room_for_keys() {
+            for viewer in self.viewers.values_mut() {
+                if let Some((announced, told)) = &mut viewer.announced
+                    && *told != viewer.size
+                {
+                    *told = viewer.size;
+                    let Size { cols, rows } = viewer.size;
+                    events.push(ViewerEvent::Resized { viewer: *announced, cols, rows });
+                }
+            }
+        }
+        for event in events {
+            self.tell(event, now);
+        }
+    }
+
+    /// A paste is held together as long as its viewer goes on with it.
+    fn release_paste(&mut self, now: Instant) {
+        if let Some(paste) = &self.paste {
+            let is_pasting = self
+                .viewers
+                .get(&paste.viewer)
+                .is_some_and(|viewer| viewer.input.is_pasting() && viewer.announced.is_some());
+            if !is_pasting || paste.until <= now {
+                self.paste = None;
+            }
+        }
+    }
+
+    /// The first viewer with keys behind the one that was served last.
+    fn next_to_serve(&self) -> Option<ViewerId> {
+        let has_turn = |id: ViewerId, viewer: &Viewer| {
+            viewer.announced.is_some()
+                && viewer.input.has_keys()
+                && self.paste.as_ref().is_none_or(|paste| paste.viewer == id)
+        };
+        let behind = self.viewers.range((Excluded(self.served), Unbounded));
+        let mut all = behind.chain(self.viewers.range(..=self.served));
+        all.find(|(id, viewer)| has_turn(**id, viewer)).map(|(id, _)| *id)
+    }
+
+    /// Gives whether there were any.
+    fn take_keys(&mut self, id: ViewerId, now: Instant) -> bool {
+        let Some(viewer) = self.viewers.get_mut(&id) else { return false };
+        let Some((announced, _)) = viewer.announced else { return false };
+        let Some(bytes) = viewer.input.take() else { return false };
+        self.paste = viewer
+            .input
+            .is_pasting()
+            .then(|| PasteHold { viewer: id, until: now + PASTE_HOLD_MAX });
+        self.tell(ViewerEvent::Input { viewer: announced, bytes }, now);
+        true
+    }
+
+    /// Says how much of each viewer's input waits no more.
+    fn repay(&mut self) {
+        for (id, viewer) in &mut self.viewers {
+            // Mapped mouse reports may be longer than what came.
+            let paid = viewer.owed.saturating_sub(viewer.input.byte_count());
+            if paid > 0 {
+                viewer.owed -= paid;
+                self.outputs.push_back(Output::Taken { viewer: *id, byte_count: paid });
+            }
+        }
+    }
+}

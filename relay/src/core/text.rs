@@ -1,0 +1,66 @@
+//! What people read: every text that the relay shows on a viewer's terminal.
+
+/// Longest text that a host may show on its viewers' terminals at their end, in characters.
+const HOST_TEXT_CHARS_MAX: usize = 200;
+
+/// A wrong, malformed or dead token: always the same, so that it tells nothing.
+pub const WRONG_TOKEN: &str = "Invalid or expired session token";
+/// Too many wrong tokens from one address.
+pub const TOO_MANY_TRIES: &str = "Too many tries from your address: wait a minute, then try again";
+/// A session, or the relay, has all the viewers that it may.
+pub const VIEWERS_FULL: &str = "This session has no room for another viewer: try again later";
+/// A viewer came without a terminal.
+pub const NEEDS_TERMINAL: &str = "A terminal is needed: ssh -t ...";
+/// Somebody asked for a command or a subsystem.
+pub const ONLY_TERMINALS: &str = "This relay runs no commands, transfers no files and forwards nothing: it only shares terminals";
+/// A second channel, or a second request on one.
+pub const ONE_CHANNEL: &str = "One terminal per connection: open another connection";
+/// A person connected with the hosts' user name.
+pub const HOST_HELP: &str = "This is a tern relay: it shares terminals.\r\n\
+    To share yours:           tern --relay HOST[:PORT]\r\n\
+    To join somebody else's:  ssh TOKEN@HOST, the line that their tern shows";
+/// The relay stops; also for those who come while it does.
+pub const STOPPING: &str = "The relay is stopping: try again in a minute";
+/// Before a session's host came for the first time.
+pub const WAITING_NOTICE: &str = "waiting for the host to connect";
+/// Shown to read-only viewers when they join.
+pub const READ_ONLY_HINT: &str = "read only - press q to leave";
+/// A read-only viewer left on its own wish.
+pub const LEFT: &str = "[left the session]";
+/// The host stayed away longer than it may.
+pub const HOST_GONE: &str = "[session ended: its host did not come back]";
+/// The relay failed; the session is lost.
+pub const INTERNAL: &str = "[session ended: the relay has a defect, please report it]";
+
+/// While nothing is heard from the host.
+pub fn host_silent(seconds: u64) -> String {
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match (hours, minutes) {
+        (0, 0) => format!("host last heard {seconds} s ago"),
+        (0, _) => format!("host last heard {minutes} min {} s ago", seconds % 60),
+        (_, _) => format!("host last heard {hours} h {} min ago", minutes % 60),
+    }
+}
+
+/// A host's text as it may go to a terminal: no control characters, of bounded length.
+pub fn from_host(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(HOST_TEXT_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_in_fitting_units() {
+        assert_eq!(host_silent(12), "host last heard 12 s ago");
+        assert_eq!(host_silent(75), "host last heard 1 min 15 s ago");
+        assert_eq!(host_silent(7300), "host last heard 2 h 1 min ago");
+    }
+
+    #[test]
+    fn host_cannot_send_escape_sequences_as_text() {
+        assert_eq!(from_host("[ended]\x1b]52;c;AAAA\x07\r\n\u{9b}31m"), "[ended]]52;c;AAAA31m");
+        assert_eq!(from_host(&"x".repeat(1000)).len(), HOST_TEXT_CHARS_MAX);
+    }
+}

@@ -1,0 +1,445 @@
+//! What an SSH connection may ask for: who it is, one channel, on it a terminal (viewers) or the
+//! subsystem by which hosts get a session. Everything else is refused.
+
+use super::admission::Shared;
+use super::authorized::is_authorized;
+use super::channel::{self, Writer};
+use super::line::{Line, Stage};
+use super::{host, viewer};
+use crate::core::input::VIEWER_BACKLOG_MAX;
+use crate::core::registry::TokenHash;
+use crate::core::text;
+use crate::shell::session::{Message, SessionHandle};
+use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tern_bootstrap::grant::{HOST_USER, SUBSYSTEM};
+use tern_sync::session::ViewerId;
+use tern_term::Size;
+use tokio::sync::{Semaphore, watch};
+
+/// Longest TERM or COLORTERM that is looked at.
+const NAME_SIZE_MAX: usize = 64;
+
+/// Bytes kept of what is typed before the session is there; nobody types more in a round trip.
+const EARLY_SIZE_MAX: usize = 1024;
+
+const _: () = assert!(EARLY_SIZE_MAX <= VIEWER_BACKLOG_MAX);
+
+/// By its user name. (The token itself is not kept.)
+#[derive(Debug, Clone, Copy)]
+enum Caller {
+    Host,
+    Viewer(TokenHash),
+}
+
+/// The terminal of a viewer.
+#[derive(Debug)]
+struct Terminal {
+    name: String,
+    size: watch::Sender<Size>,
+}
+
+/// The one channel of a connection.
+enum Slot {
+    Free,
+    Open(Channel<Msg>),
+    Used,
+}
+
+/// What a viewer's task makes known once it has joined.
+pub(super) struct Joined {
+    pub(super) id: ViewerId,
+    pub(super) handle: SessionHandle,
+    pub(super) credit: Arc<Semaphore>,
+}
+
+/// Shared by a viewer's connection and its task.
+#[derive(Default)]
+pub(super) struct ViewerState {
+    joined: OnceLock<Joined>,
+    /// Typed before the viewer had joined. A lock, as both sides use it; held for an append.
+    early: Mutex<Vec<u8>>,
+    /// Left and top of what the viewer sees, 16 bits each.
+    offset: AtomicU32,
+}
+
+impl ViewerState {
+    pub(super) fn set_offset(&self, (left, top): (u16, u16)) {
+        self.offset.store(u32::from(left) << 16 | u32::from(top), Ordering::Relaxed);
+    }
+
+    /// The viewer has joined: its task passes on what was typed before, then the connection what
+    /// is typed from now on.
+    pub(super) async fn join(&self, joined: Joined) {
+        loop {
+            let early = {
+                let mut early = self.early();
+                if early.is_empty() {
+                    assert!(self.joined.set(joined).is_ok(), "a viewer joins once");
+                    return;
+                }
+                std::mem::take(&mut *early)
+            };
+            joined.pass_on(early, self.offset()).await;
+        }
+    }
+
+    /// Keeps what is typed before the viewer has joined, as far as there is room.
+    fn keep_early(&self, bytes: &[u8]) -> bool {
+        let mut early = self.early();
+        let is_early = self.joined.get().is_none();
+        if is_early && early.len() + bytes.len() <= EARLY_SIZE_MAX {
+            early.extend(bytes);
+        }
+        is_early
+    }
+
+    fn early(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offset(&self) -> (u16, u16) {
+        let packed = self.offset.load(Ordering::Relaxed);
+        ((packed >> 16) as u16, packed as u16)
+    }
+}
+
+impl Joined {
+    /// Gives bytes for which there is credit to the session.
+    async fn pass_on(&self, bytes: Vec<u8>, offset: (u16, u16)) {
+        let permits = u32::try_from(bytes.len()).expect("pieces are small");
+        if let Ok(permit) = self.credit.acquire_many(permits).await {
+            permit.forget();
+            let input = Message::Input { viewer: self.id, bytes, offset };
+            // Without a session, the viewer's task ends the connection.
+            let _ = self.handle.inbox.send(input).await;
+        }
+    }
+}
+
+/// russh calls it for one connection, one call at a time.
+pub(super) struct Handler {
+    address: SocketAddr,
+    line: Arc<Line>,
+    shared: Arc<Shared>,
+    caller: Option<Caller>,
+    slot: Slot,
+    terminal: Option<Terminal>,
+    color_term: Option<String>,
+    viewer: Option<Arc<ViewerState>>,
+}
+
+impl Handler {
+    pub(super) fn new(address: SocketAddr, line: Arc<Line>, shared: Arc<Shared>) -> Self {
+        Self {
+            address,
+            line,
+            shared,
+            caller: None,
+            slot: Slot::Free,
+            terminal: None,
+            color_term: None,
+            viewer: None,
+        }
+    }
+
+    /// Viewers are known by their token, which is looked up later, whatever key they have; hosts
+    /// by the operator's list, if there is one.
+    fn admit(&mut self, user: &str) -> Auth {
+        if user == HOST_USER {
+            if self.shared.authorized_hosts.is_some() {
+                return Auth::Reject {
+                    proceed_with_methods: Some(MethodSet::from([MethodKind::PublicKey].as_slice())),
+                    partial_success: false,
+                };
+            }
+            self.caller = Some(Caller::Host);
+        } else {
+            self.caller = Some(Caller::Viewer(TokenHash::of(user)));
+        }
+        Auth::Accept
+    }
+
+    async fn admit_key(&mut self, user: &str, key: &russh::keys::PublicKey) -> Auth {
+        match &self.shared.authorized_hosts {
+            Some(path) if user == HOST_USER => {
+                if !is_authorized(path, key).await {
+                    return Auth::reject();
+                }
+                self.caller = Some(Caller::Host);
+                Auth::Accept
+            }
+            Some(_) | None => self.admit(user),
+        }
+    }
+
+    /// The channel, if it has not been used.
+    fn take_channel(&mut self) -> Option<Channel<Msg>> {
+        match std::mem::replace(&mut self.slot, Slot::Used) {
+            Slot::Open(channel) => Some(channel),
+            Slot::Free | Slot::Used => None,
+        }
+    }
+
+    /// Accepts a request only to say why it isn't served; ssh shows it.
+    fn refuse(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+        text: &'static str,
+    ) -> Result<(), russh::Error> {
+        let Some(channel) = self.take_channel() else { return session.channel_failure(id) };
+        session.channel_success(id)?;
+        self.say(channel::writer(channel), text);
+        Ok(())
+    }
+
+    fn say(&self, writer: Writer, text: &'static str) {
+        let line = Arc::clone(&self.line);
+        tokio::spawn(async move {
+            channel::refuse(&writer, text).await;
+            line.set_stage(Stage::Closing);
+        });
+    }
+
+    fn start_viewer(&mut self, token: TokenHash, writer: Writer, session: &Session) {
+        let Some(terminal) = &self.terminal else {
+            return self.say(writer, text::NEEDS_TERMINAL);
+        };
+        self.line.start_window(session.remote_sshid());
+        let state = Arc::new(ViewerState::default());
+        self.viewer = Some(state.clone());
+        let capabilities =
+            tern_term::Capabilities::from_env(&terminal.name, self.color_term.as_deref());
+        let viewer = viewer::NewViewerTask {
+            token,
+            address: self.address.ip().to_canonical(),
+            capabilities,
+            size: terminal.size.subscribe(),
+            writer,
+            state,
+            line: Arc::clone(&self.line),
+            shared: Arc::clone(&self.shared),
+        };
+        tokio::spawn(viewer.run());
+    }
+
+    fn size(&self, cols: u32, rows: u32) -> Size {
+        self.shared.limits.viewer_size(cols, rows)
+    }
+}
+
+impl russh::server::Handler for Handler {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
+        Ok(self.admit(user))
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.admit_key(user, offer.public_key).await)
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.admit_key(user, key.public_key).await)
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        _response: Option<russh::server::Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.admit(user))
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if !matches!(self.slot, Slot::Free) {
+            tracing::debug!(address = %self.address, "{}", text::ONE_CHANNEL);
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
+        self.slot = Slot::Open(channel);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        term: &str,
+        cols: u32,
+        rows: u32,
+        _pix_width: u32,
+        _pix_height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if self.terminal.is_some() || !matches!(self.slot, Slot::Open(_)) {
+            return session.channel_failure(channel);
+        }
+        let name = if term.len() <= NAME_SIZE_MAX { term.to_owned() } else { String::new() };
+        let size = watch::Sender::new(self.size(cols, rows));
+        self.terminal = Some(Terminal { name, size });
+        session.channel_success(channel)
+    }
+
+    async fn window_change_request(
+        &mut self,
+        _channel: ChannelId,
+        cols: u32,
+        rows: u32,
+        _pix_width: u32,
+        _pix_height: u32,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if let Some(terminal) = &self.terminal {
+            terminal.size.send_replace(self.size(cols, rows));
+        }
+        Ok(())
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        value: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        match name {
+            "COLORTERM" if value.len() <= NAME_SIZE_MAX => {
+                self.color_term = Some(value.to_owned());
+                session.channel_success(channel)
+            }
+            "LANG" => session.channel_success(channel),
+            _ => session.channel_failure(channel),
+        }
+    }
+
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let (Some(channel), Some(caller)) = (self.take_channel(), self.caller) else {
+            return session.channel_failure(id);
+        };
+        session.channel_success(id)?;
+        let writer = channel::writer(channel);
+        match caller {
+            Caller::Host => self.say(writer, text::HOST_HELP),
+            Caller::Viewer(token) => self.start_viewer(token, writer, session),
+        }
+        Ok(())
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        id: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        match self.caller {
+            Some(Caller::Host) if name == SUBSYSTEM => {
+                let Some(channel) = self.take_channel() else {
+                    return session.channel_failure(id);
+                };
+                session.channel_success(id)?;
+                let host = host::NewHostTask {
+                    address: self.address.ip(),
+                    channel,
+                    line: Arc::clone(&self.line),
+                    shared: Arc::clone(&self.shared),
+                };
+                tokio::spawn(host.run());
+                Ok(())
+            }
+            Some(Caller::Host | Caller::Viewer(_)) | None => {
+                self.refuse(id, session, text::ONLY_TERMINALS)
+            }
+        }
+    }
+
+    async fn exec_request(
+        &mut self,
+        id: ChannelId,
+        _command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.refuse(id, session, text::ONLY_TERMINALS)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+
+    async fn data(
+        &mut self,
+        _channel: ChannelId,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let Some(state) = &self.viewer else { return Ok(()) };
+        if state.keep_early(data) {
+            return Ok(());
+        }
+        let Some(joined) = state.joined.get() else { return Ok(()) };
+        for bytes in data.chunks(VIEWER_BACKLOG_MAX / 2) {
+            // Not reading on is what slows the viewer down.
+            let is_held = joined.credit.available_permits() < bytes.len();
+            if is_held {
+                self.line.set_held(true);
+            }
+            joined.pass_on(bytes.to_vec(), state.offset()).await;
+            if is_held {
+                self.line.set_held(false);
+            }
+        }
+        Ok(())
+    }
+
+    async fn window_adjusted(
+        &mut self,
+        _channel: ChannelId,
+        size: u32,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.line.on_adjusted(size);
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        _channel: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        // Without the size's sender the viewer's task knows that nobody is there.
+        self.terminal = None;
+        self.line.set_stage(Stage::Closing);
+        Ok(())
+    }
+}

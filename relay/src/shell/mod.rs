@@ -1,0 +1,19 @@
+//! Carries the core out: sockets, SSH, QUIC, tasks and time.
+//!
+//! One task per session owns its machine and link ([`session`]). One task per viewer owns its
+//! painter ([`viewer`]); russh's task reads what it types ([`handler`]). Nobody waits for a viewer:
+//! frames go through a `watch` that holds the newest only, keys through credits per viewer.
+
+mod admission;
+mod authorized;
+mod bind;
+mod channel;
+mod handler;
+mod host;
+mod line;
+mod quic;
+pub mod relay;
+mod session;
+mod socket;
+mod ssh;
+mod viewer;

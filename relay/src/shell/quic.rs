@@ -1,0 +1,104 @@
+//! Hosts' QUIC connections: accepted within bounds, proven, handed to their session's task.
+
+use super::admission::{ConnectionGuard, Shared, secret_of};
+use super::relay::StartError;
+use super::session::Message;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+use tern_bootstrap::grant::{Refusal, RefusalCode, WireError};
+use tern_bootstrap::hello;
+use tern_bootstrap::identity::Identity;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Connections that have not proven themselves, above which newcomers must first show that their
+/// address is theirs (RFC 9000, section 8.1.2). It costs them a round trip.
+const RETRY_ABOVE: usize = 20;
+/// Connections that quinn holds until they are accepted here.
+const INCOMING_MAX: usize = 1024;
+/// Bytes that quinn holds for each and for all of them: a first flight with a padded second.
+const INCOMING_BUFFER_SIZE: u64 = 16 * 1024;
+const INCOMING_BUFFERS_SIZE: u64 = 8 * 1024 * 1024;
+/// How long a host may take to read its welcome.
+const WELCOME_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// An endpoint on `socket`.
+pub(super) fn open(
+    identity: &Identity,
+    socket: UdpSocket,
+    _shared: &Arc<Shared>,
+) -> Result<quinn::Endpoint, StartError> {
+    let mut config = identity
+        .quic_server_config(tern_sync::link::transport_config())
+        .map_err(|error| StartError::Certificate(error.to_string()))?;
+    config
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BUFFER_SIZE)
+        .incoming_buffer_size_total(INCOMING_BUFFERS_SIZE);
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let settings = identity.quic_endpoint_config();
+    Ok(quinn::Endpoint::new(settings, Some(config), socket, runtime)?)
+}
+
+/// Accepts until the endpoint is closed.
+pub(super) async fn listen(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
+    while let Some(incoming) = endpoint.accept().await {
+        let is_busy = shared.registry().pending() >= RETRY_ABOVE;
+        if is_busy && !incoming.remote_address_validated() && incoming.may_retry() {
+            // Fails only where a retry isn't allowed, which was asked.
+            let _ = incoming.retry();
+            continue;
+        }
+        match shared.connect(incoming.remote_address().ip()) {
+            Some(guard) => {
+                tokio::spawn(serve(incoming, guard, Arc::clone(&shared)));
+            }
+            None => incoming.refuse(),
+        }
+    }
+}
+
+/// One connection, from its first packet to its end.
+async fn serve(incoming: quinn::Incoming, mut guard: ConnectionGuard, shared: Arc<Shared>) {
+    let remote = incoming.remote_address();
+    // Boxed: what the handshake needs isn't kept as long as the connection lives.
+    let connected = Box::pin(timeout(shared.limits.auth_time, introduce(incoming, &shared))).await;
+    match connected {
+        Ok(Ok(connection)) => {
+            guard.identify();
+            // The session's task has the connection; here it only counts.
+            connection.closed().await;
+        }
+        Ok(Err(error)) => tracing::info!(%remote, %error, "QUIC connection refused"),
+        Err(_) => tracing::info!(%remote, "QUIC connection took too long to introduce itself"),
+    }
+}
+
+async fn introduce(
+    incoming: quinn::Incoming,
+    shared: &Shared,
+) -> Result<quinn::Connection, WireError> {
+    let connection = incoming.accept()?.await?;
+    let introduction = hello::accept(&connection, |session| secret_of(shared, session)).await?;
+    let handle = shared.registry().handle(introduction.session);
+    let (answer, on_answer) = oneshot::channel();
+    let epoch = introduction.epoch;
+    if let Some(handle) = handle {
+        let message = Message::Host { epoch, connection: connection.clone(), answer };
+        // A session that ended meanwhile drops the message, and with it the answer's sender.
+        let _ = handle.inbox.send(message).await;
+    }
+    let Ok(is_resumed) = on_answer.await else {
+        let text = "the session has just ended".to_owned();
+        let refusal = Refusal { code: RefusalCode::Unauthorized, text };
+        introduction.refuse(refusal.clone()).await?;
+        return Err(WireError::Refused(refusal));
+    };
+    let welcomed = timeout(WELCOME_TIME_MAX, introduction.welcome(is_resumed)).await;
+    match welcomed {
+        Ok(Ok(())) => Ok(connection),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(WireError::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}

@@ -1,0 +1,229 @@
+//! The task of one session: owns its machine, its host's link, and the ways to its viewers.
+
+use super::admission::{Running, SessionGuard, Shared};
+use crate::core::painter::View;
+use crate::core::session::{CloseCode, Output, Session};
+use std::collections::HashMap;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Instant;
+use tern_bootstrap::token::random;
+use tern_sync::link::{Incoming, QuicLink};
+use tern_sync::session::{Role, ViewerId};
+use tern_term::Size;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+
+/// Messages that wait for a session. Viewers' keys are bounded by their credit already, so that
+/// this only smooths bursts.
+const INBOX_SIZE: usize = 32;
+
+/// How others reach a session.
+#[derive(Clone)]
+pub(super) struct SessionHandle {
+    pub(super) inbox: mpsc::Sender<Message>,
+    pub(super) view: watch::Receiver<Arc<View>>,
+}
+
+/// What others tell a session.
+pub(super) enum Message {
+    /// Its host connected and proved itself. The answer: is it resumed; none if it's too late.
+    Host { epoch: u64, connection: quinn::Connection, answer: oneshot::Sender<bool> },
+    /// A viewer joins. The answer: its number; none if it's too late.
+    Join { viewer: NewViewer, answer: oneshot::Sender<ViewerId> },
+    /// A viewer is gone.
+    Leave(ViewerId),
+    /// A viewer's terminal has another size.
+    Resize(ViewerId, Size),
+    /// A viewer is silent, or heard again.
+    Silence(ViewerId, bool),
+    /// A viewer typed.
+    Input { viewer: ViewerId, bytes: Vec<u8>, offset: (u16, u16) },
+}
+
+/// A viewer that wants to join.
+pub(super) struct NewViewer {
+    pub(super) role: Role,
+    pub(super) address: String,
+    pub(super) size: Size,
+    pub(super) port: ViewerPort,
+}
+
+/// How a session reaches a viewer.
+pub(super) struct ViewerPort {
+    pub(super) release: oneshot::Sender<Release>,
+    /// Bytes that the viewer may still send; closed when the viewer is released.
+    pub(super) credit: Arc<Semaphore>,
+}
+
+/// A viewer's last words.
+#[derive(Debug)]
+pub(super) struct Release {
+    pub(super) text: String,
+    pub(super) exit_status: u32,
+}
+
+/// A session's task before it runs.
+pub(super) struct SessionTask {
+    core: Session,
+    inbox: mpsc::Receiver<Message>,
+    view: watch::Sender<Arc<View>>,
+    link: Option<QuicLink>,
+    viewers: HashMap<ViewerId, ViewerPort>,
+    running: watch::Receiver<Running>,
+}
+
+impl SessionTask {
+    /// A session granted now, and how to reach it.
+    pub(super) fn new(shared: &Shared) -> (Self, SessionHandle) {
+        let core = Session::new(shared.limits.clone(), seed(), Instant::now());
+        let (sender, inbox) = mpsc::channel(INBOX_SIZE);
+        let (view, on_view) = watch::channel(core.view());
+        let running = shared.running.clone();
+        let task = Self { core, inbox, view, link: None, viewers: HashMap::new(), running };
+        (task, SessionHandle { inbox: sender, view: on_view })
+    }
+
+    /// Until the session is over. `_alive` makes draining wait for it.
+    pub(super) async fn run(mut self, guard: SessionGuard, _alive: mpsc::Sender<()>) {
+        while self.carry_out(&guard) {
+            let deadline = self.core.poll_timeout();
+            tokio::select! {
+                incoming = receive(&mut self.link) => self.on_incoming(incoming),
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.on_message(message),
+                    // The registry holds a handle as long as the guard lives.
+                    None => break,
+                },
+                () = wait_until(deadline) => self.core.handle_timeout(Instant::now()),
+                () = stopping(&mut self.running) => self.core.handle_stop(Instant::now()),
+            }
+        }
+        self.carry_out(&guard);
+    }
+
+    /// Does what the machine wants. `false`: the session is over.
+    fn carry_out(&mut self, guard: &SessionGuard) -> bool {
+        let now = Instant::now();
+        loop {
+            let size = self.link.as_ref().map(QuicLink::datagram_size_max);
+            let Some(output) = self.core.poll_output(now, size) else { return true };
+            match output {
+                Output::Link(output) => {
+                    if let Some(link) = &mut self.link {
+                        link.send(output);
+                    }
+                }
+                Output::CloseLink { code, reason } => self.close_link(code, &reason),
+                Output::Show(view) => {
+                    self.view.send_replace(view);
+                }
+                Output::Release { viewer, text, exit_status } => {
+                    if let Some(port) = self.viewers.remove(&viewer) {
+                        port.credit.close();
+                        // A viewer that is gone needs no last words.
+                        let _ = port.release.send(Release { text, exit_status });
+                    }
+                }
+                Output::Taken { viewer, byte_count } => {
+                    if let Some(port) = self.viewers.get(&viewer) {
+                        port.credit.add_permits(byte_count);
+                    }
+                }
+                Output::Retire => guard.retire(),
+                Output::Over => return false,
+            }
+        }
+    }
+
+    fn close_link(&mut self, code: CloseCode, reason: &str) {
+        if let Some(link) = self.link.take() {
+            tracing::info!(?code, reason, "host's link closed");
+            link.connection().close(code.into(), reason.as_bytes());
+        }
+    }
+
+    fn on_incoming(&mut self, incoming: Result<Incoming, quinn::ConnectionError>) {
+        let now = Instant::now();
+        match incoming {
+            Ok(Incoming::Datagram(datagram)) => self.core.handle_datagram(&datagram, now),
+            Ok(Incoming::Stream(message)) => self.core.handle_stream(&message, now),
+            Err(error) => {
+                tracing::info!(%error, "host's link lost");
+                self.link = None;
+                self.core.handle_link_lost(now);
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        let now = Instant::now();
+        match message {
+            Message::Host { epoch, connection, answer } => {
+                self.on_host(epoch, connection, answer, now);
+            }
+            Message::Join { viewer, answer } => self.on_join(viewer, answer, now),
+            Message::Leave(id) => {
+                if let Some(port) = self.viewers.remove(&id) {
+                    port.credit.close();
+                }
+                self.core.handle_leave(id, now);
+            }
+            Message::Resize(id, size) => self.core.handle_resize(id, size, now),
+            Message::Silence(id, is_silent) => self.core.handle_silence(id, is_silent, now),
+            Message::Input { viewer, bytes, offset } => {
+                self.core.handle_input(viewer, &bytes, offset, now);
+            }
+        }
+    }
+
+    fn on_host(
+        &mut self,
+        epoch: u64,
+        connection: quinn::Connection,
+        answer: oneshot::Sender<bool>,
+        now: Instant,
+    ) {
+        let Some(is_resumed) = self.core.handle_host(epoch, seed(), now) else { return };
+        self.close_link(CloseCode::Replaced, "a newer connection took over");
+        let remote = connection.remote_address();
+        tracing::info!(%remote, is_resumed, "host connected");
+        self.link = Some(QuicLink::new(connection));
+        // If nobody waits for the answer, the connection is gone, which the link will tell.
+        let _ = answer.send(is_resumed);
+    }
+
+    fn on_join(&mut self, viewer: NewViewer, answer: oneshot::Sender<ViewerId>, now: Instant) {
+        let NewViewer { role, address, size, port } = viewer;
+        let Some(id) = self.core.handle_join(role, address, size, now) else { return };
+        self.viewers.insert(id, port);
+        if answer.send(id).is_err() {
+            self.viewers.remove(&id);
+            self.core.handle_leave(id, now);
+        }
+    }
+}
+
+fn seed() -> u64 {
+    u64::from_be_bytes(random())
+}
+
+async fn receive(link: &mut Option<QuicLink>) -> Result<Incoming, quinn::ConnectionError> {
+    match link {
+        Some(link) => link.recv().await,
+        None => pending().await,
+    }
+}
+
+/// When the relay goes on no more.
+async fn stopping(running: &mut watch::Receiver<Running>) {
+    // A relay that was dropped without a word has stopped as well.
+    let _ = running.wait_for(|running| *running != Running::Yes).await;
+}
+
+pub(super) async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}

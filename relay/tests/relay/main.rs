@@ -1,0 +1,9 @@
+//! A relay with real sockets: hosts by SSH and QUIC, viewers by SSH, and those who mean harm.
+
+mod admission;
+mod doors;
+mod hostile;
+mod life;
+mod pace;
+mod secrecy;
+mod support;

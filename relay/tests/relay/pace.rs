@@ -1,0 +1,97 @@
+//! Slow viewers, fast hosts.
+
+use crate::support::host::Host;
+use crate::support::viewer::Viewer;
+use crate::support::{SIZE, relay};
+
+/// A full screen that has nothing in common with any other.
+fn noise(seed: usize) -> Vec<String> {
+    let line = |row: usize| {
+        (0..usize::from(SIZE.cols))
+            .map(|col| {
+                let mixed = (seed * 7919 + row * 104_729 + col * 1_299_709) % 94;
+                char::from(u8::try_from(33 + mixed).expect("ASCII"))
+            })
+            .collect()
+    };
+    (0..usize::from(SIZE.rows) - 1).map(line).chain([format!("screen {seed}.")]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_viewer_skips_to_the_newest_and_delays_nobody() {
+    const SCREENS: usize = 2000;
+    let relay = relay().await;
+    let host = Host::share(&relay).await;
+    host.show("begin");
+    let slow = Viewer::open(&relay, &host.grant.token).await;
+    let fast = Viewer::open(&relay, &host.grant.token).await;
+    slow.wait_until_shows("begin").await;
+    fast.wait_until_shows("begin").await;
+    slow.gate.close();
+    let before = slow.gate.byte_count();
+    for number in 1..=SCREENS {
+        host.show_lines(noise(number));
+        if number % 10 == 0 {
+            // As fast as the other viewer sees them, at that.
+            fast.wait_until_shows(&format!("screen {number}.")).await;
+        }
+    }
+    slow.gate.open();
+    slow.wait_until_shows(&format!("screen {SCREENS}.")).await;
+    let byte_count = slow.gate.byte_count() - before;
+    let screens_size = SCREENS / 10 * usize::from(SIZE.cols) * usize::from(SIZE.rows);
+    assert!(byte_count < screens_size / 2, "{byte_count} bytes of {screens_size}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_of_a_viewer_that_takes_nothing_is_heard() {
+    let relay = relay().await;
+    let host = Host::share(&relay).await;
+    host.show("begin");
+    let slow = Viewer::open(&relay, &host.grant.token).await;
+    let fast = Viewer::open(&relay, &host.grant.token_ro).await;
+    slow.wait_until_shows("begin").await;
+    slow.gate.close();
+    for number in 1..=200 {
+        host.show_lines(noise(number));
+        fast.wait_until_shows(&format!("screen {number}.")).await;
+    }
+    slow.enter("\x03");
+    host.wait_until("Ctrl-C", |seen| seen.typed() == "\x03").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paste_of_a_megabyte_arrives_whole_and_others_type_meanwhile() {
+    let relay = relay().await;
+    let host = Host::share(&relay).await;
+    let paster = Viewer::open(&relay, &host.grant.token).await;
+    let typist = Viewer::open(&relay, &host.grant.token).await;
+    host.wait_until("both joined", |seen| seen.present().len() == 2).await;
+    let text: String = (0..1_000_000).map(|index| char::from(b'a' + (index % 26) as u8)).collect();
+    for part in text.as_bytes().chunks(8192) {
+        paster.enter(part);
+    }
+    typist.enter("!");
+    let seen = host.wait_until("everything", |seen| seen.typed().len() == text.len() + 1).await;
+    let typed = seen.typed();
+    assert!(typed.contains('!'));
+    assert!(typed.replace('!', "") == text, "in order, whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewer_that_pastes_to_an_absent_host_is_held_and_lets_others_work() {
+    let relay = relay().await;
+    let mut host = Host::share(&relay).await;
+    host.show("screen");
+    let paster = Viewer::open(&relay, &host.grant.token).await;
+    let other = Viewer::open(&relay, &host.grant.token).await;
+    host.wait_until("both joined", |seen| seen.present().len() == 2).await;
+    host.connection.close(0u32.into(), b"");
+    other.wait_until_shows("host last heard").await;
+    for _ in 0..100 {
+        paster.enter([b'x'; 8192]);
+    }
+    other.enter("!");
+    assert!(host.reconnect(&relay).await, "the backlog was bounded, and kept");
+    host.wait_until("everything", |seen| seen.typed().len() == 100 * 8192 + 1).await;
+}
