@@ -1,0 +1,65 @@
+//! The core: machines that decide what a sharing host does. They do no I/O and have no clock;
+//! input and the time go in, commands and the next deadline come out. The shell
+//! ([`crate::shell`]) does what they say.
+
+pub mod control_mode;
+pub mod hidden;
+pub mod input;
+pub mod leaving;
+pub mod messages;
+pub mod notice;
+pub mod pace;
+pub mod plain_session;
+pub mod refresh;
+pub mod sequence;
+pub mod sizes;
+pub mod tmux_clients;
+pub mod tmux_session;
+pub mod tmux_version;
+pub mod topology;
+pub mod viewers;
+pub mod window_sizes;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// What the core may name: itself, plain data, and nothing that does I/O or tells the time.
+    const ALLOWED: [&str; 10] = [
+        "crate::core::",
+        "serde::",
+        "std::collections::BTreeMap",
+        "std::collections::BTreeSet",
+        "std::collections::VecDeque",
+        "std::collections::{BTreeMap",
+        "std::net::IpAddr",
+        "std::time::",
+        "tern_sync::session::",
+        "tern_term::Size",
+    ];
+
+    #[test]
+    fn core_names_nothing_that_does_io_or_tells_the_time() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core");
+        for entry in std::fs::read_dir(folder).expect("the source is there") {
+            let path = entry.expect("the folder is readable").path();
+            if path.is_dir() {
+                // Only tests of a machine have a folder.
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).expect("a source file");
+            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+            for line in source.lines().map(str::trim) {
+                let named = line.strip_prefix("pub ").unwrap_or(line).strip_prefix("use ");
+                if let Some(named) = named {
+                    let named = named.trim_end_matches(';');
+                    let is_allowed = ALLOWED.iter().any(|prefix| named.starts_with(prefix));
+                    assert!(is_allowed, "{}: use {named}", path.display());
+                }
+                for banned in ["Instant::now", "SystemTime", "std::fs::", "std::io", "tokio::"] {
+                    assert!(!line.contains(banned), "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A program on a plain pty that is shared: its size, and what viewers type.
+
+use crate::core::input::InputMerger;
+use crate::core::sizes::smallest;
+use crate::core::viewers::{Change, Viewer, Viewers};
+use std::collections::VecDeque;
+use std::time::Instant;
+use tern_sync::session::ViewerEvent;
+use tern_term::Size;
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Give the pty this size.
+    Resize(Size),
+    /// Type this.
+    Write(Vec<u8>),
+    /// Tell the person, and the message log.
+    Notice(String),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct PlainSession {
+    local: Size,
+    size: Size,
+    viewers: Viewers,
+    input: InputMerger,
+    commands: VecDeque<Command>,
+}
+
+impl PlainSession {
+    /// The local terminal has the size `local`, and so has the pty.
+    pub fn new(local: Size) -> Self {
+        Self {
+            local,
+            size: local,
+            viewers: Viewers::default(),
+            input: InputMerger::default(),
+            commands: VecDeque::new(),
+        }
+    }
+
+    /// Who watches.
+    pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
+        self.viewers.iter()
+    }
+
+    /// The pty's size.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// The local terminal changed its size.
+    pub fn handle_local_resize(&mut self, local: Size) {
+        self.local = local;
+        self.update_size();
+    }
+
+    /// The relay told what a viewer did.
+    pub fn handle_viewer_event(&mut self, event: ViewerEvent, now: Instant) {
+        if let ViewerEvent::Left { viewer } = &event {
+            self.input.handle_left(*viewer, now);
+        }
+        match self.viewers.handle_event(event, now) {
+            Change::Roster { notice } => {
+                self.commands.push_back(Command::Notice(notice));
+                self.update_size();
+            }
+            Change::Sizes => self.update_size(),
+            Change::Typed { viewer, bytes } => self.input.handle_input(viewer, bytes, now),
+            Change::Nothing => {}
+        }
+        self.pass_input();
+    }
+
+    /// The relay knows no viewers any more; those that still are there will be told anew.
+    pub fn handle_viewers_forgotten(&mut self) {
+        self.viewers.clear();
+        self.input.clear();
+        self.update_size();
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.input.handle_timeout(now);
+        self.pass_input();
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.input.poll_timeout()
+    }
+
+    /// The next thing to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn update_size(&mut self) {
+        let sizes = self.viewers.writer_sizes().into_iter().chain([self.local]);
+        let size = smallest(sizes).unwrap_or(self.local);
+        if size != self.size {
+            self.size = size;
+            self.commands.push_back(Command::Resize(size));
+        }
+    }
+
+    fn pass_input(&mut self) {
+        let output = self.input.take_output();
+        if !output.is_empty() {
+            self.commands.push_back(Command::Write(output));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tern_sync::session::{Role, ViewerId};
+
+    #[test]
+    fn pty_shrinks_to_the_smallest_writer_and_grows_back() {
+        let (mut session, now) = (PlainSession::new(Size { cols: 100, rows: 30 }), Instant::now());
+        let viewer = ViewerId(1);
+        let (role, address) = (Role::ReadWrite, "192.0.2.1".to_owned());
+        let joined = ViewerEvent::Joined { viewer, role, address, cols: 120, rows: 20 };
+        session.handle_viewer_event(joined, now);
+        let mut commands = || std::iter::from_fn(|| session.poll_command()).collect::<Vec<_>>();
+        assert!(commands().contains(&Command::Resize(Size { cols: 100, rows: 20 })));
+        session.handle_viewer_event(ViewerEvent::Left { viewer }, now);
+        let mut commands = || std::iter::from_fn(|| session.poll_command()).collect::<Vec<_>>();
+        assert!(commands().contains(&Command::Resize(Size { cols: 100, rows: 30 })));
+    }
+}

@@ -1,0 +1,569 @@
+//! A tmux session that is shared: the machine that knows its viewers and its clients, and decides
+//! when the hidden client attaches, how large it is, what it is fed, and whom its end concerns.
+//!
+//! ```text
+//! viewers' events --->+-------------+---> commands for tmux (control mode)
+//! control mode   ---->| TmuxSession |---> hidden client: attach, resize, write, detach
+//! hidden client  ---->+-------------+---> events for the relay, topology, log
+//! ```
+
+use crate::core::control_mode::{Event, Notification, Reply, quoted};
+use crate::core::hidden::Hidden;
+use crate::core::input::InputMerger;
+use crate::core::notice;
+use crate::core::refresh::Refresh;
+use crate::core::sizes::{self, Decision, Lookers};
+use crate::core::tmux_clients::{self, CLIENT_FORMAT, SESSION_FORMAT, TmuxClient};
+use crate::core::tmux_version::TmuxVersion;
+use crate::core::topology::{self, PANE_FORMAT, WINDOW_FORMAT};
+use crate::core::viewers::{Change, Viewer, Viewers};
+use crate::core::window_sizes::{Request, WindowSizes};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tern_sync::session::{HostEvent, Topology, ViewerEvent};
+use tern_term::Size;
+
+/// Most viewers' events that wait for one answer of tmux's.
+const DEFERRED_MAX: usize = 1000;
+/// Most notices that wait for the list of clients.
+const NOTICES_MAX: usize = 20;
+/// How long a lost control client waits before it attaches again, if it was lost just before.
+const CONTROL_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// What a command to tmux was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Query {
+    /// The session's name and current window.
+    Session,
+    /// Its clients.
+    Clients,
+    /// Its windows.
+    Windows,
+    /// Its panes; the last of a round.
+    Panes,
+    /// What a window's `window-size` is.
+    WindowSize(u32),
+    /// Whether the control client is alive, asked when the hidden client has gone.
+    WhyDetached,
+    /// Everything before it was done: the sharing may end.
+    Farewell,
+    /// A setting or a message: nobody waits for the answer.
+    Nothing,
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Write this line to the control client.
+    Tmux(Query, String),
+    /// Start a control client; its start is told by [`TmuxSession::handle_control_attached`].
+    AttachControl,
+    /// Let the control client go.
+    DropControl,
+    /// Find out whether the session is there, for [`TmuxSession::handle_session_checked`].
+    CheckSession,
+    /// Start the hidden client.
+    AttachHidden(Decision),
+    /// Let the hidden client go, and show nothing.
+    DetachHidden,
+    /// Give its terminal this size.
+    ResizeHidden(Size),
+    /// Type this there.
+    WriteHidden(Vec<u8>),
+    /// Tell the relay.
+    Tell(HostEvent),
+    /// Tell the relay.
+    Topology(Topology),
+    /// Add to the message log.
+    Log(String),
+    /// The session is over.
+    Ended,
+    /// What was touched is as it was; answers [`TmuxSession::stop`].
+    Stopped,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct TmuxSession {
+    version: TmuxVersion,
+    /// tmux's `$N`, which stays when the session is renamed.
+    id: String,
+    name: String,
+    viewers: Viewers,
+    input: InputMerger,
+    hidden: Hidden,
+    clients: Vec<TmuxClient>,
+    /// The current window with its status lines.
+    window: Option<Size>,
+    window_sizes: WindowSizes,
+    topology: Topology,
+    /// Of the windows, until the panes are there.
+    window_lines: Vec<String>,
+    /// How long a notice stays (tmate's `tmate-display-time`).
+    display_time: Duration,
+    /// For the local clients' status lines.
+    notices: VecDeque<String>,
+    refresh: Refresh,
+    control: Control,
+    /// What viewers did between the hidden client's end and the knowledge of why it ended: the
+    /// viewer that detached has no say any more.
+    deferred: VecDeque<ViewerEvent>,
+    commands: VecDeque<Command>,
+}
+
+/// The control client, as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Control {
+    Attached {
+        at: Instant,
+    },
+    /// Gone; whether the session still is there is being found out.
+    Checking {
+        retry_after: Instant,
+    },
+    Waiting {
+        until: Instant,
+    },
+    /// The session is gone.
+    Over,
+}
+
+impl TmuxSession {
+    /// For the session `id` (`$N`) of a server of this version; its control client is attaching.
+    /// Notices stay on the local clients' status line for `display_time`.
+    pub fn new(
+        version: TmuxVersion,
+        id: String,
+        size: Size,
+        display_time: Duration,
+        now: Instant,
+    ) -> Self {
+        let mut machine = Self {
+            version,
+            display_time,
+            id,
+            name: String::new(),
+            viewers: Viewers::default(),
+            input: InputMerger::default(),
+            hidden: Hidden::new(size),
+            clients: Vec::new(),
+            window: None,
+            window_sizes: WindowSizes::default(),
+            topology: Topology::default(),
+            window_lines: Vec::new(),
+            notices: VecDeque::new(),
+            refresh: Refresh::Wanted { after: now },
+            control: Control::Waiting { until: now },
+            deferred: VecDeque::new(),
+            commands: VecDeque::new(),
+        };
+        machine.attach_control(now);
+        machine
+    }
+
+    /// Who watches.
+    pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
+        self.viewers.iter()
+    }
+
+    /// The session's name, as far as it is known.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next thing to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let control = match self.control {
+            Control::Attached { .. } => self.refresh.due(self.viewers.is_watched()),
+            Control::Waiting { until } => Some(until),
+            Control::Checking { .. } | Control::Over => None,
+        };
+        [control, self.hidden.poll_timeout(), self.input.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.control {
+            Control::Waiting { until } if until <= now => self.attach_control(now),
+            Control::Attached { .. } => self.refresh_if_due(now),
+            Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {}
+        }
+        self.input.handle_timeout(now);
+        self.pass_input();
+        if self.hidden.handle_timeout(now) {
+            self.commands.push_back(Command::DetachHidden);
+        }
+        self.update_hidden(now);
+    }
+
+    /// The relay told what a viewer did.
+    pub fn handle_viewer_event(&mut self, event: ViewerEvent, now: Instant) {
+        if self.hidden.is_unexplained() && self.deferred.len() < DEFERRED_MAX {
+            self.deferred.push_back(event);
+            return;
+        }
+        if let ViewerEvent::Left { viewer } = &event {
+            self.input.handle_left(*viewer, now);
+        }
+        match self.viewers.handle_event(event, now) {
+            Change::Roster { notice } => {
+                self.notify(&notice, now);
+                self.commands.push_back(Command::Log(notice));
+                self.watch_changed(now);
+            }
+            Change::Sizes => self.watch_changed(now),
+            Change::Typed { viewer, bytes } => self.input.handle_input(viewer, bytes, now),
+            Change::Nothing => {}
+        }
+        self.pass_input();
+    }
+
+    /// The relay knows no viewers any more; those that still are there will be told anew.
+    pub fn handle_viewers_forgotten(&mut self, now: Instant) {
+        self.viewers.clear();
+        self.input.clear();
+        self.deferred.clear();
+        self.watch_changed(now);
+    }
+
+    /// Shows a notice on the local clients' status lines.
+    pub fn notify(&mut self, text: &str, now: Instant) {
+        if self.notices.len() < NOTICES_MAX {
+            self.notices.push_back(notice::for_tmux(text));
+        }
+        self.refresh.want(now);
+        self.refresh_if_due(now);
+    }
+
+    /// The control client has started.
+    pub fn handle_control_attached(&mut self, now: Instant) {
+        self.control = Control::Attached { at: now };
+        if self.version.has_no_output_by_refresh() {
+            self.tmux(Query::Nothing, "refresh-client -F no-output".into());
+        }
+        self.window_sizes.handle_answers_lost();
+        self.ask(now);
+        // The same command that took the control client took the hidden one.
+        self.handle_explained(false, now);
+    }
+
+    /// The control client is gone.
+    pub fn handle_control_lost(&mut self, now: Instant) {
+        let retry_after = match self.control {
+            Control::Attached { at } => (at + CONTROL_RETRY_DELAY).max(now),
+            Control::Waiting { .. } => now + CONTROL_RETRY_DELAY,
+            Control::Checking { .. } | Control::Over => return,
+        };
+        self.control = Control::Checking { retry_after };
+        self.refresh = Refresh::Wanted { after: now };
+        self.commands.push_back(Command::CheckSession);
+    }
+
+    /// Whether the session is there.
+    pub fn handle_session_checked(&mut self, is_there: bool, now: Instant) {
+        let Control::Checking { retry_after } = self.control else { return };
+        if !is_there {
+            self.end(now);
+        } else if retry_after <= now {
+            self.attach_control(now);
+        } else {
+            self.control = Control::Waiting { until: retry_after };
+        }
+    }
+
+    /// The control client told something.
+    pub fn handle_control_event(&mut self, event: Event<Query>, now: Instant) {
+        match event {
+            Event::Reply(reply) => self.handle_reply(reply, now),
+            Event::Exit => self.lose_control(now),
+            Event::Notification(Notification::SessionChanged { session }) => {
+                if session != self.id {
+                    // The session was destroyed and its clients went to another one
+                    // (`detach-on-destroy off`), or somebody moved this client: nothing of the
+                    // other session may be shown.
+                    self.drop_hidden(now);
+                    self.lose_control(now);
+                }
+            }
+            Event::Notification(Notification::ClientSessionChanged { client, session }) => {
+                if session != self.id && self.hidden.tty() == Some(client.as_str()) {
+                    let (client, id) = (quoted(&client), quoted(&self.id));
+                    self.tmux(Query::Nothing, format!("switch-client -c {client} -t {id}"));
+                }
+                self.refresh.want(now);
+            }
+            Event::Notification(
+                Notification::TopologyChanged
+                | Notification::SessionRenamed
+                | Notification::SessionsChanged
+                | Notification::ClientDetached,
+            ) => self.refresh.want(now),
+        }
+        self.refresh_if_due(now);
+    }
+
+    /// The hidden client was started, on this terminal.
+    pub fn handle_hidden_attached(&mut self, tty: String) {
+        self.hidden.handle_attached(tty);
+    }
+
+    /// The hidden client shows the session: it takes input now.
+    pub fn handle_hidden_ready(&mut self) {
+        if let Some(held) = self.hidden.handle_ready() {
+            self.commands.push_back(Command::WriteHidden(held));
+        }
+    }
+
+    /// The hidden client has gone by itself.
+    pub fn handle_hidden_exited(&mut self, now: Instant) {
+        self.hidden.handle_exited(now);
+        if let Control::Attached { .. } = self.control {
+            // `attach -d` takes all clients of a session, the control client among them; a
+            // viewer's detach key only the hidden one. If this is answered, it was the latter.
+            self.tmux(Query::WhyDetached, "display-message -p alive".into());
+        }
+    }
+
+    /// The sharing ends, the session goes on: what was touched is restored, then comes
+    /// [`Command::Stopped`].
+    pub fn stop(&mut self, now: Instant) {
+        self.drop_hidden(now);
+        self.viewers.clear();
+        self.hidden.handle_watched(false, now);
+        self.release_window_sizes();
+        match self.control {
+            Control::Attached { .. } => {
+                self.tmux(Query::Farewell, "display-message -p farewell".into());
+            }
+            Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {
+                self.commands.push_back(Command::Stopped);
+            }
+        }
+    }
+
+    fn handle_reply(&mut self, reply: Reply<Query>, now: Instant) {
+        match reply.tag {
+            Query::Session => self.handle_session_line(&reply),
+            Query::Clients => {
+                let lines: Vec<_> = reply.texts().collect();
+                self.clients = tmux_clients::parse(lines.iter().map(|line| line.as_ref()));
+            }
+            Query::Windows if !reply.is_ok => self.lose_control(now),
+            Query::Windows => {
+                self.window_lines = reply.texts().map(|line| line.into_owned()).collect();
+            }
+            Query::Panes => self.handle_round_end(&reply, now),
+            Query::WindowSize(window) => {
+                let answer = reply.texts().next().unwrap_or_default().into_owned();
+                let answer = reply.is_ok.then_some(answer.as_str());
+                let request = self.window_sizes.handle_answer(window, answer);
+                self.send(request.into_iter().collect());
+            }
+            Query::WhyDetached => {
+                let detacher = self.viewers.take_detacher(now);
+                if let Some(viewer) = detacher {
+                    let text = format!("[detached (from session {})]", self.name);
+                    self.commands.push_back(Command::Tell(HostEvent::Detach { viewer, text }));
+                    self.input.handle_left(viewer, now);
+                }
+                self.handle_explained(detacher.is_some(), now);
+            }
+            Query::Farewell => self.commands.push_back(Command::Stopped),
+            Query::Nothing => {}
+        }
+    }
+
+    fn handle_explained(&mut self, was_detached_by_viewer: bool, now: Instant) {
+        self.hidden.handle_explained(was_detached_by_viewer, now);
+        for event in std::mem::take(&mut self.deferred) {
+            self.handle_viewer_event(event, now);
+        }
+        self.watch_changed(now);
+    }
+
+    fn handle_session_line(&mut self, reply: &Reply<Query>) {
+        let session = reply.texts().find_map(|line| tmux_clients::parse_session(&line));
+        if let Some((name, window)) = session {
+            self.name = notice::printable(&name);
+            self.window = window;
+        }
+    }
+
+    /// All lists of a round are there.
+    fn handle_round_end(&mut self, reply: &Reply<Query>, now: Instant) {
+        self.refresh.handle_answered(now);
+        let panes: Vec<_> = reply.texts().collect();
+        let windows = std::mem::take(&mut self.window_lines);
+        let lines =
+            windows.iter().map(String::as_str).chain(panes.iter().map(|line| line.as_ref()));
+        let topology = topology::parse(&self.name, lines);
+        if topology != self.topology {
+            self.topology = topology.clone();
+            self.commands.push_back(Command::Topology(topology));
+        }
+        self.show_notices();
+        self.hold_window_sizes();
+        self.update_hidden(now);
+    }
+
+    fn show_notices(&mut self) {
+        let delay = if self.version.has_message_delay() {
+            format!("-d {} ", self.display_time.as_millis())
+        } else {
+            String::new()
+        };
+        let ttys: Vec<_> = self.local_clients().map(|client| quoted(&client.tty)).collect();
+        for text in std::mem::take(&mut self.notices) {
+            for tty in &ttys {
+                let line = format!("display-message -c {tty} {delay}{}", quoted(&text));
+                self.tmux(Query::Nothing, line);
+            }
+        }
+    }
+
+    /// People's terminals.
+    fn local_clients(&self) -> impl Iterator<Item = &TmuxClient> {
+        let hidden = self.hidden.tty();
+        self.clients
+            .iter()
+            .filter(move |client| client.is_terminal() && hidden != Some(client.tty.as_str()))
+    }
+
+    fn lookers(&self) -> Lookers {
+        let counting = self.local_clients().filter(|client| client.counts_for_size(self.version));
+        Lookers {
+            locals: counting.map(|client| client.size).collect(),
+            writers: self.viewers.writer_sizes(),
+            window: self.window,
+            can_ignore_size: self.version.has_client_flags(),
+        }
+    }
+
+    /// Viewers came, went or changed their size.
+    fn watch_changed(&mut self, now: Instant) {
+        self.hidden.handle_watched(self.viewers.is_watched(), now);
+        if self.viewers.writer_sizes().is_empty() {
+            self.release_window_sizes();
+        } else {
+            self.hold_window_sizes();
+        }
+        self.adapt_hidden();
+        self.refresh.want(now);
+        self.refresh_if_due(now);
+    }
+
+    /// Brings the hidden client to what is wanted of it.
+    fn update_hidden(&mut self, now: Instant) {
+        self.adapt_hidden();
+        // A new one comes only when the clients' sizes are known.
+        if self.refresh.is_known() && self.hidden.wants_attach(now) {
+            let decision = sizes::decide(&self.lookers(), self.hidden.size());
+            self.hidden.handle_attaching(decision, now);
+            self.commands.push_back(Command::AttachHidden(decision));
+        }
+    }
+
+    fn adapt_hidden(&mut self) {
+        let Some(tty) = self.hidden.tty().map(quoted) else { return };
+        let decision = sizes::decide(&self.lookers(), self.hidden.size());
+        let before = self.hidden.decide(decision);
+        if before.counts != decision.counts && self.version.has_client_flags() {
+            let flag = if decision.counts { "!ignore-size" } else { "ignore-size" };
+            self.tmux(Query::Nothing, format!("refresh-client -t {tty} -f '{flag}'"));
+        }
+        if before.size != decision.size {
+            self.commands.push_back(Command::ResizeHidden(decision.size));
+        }
+    }
+
+    fn drop_hidden(&mut self, now: Instant) {
+        if self.hidden.handle_dropped(now) {
+            self.commands.push_back(Command::DetachHidden);
+        }
+    }
+
+    fn pass_input(&mut self) {
+        let output = self.input.take_output();
+        if !output.is_empty()
+            && let Some(output) = self.hidden.handle_input(output)
+        {
+            self.commands.push_back(Command::WriteHidden(output));
+        }
+    }
+
+    fn hold_window_sizes(&mut self) {
+        if self.viewers.writer_sizes().is_empty() {
+            return;
+        }
+        let windows: Vec<_> = self.topology.windows.iter().map(|window| window.id).collect();
+        let requests = self.window_sizes.hold(windows.into_iter(), self.version);
+        self.send(requests);
+    }
+
+    fn release_window_sizes(&mut self) {
+        let requests = self.window_sizes.release();
+        self.send(requests);
+    }
+
+    fn send(&mut self, requests: Vec<Request>) {
+        for request in requests {
+            match request {
+                Request::Ask { window, line } => self.tmux(Query::WindowSize(window), line),
+                Request::Set(line) => self.tmux(Query::Nothing, line),
+            }
+        }
+    }
+
+    fn refresh_if_due(&mut self, now: Instant) {
+        let due = self.refresh.due(self.viewers.is_watched());
+        let is_attached = matches!(self.control, Control::Attached { .. });
+        if is_attached && due.is_some_and(|due| due <= now) {
+            self.ask(now);
+        }
+    }
+
+    /// Asks for everything, in one round.
+    fn ask(&mut self, now: Instant) {
+        self.refresh = Refresh::Asked { at: now, is_old: false };
+        let id = quoted(&self.id);
+        let line = format!("display-message -p -t {id} {}", quoted(SESSION_FORMAT));
+        self.tmux(Query::Session, line);
+        self.tmux(Query::Clients, format!("list-clients -t {id} -F {}", quoted(CLIENT_FORMAT)));
+        self.tmux(Query::Windows, format!("list-windows -t {id} -F {}", quoted(WINDOW_FORMAT)));
+        self.tmux(Query::Panes, format!("list-panes -s -t {id} -F {}", quoted(PANE_FORMAT)));
+    }
+
+    fn tmux(&mut self, query: Query, line: String) {
+        if let Control::Attached { .. } = self.control {
+            self.commands.push_back(Command::Tmux(query, line));
+        }
+    }
+
+    fn attach_control(&mut self, now: Instant) {
+        self.control = Control::Waiting { until: now + CONTROL_RETRY_DELAY * 20 };
+        self.commands.push_back(Command::AttachControl);
+    }
+
+    fn lose_control(&mut self, now: Instant) {
+        if let Control::Attached { .. } = self.control {
+            self.commands.push_back(Command::DropControl);
+            self.handle_control_lost(now);
+        }
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.control = Control::Over;
+        self.viewers.clear();
+        self.hidden.handle_watched(false, now);
+        self.commands.push_back(Command::DetachHidden);
+        self.commands.push_back(Command::Ended);
+    }
+}
+
+#[cfg(test)]
+mod tests;

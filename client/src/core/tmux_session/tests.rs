@@ -1,0 +1,377 @@
+//! The machine against a tmux of a few lines.
+
+use super::*;
+use crate::core::hidden::LINGER;
+use crate::core::refresh::{POLL_INTERVAL, REFRESH_INTERVAL_MIN};
+use proptest::prelude::*;
+use tern_sync::session::{Role, ViewerId};
+
+const LOCAL: Size = Size { cols: 100, rows: 30 };
+const HIDDEN_TTY: &str = "/dev/pts/9";
+const A: ViewerId = ViewerId(1);
+const B: ViewerId = ViewerId(2);
+
+#[test]
+fn first_viewer_brings_the_hidden_client_at_the_windows_size() {
+    let mut world = World::new();
+    assert!(world.take(is_attach).is_empty(), "nobody watches");
+    world.joins(A, Role::ReadOnly, (60, 20));
+    let attached = world.take(is_attach);
+    assert_eq!(attached, [Command::AttachHidden(Decision { size: LOCAL, counts: false })]);
+}
+
+#[test]
+fn writer_makes_the_windows_small_and_leaves_them_as_they_were() {
+    let mut world = World::new();
+    world.joins(A, Role::ReadWrite, (90, 40));
+    assert!(world.lines().contains(&"set-option -w -t @0 window-size smallest".into()));
+    let size = Size { cols: 90, rows: 30 };
+    let attached = world.take(is_attach);
+    assert_eq!(attached, [Command::AttachHidden(Decision { size, counts: true })]);
+    world.forget();
+    world.event(ViewerEvent::Left { viewer: A });
+    let lines = world.lines();
+    assert!(lines.contains(&"set-option -wu -t @0 window-size".into()), "{lines:?}");
+    let flag = format!("refresh-client -t '{HIDDEN_TTY}' -f 'ignore-size'");
+    assert!(lines.contains(&flag), "{lines:?}");
+}
+
+#[test]
+fn keys_wait_until_the_hidden_client_shows_something() {
+    let mut world = World::new();
+    world.joins(A, Role::ReadWrite, (90, 40));
+    world.types(A, "early");
+    assert!(world.take(is_write).is_empty());
+    world.session.handle_hidden_ready();
+    world.settle();
+    assert_eq!(world.take(is_write), [Command::WriteHidden(b"early".to_vec())]);
+}
+
+#[test]
+fn reader_types_nothing() {
+    let mut world = World::watched_by(A, Role::ReadOnly);
+    world.types(A, "x");
+    assert!(world.take(is_write).is_empty());
+}
+
+#[test]
+fn detach_key_lets_its_typist_go_and_the_others_stay() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.joins(B, Role::ReadWrite, (100, 30));
+    world.types(A, "\x02d");
+    world.forget();
+    world.session.handle_hidden_exited(world.now);
+    // What comes before tmux has answered: the one has detached, the other has not.
+    world.types(A, "rm");
+    world.types(B, "ls");
+    world.settle();
+    let text = "[detached (from session work)]".to_owned();
+    assert_eq!(world.take(is_tell), [Command::Tell(HostEvent::Detach { viewer: A, text })]);
+    world.pass(REFRESH_INTERVAL_MIN);
+    assert_eq!(world.take(is_attach).len(), 1);
+    world.session.handle_hidden_ready();
+    world.settle();
+    assert_eq!(world.take(is_write), [Command::WriteHidden(b"ls".to_vec())]);
+}
+
+#[test]
+fn last_viewers_detach_key_brings_no_new_client() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.types(A, "\x02d");
+    world.forget();
+    world.session.handle_hidden_exited(world.now);
+    world.settle();
+    assert_eq!(world.take(is_tell).len(), 1);
+    world.event(ViewerEvent::Left { viewer: A });
+    world.pass(LINGER);
+    assert!(world.take(is_attach).is_empty());
+}
+
+#[test]
+fn attach_d_of_the_host_throws_nobody_out() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.types(A, "x");
+    world.forget();
+    world.is_answering = false;
+    world.session.handle_hidden_exited(world.now);
+    world.session.handle_control_event(Event::Exit, world.now);
+    world.settle();
+    world.is_answering = true;
+    world.session.handle_session_checked(true, world.now);
+    world.pass(Duration::from_secs(1));
+    assert!(world.take(is_tell).is_empty());
+    assert_eq!(world.take(is_attach).len(), 1, "{:?}", world.session);
+}
+
+#[test]
+fn session_that_is_gone_ends_the_sharing() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.forget();
+    world.session.handle_control_lost(world.now);
+    world.settle();
+    assert_eq!(world.take(|command| *command == Command::CheckSession).len(), 1);
+    world.session.handle_session_checked(false, world.now);
+    world.settle();
+    assert_eq!(world.take(|command| *command == Command::Ended).len(), 1);
+    world.pass(Duration::from_secs(60));
+    assert!(world.take(is_attach).is_empty());
+}
+
+#[test]
+fn nothing_of_another_session_is_shown() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.forget();
+    let session = "$7".to_owned();
+    let moved = Notification::SessionChanged { session };
+    world.session.handle_control_event(Event::Notification(moved), world.now);
+    world.settle();
+    assert_eq!(world.take(|command| *command == Command::DetachHidden).len(), 1);
+    assert_eq!(world.take(|command| *command == Command::DropControl).len(), 1);
+}
+
+#[test]
+fn hidden_client_that_is_moved_comes_back() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.forget();
+    let (client, session) = (HIDDEN_TTY.to_owned(), "$7".to_owned());
+    let moved = Notification::ClientSessionChanged { client, session };
+    world.session.handle_control_event(Event::Notification(moved), world.now);
+    world.settle();
+    assert!(world.lines().contains(&format!("switch-client -c '{HIDDEN_TTY}' -t '$3'")));
+}
+
+#[test]
+fn notices_go_to_peoples_terminals_and_run_nothing() {
+    let mut world = World::watched_by(A, Role::ReadOnly);
+    world.forget();
+    world.session.notify("it's #(reboot)", world.now);
+    world.pass(REFRESH_INTERVAL_MIN);
+    let messages: Vec<_> =
+        world.lines().into_iter().filter(|line| line.starts_with("display-message -c")).collect();
+    assert_eq!(messages, [r"display-message -c '/dev/pts/1' -d 15000 'it'\''s ?(reboot)'"]);
+}
+
+#[test]
+fn unwatched_session_is_left_alone() {
+    let mut world = World::new();
+    world.pass(POLL_INTERVAL);
+    world.forget();
+    world.pass(POLL_INTERVAL * 100);
+    assert_eq!(world.lines(), Vec::<String>::new());
+    assert_eq!(world.session.poll_timeout(), None);
+}
+
+#[test]
+fn hidden_client_goes_a_while_after_the_last_viewer() {
+    let mut world = World::watched_by(A, Role::ReadOnly);
+    world.forget();
+    world.event(ViewerEvent::Left { viewer: A });
+    assert!(world.take(|command| *command == Command::DetachHidden).is_empty());
+    world.pass(LINGER);
+    assert_eq!(world.take(|command| *command == Command::DetachHidden).len(), 1);
+}
+
+#[test]
+fn stop_restores_before_it_says_so() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.forget();
+    world.session.stop(world.now);
+    world.settle();
+    let restored = world.at(|command| is_line(command, "set-option -wu -t @0 window-size"));
+    let stopped = world.at(|command| *command == Command::Stopped);
+    assert!(restored.is_some() && stopped > restored, "{:?}", world.lines());
+}
+
+#[test]
+fn topology_is_told_when_it_changes() {
+    let mut world = World::new();
+    assert_eq!(world.take(|command| matches!(command, Command::Topology(_))).len(), 1);
+    world
+        .session
+        .handle_control_event(Event::Notification(Notification::TopologyChanged), world.now);
+    world.pass(REFRESH_INTERVAL_MIN);
+    assert!(world.take(|command| matches!(command, Command::Topology(_))).is_empty());
+}
+
+#[test]
+fn old_tmux_is_spoken_to_in_its_own_words() {
+    let mut world = World::with_version(TmuxVersion::new(2, 6));
+    world.joins(A, Role::ReadWrite, (90, 40));
+    let all = world.lines().join("\n");
+    for word in ["window-size", "-f '", "-d 15000", "no-output"] {
+        assert!(!all.contains(word), "{word} in\n{all}");
+    }
+    assert_eq!(world.take(is_attach).len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_an_unwatched_session_has_no_hidden_client(
+        steps in prop::collection::vec((0u8..12, 1u32..4), 0..60),
+    ) {
+        let mut world = World::new();
+        for (what, who) in steps {
+            let viewer = ViewerId(who);
+            match what {
+                0 => world.joins(viewer, Role::ReadWrite, (80, 24)),
+                1 => world.joins(viewer, Role::ReadOnly, (200, 10)),
+                2 => world.event(ViewerEvent::Left { viewer }),
+                3 => world.types(viewer, "\x1b[200~x"),
+                4 => world.event(ViewerEvent::Resized { viewer, cols: 1, rows: 500 }),
+                5 => world.session.handle_hidden_exited(world.now),
+                6 => world.session.handle_hidden_ready(),
+                7 => {
+                    world.session.handle_control_lost(world.now);
+                    world.settle();
+                    world.session.handle_session_checked(true, world.now);
+                }
+                8 => world.session.handle_viewers_forgotten(world.now),
+                9 => world.session.notify("notice", world.now),
+                10 => world.pass(Duration::from_millis(300)),
+                _ => world.is_answering = !world.is_answering,
+            }
+            world.settle();
+        }
+        world.is_answering = true;
+        world.session.handle_viewers_forgotten(world.now);
+        world.pass(LINGER * 20);
+        prop_assert!(!world.is_hidden_there);
+        prop_assert!(world.session.viewers().next().is_none());
+    }
+}
+
+fn is_attach(command: &Command) -> bool {
+    matches!(command, Command::AttachHidden(_))
+}
+
+fn is_write(command: &Command) -> bool {
+    matches!(command, Command::WriteHidden(_))
+}
+
+fn is_tell(command: &Command) -> bool {
+    matches!(command, Command::Tell(_))
+}
+
+fn is_line(command: &Command, wanted: &str) -> bool {
+    matches!(command, Command::Tmux(_, line) if line == wanted)
+}
+
+/// The machine, a tmux that answers its questions, and what was done.
+struct World {
+    session: TmuxSession,
+    now: Instant,
+    done: Vec<Command>,
+    is_answering: bool,
+    is_hidden_there: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with_version(TmuxVersion::new(3, 3))
+    }
+
+    fn with_version(version: TmuxVersion) -> Self {
+        let (now, time) = (Instant::now(), Duration::from_secs(15));
+        let session = TmuxSession::new(version, "$3".into(), LOCAL, time, now);
+        let (is_answering, is_hidden_there) = (true, false);
+        let mut world = Self { session, now, done: Vec::new(), is_answering, is_hidden_there };
+        world.settle();
+        world
+    }
+
+    fn watched_by(viewer: ViewerId, role: Role) -> Self {
+        let mut world = Self::new();
+        world.joins(viewer, role, (100, 30));
+        world.session.handle_hidden_ready();
+        world.settle();
+        world
+    }
+
+    fn joins(&mut self, viewer: ViewerId, role: Role, (cols, rows): (u16, u16)) {
+        let address = "192.0.2.1".to_owned();
+        self.event(ViewerEvent::Joined { viewer, role, address, cols, rows });
+        self.pass(REFRESH_INTERVAL_MIN);
+    }
+
+    fn types(&mut self, viewer: ViewerId, text: &str) {
+        let bytes = text.as_bytes().to_vec();
+        self.session.handle_viewer_event(ViewerEvent::Input { viewer, bytes }, self.now);
+        if !self.session.hidden.is_unexplained() {
+            self.settle();
+        }
+    }
+
+    fn event(&mut self, event: ViewerEvent) {
+        self.session.handle_viewer_event(event, self.now);
+        self.settle();
+    }
+
+    /// Time passes, and everything that is due happens.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.session.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.session.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Does what the machine says, until it says nothing more.
+    fn settle(&mut self) {
+        while let Some(command) = self.session.poll_command() {
+            self.done.push(command.clone());
+            match command {
+                Command::Tmux(query, _) if self.is_answering => self.answer(query),
+                Command::AttachControl => self.session.handle_control_attached(self.now),
+                Command::AttachHidden(_) => {
+                    self.is_hidden_there = true;
+                    self.session.handle_hidden_attached(HIDDEN_TTY.into());
+                }
+                Command::DetachHidden => self.is_hidden_there = false,
+                _ => {}
+            }
+        }
+        self.is_hidden_there &= self.session.hidden.tty().is_some();
+    }
+
+    fn answer(&mut self, query: Query) {
+        let text = match query {
+            Query::Session => "s\t100\t29\ton\twork",
+            Query::Clients => {
+                "c\t1\t100\t30\t0\t0\t5\tattached\t/dev/pts/1\n\
+                 c\t2\t100\t30\t0\t0\t5\tattached\t/dev/pts/9\n\
+                 c\t3\t80\t\t1\t0\t5\tcontrol-mode\t"
+            }
+            Query::Windows => "w\t@0\t0\t1\tlayout\tbash",
+            Query::Panes => "p\t@0\t%0\t1\t100\t29\t0\t0\ttitle",
+            Query::WindowSize(_) | Query::WhyDetached | Query::Farewell | Query::Nothing => "",
+        };
+        let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
+        let reply = Event::Reply(Reply { tag: query, is_ok: true, lines });
+        self.session.handle_control_event(reply, self.now);
+    }
+
+    fn forget(&mut self) {
+        self.done.clear();
+    }
+
+    fn take(&mut self, is_wanted: impl Fn(&Command) -> bool) -> Vec<Command> {
+        let done = std::mem::take(&mut self.done);
+        let (taken, left) = done.into_iter().partition(is_wanted);
+        self.done = left;
+        taken
+    }
+
+    fn at(&self, is_wanted: impl Fn(&Command) -> bool) -> Option<usize> {
+        self.done.iter().position(is_wanted)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let line = |command: &Command| match command {
+            Command::Tmux(_, line) => Some(line.clone()),
+            _ => None,
+        };
+        self.done.iter().filter_map(line).collect()
+    }
+}

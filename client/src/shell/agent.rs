@@ -1,0 +1,403 @@
+//! The agent: a process of its own that shares a tmux session. If it dies, the session goes on.
+
+use crate::core::tmux_session::{Command, TmuxSession};
+use crate::core::tmux_version::TmuxVersion;
+use crate::shell::board::Board;
+use crate::shell::control_client::ControlClient;
+use crate::shell::hidden_client::{Activity, HiddenClient};
+use crate::shell::link::{Incoming, Uplink};
+use crate::shell::local_socket::{LocalSocket, StopRequest};
+use crate::shell::sharing::{RelayArgs, Sharing};
+use crate::shell::tmux::Tmux;
+use crate::shell::{local_socket, logging};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tern_sync::session::ViewerEvent;
+use tern_term::{Frame, Size};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+/// How long tmux may take to restore what was touched.
+const RESTORE_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long after the join lines are known somebody's view has to show them; else they come on the
+/// local clients' status lines.
+const VIEW_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What the agent is told on its standard input.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AgentConfig {
+    /// Program of the tmux server.
+    pub tmux_binary: PathBuf,
+    /// Its socket.
+    pub tmux_socket: PathBuf,
+    /// Its version, as text.
+    pub tmux_version: String,
+    /// tmux's `$N`.
+    pub session_id: String,
+    /// Columns and rows to begin with.
+    pub size: (u16, u16),
+    /// Whether the tmux server is tern's own.
+    pub is_own_server: bool,
+    /// How long notices stay on the local clients' status line.
+    pub display_time_ms: u64,
+    /// Where the agent listens.
+    pub agent_socket: PathBuf,
+    /// Whom to ask for a session.
+    pub relay: RelayArgs,
+    /// `-v`.
+    pub verbosity: u8,
+}
+
+/// Runs the agent until the session or the sharing ends. Standard error is the log. Whether
+/// anybody could join at some time.
+pub fn run(config: AgentConfig) -> anyhow::Result<bool> {
+    // The terminal that it was started from may go. Fails if it leads a session already.
+    let _ = rustix::process::setsid();
+    logging::start(config.verbosity, None);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the agent's threads")?;
+    let result = runtime.block_on(share(config));
+    if let Err(error) = &result {
+        tracing::error!(error = format!("{error:#}"), "the agent failed");
+    }
+    // Nothing that still runs has anything to finish.
+    runtime.shutdown_background();
+    result
+}
+
+async fn share(config: AgentConfig) -> anyhow::Result<bool> {
+    let version = TmuxVersion::parse(&config.tmux_version).context("not a tmux version")?;
+    let tmux = Tmux { binary: config.tmux_binary, socket: config.tmux_socket.clone(), version };
+    let attach = format!("tmux -S {} attach", config.tmux_socket.display());
+    let shared =
+        format!("session {} of the tmux at {}", config.session_id, config.tmux_socket.display());
+    let sharing = Sharing::start(&config.relay).await?;
+    let board = Board::new(shared, config.is_own_server.then_some(attach), sharing.relay_name());
+    let (stop_sender, stops) = mpsc::channel(16);
+    let socket = local_socket::serve(&config.agent_socket, board.clone(), stop_sender)?;
+    report_ready()?;
+    for notice in sharing.notices() {
+        board.log(&notice);
+    }
+    let (size, now) = (Size::clamped(config.size.0.into(), config.size.1.into()), Instant::now());
+    let session = {
+        let display_time = Duration::from_millis(config.display_time_ms);
+        TmuxSession::new(version, config.session_id.clone(), size, display_time, now)
+    };
+    let uplink = sharing.link(board.clone());
+    let content = board.subscribe();
+    let agent = Agent {
+        tmux,
+        id: config.session_id,
+        session,
+        uplink,
+        board,
+        control: None,
+        hidden: None,
+        is_hidden_ready: false,
+        is_status_old: false,
+        checking: None,
+        lines_due: None,
+        stops,
+        stopper: None,
+        _socket: socket,
+    };
+    let text = agent.run().await?;
+    tracing::info!(text, "the sharing ended");
+    sharing.finish().await;
+    let is_gone = || std::os::unix::net::UnixStream::connect(&config.tmux_socket).is_err();
+    if config.is_own_server && is_gone() {
+        // tmux leaves its socket behind.
+        let _ = std::fs::remove_file(&config.tmux_socket);
+    }
+    let was_shared = content.borrow().status.lines.is_some();
+    Ok(was_shared)
+}
+
+/// Tells whoever started us, by one byte on standard output, that the socket answers.
+fn report_ready() -> anyhow::Result<()> {
+    std::io::stdout().write_all(b"\n")?;
+    std::io::stdout().flush()?;
+    let null = std::fs::File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(())
+}
+
+struct Agent {
+    tmux: Tmux,
+    id: String,
+    session: TmuxSession,
+    uplink: Uplink,
+    board: Board,
+    control: Option<ControlClient>,
+    hidden: Option<HiddenClient>,
+    is_hidden_ready: bool,
+    /// Viewers or the hidden client may be others than the board says.
+    is_status_old: bool,
+    checking: Option<JoinHandle<bool>>,
+    /// When the join lines are shown on status lines, if no view showed them before.
+    lines_due: Option<Instant>,
+    stops: mpsc::Receiver<StopRequest>,
+    /// Dropped before those who wait for the end are told, since they may start another agent.
+    _socket: LocalSocket,
+    /// Who asked for the end; told by being dropped.
+    stopper: Option<StopRequest>,
+}
+
+/// Whether to go on.
+enum Turn {
+    GoOn,
+    /// Over; viewers' terminals show this.
+    End(&'static str),
+}
+
+impl Agent {
+    async fn run(mut self) -> anyhow::Result<&'static str> {
+        let mut signals = Signals::new()?;
+        let mut stop_deadline = None;
+        loop {
+            if let Turn::End(text) = self.do_commands() {
+                self.hidden = None;
+                self.uplink.finish(text.into()).await;
+                return Ok(text);
+            }
+            let due = [self.session.poll_timeout(), self.lines_due, stop_deadline];
+            let due = due.into_iter().flatten().min();
+            tokio::select! {
+                // What tmux tells comes before what it shows: a client that was moved to another
+                // session must not be seen there.
+                biased;
+                event = recv_control(&mut self.control) => {
+                    let now = Instant::now();
+                    match event {
+                        Some(event) => self.session.handle_control_event(event, now),
+                        None => {
+                            self.control = None;
+                            self.session.handle_control_lost(now);
+                        }
+                    }
+                }
+                is_there = await_check(&mut self.checking) => {
+                    self.checking = None;
+                    self.session.handle_session_checked(is_there, Instant::now());
+                }
+                incoming = self.uplink.incoming.recv() => match incoming {
+                    Some(incoming) => self.handle_incoming(incoming),
+                    None => anyhow::bail!("the link's task ended"),
+                },
+                activity = recv_hidden(&mut self.hidden) => self.handle_hidden(activity),
+                Some(stop) = self.stops.recv(), if self.stopper.is_none() => {
+                    tracing::info!("asked to stop");
+                    self.stopper = Some(stop);
+                    self.session.stop(Instant::now());
+                    stop_deadline = Some(Instant::now() + RESTORE_TIME_MAX);
+                }
+                name = signals.recv(), if stop_deadline.is_none() => {
+                    tracing::info!(signal = name, "told to stop");
+                    self.session.stop(Instant::now());
+                    stop_deadline = Some(Instant::now() + RESTORE_TIME_MAX);
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    let now = Instant::now();
+                    if stop_deadline.is_some_and(|due| due <= now) {
+                        self.uplink.finish(STOPPED_TEXT.into()).await;
+                        return Ok(STOPPED_TEXT);
+                    }
+                    self.show_lines_if_due(now);
+                    self.session.handle_timeout(now);
+                }
+            }
+            if std::mem::take(&mut self.is_status_old) {
+                self.publish_status();
+            }
+        }
+    }
+
+    fn handle_incoming(&mut self, incoming: Incoming) {
+        let now = Instant::now();
+        match incoming {
+            Incoming::Viewer(event) => {
+                self.is_status_old |= !matches!(event, ViewerEvent::Input { .. });
+                self.session.handle_viewer_event(event, now);
+            }
+            Incoming::ViewersForgotten => {
+                self.is_status_old = true;
+                self.session.handle_viewers_forgotten(now);
+            }
+            Incoming::NewLines(_) => self.lines_due = Some(now + VIEW_TIME_MAX),
+            Incoming::Notice(text) => self.session.notify(&text, now),
+        }
+    }
+
+    fn handle_hidden(&mut self, activity: Activity) {
+        match activity {
+            Activity::Frame(frame) => {
+                if !self.is_hidden_ready {
+                    self.is_hidden_ready = true;
+                    self.session.handle_hidden_ready();
+                }
+                self.uplink.frames.send_replace(frame);
+            }
+            Activity::Exited => {
+                self.hidden = None;
+                self.is_status_old = true;
+                self.session.handle_hidden_exited(Instant::now());
+            }
+        }
+    }
+
+    /// The start view was closed, or never was: the local clients' status lines show the line.
+    fn show_lines_if_due(&mut self, now: Instant) {
+        if self.lines_due.take_if(|due| *due <= now).is_none() || self.board.are_lines_shown() {
+            return;
+        }
+        let lines = self.board.subscribe().borrow().status.lines.clone();
+        if let Some(lines) = lines {
+            self.session.notify(&format!("ssh session: {}", lines.read_write), now);
+        }
+    }
+
+    fn do_commands(&mut self) -> Turn {
+        while let Some(command) = self.session.poll_command() {
+            match command {
+                Command::Tmux(query, line) => {
+                    if let Some(control) = &mut self.control {
+                        control.send(query, &line);
+                    }
+                }
+                Command::AttachControl => self.attach_control(),
+                Command::DropControl => self.control = None,
+                Command::CheckSession => {
+                    let (tmux, id) = (self.tmux.clone(), self.id.clone());
+                    let check = tokio::task::spawn_blocking(move || tmux.has_session(&id));
+                    self.checking = Some(check);
+                }
+                Command::AttachHidden(decision) => self.attach_hidden(decision),
+                Command::DetachHidden => {
+                    self.hidden = None;
+                    let size = self.uplink.frames.borrow().size();
+                    self.uplink.frames.send_replace(Frame::blank(size));
+                }
+                Command::ResizeHidden(size) => {
+                    if let Some(hidden) = &mut self.hidden {
+                        hidden.resize(size);
+                    }
+                }
+                Command::WriteHidden(bytes) => {
+                    if let Some(hidden) = &mut self.hidden {
+                        hidden.write(&bytes);
+                    }
+                }
+                Command::Tell(event) => {
+                    if self.uplink.events.try_send(event).is_err() {
+                        tracing::warn!("an event for the relay was lost: too many wait");
+                    }
+                }
+                Command::Topology(topology) => {
+                    self.uplink.topology.send_replace(topology);
+                }
+                Command::Log(text) => self.board.log(&text),
+                Command::Ended => return Turn::End("[session ended]"),
+                Command::Stopped => return Turn::End(STOPPED_TEXT),
+            }
+        }
+        Turn::GoOn
+    }
+
+    fn attach_control(&mut self) {
+        let now = Instant::now();
+        match ControlClient::start(&self.tmux, &self.id) {
+            Ok(control) => {
+                self.control = Some(control);
+                self.session.handle_control_attached(now);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the control client could not be started");
+                self.session.handle_control_lost(now);
+            }
+        }
+    }
+
+    fn attach_hidden(&mut self, decision: crate::core::sizes::Decision) {
+        let now = Instant::now();
+        self.is_hidden_ready = false;
+        match HiddenClient::start(&self.tmux, &self.id, decision, now) {
+            Ok(hidden) => {
+                self.session.handle_hidden_attached(hidden.tty().to_owned());
+                self.hidden = Some(hidden);
+                self.is_status_old = true;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the hidden client could not be started");
+                self.session.handle_hidden_exited(now);
+            }
+        }
+    }
+
+    fn publish_status(&self) {
+        let viewers: Vec<_> = self.session.viewers().cloned().collect();
+        let hidden_tty = self.hidden.as_ref().map(|hidden| hidden.tty().to_owned());
+        self.board.update_viewers(viewers, hidden_tty);
+    }
+}
+
+/// What viewers see when the person stops sharing.
+const STOPPED_TEXT: &str = "[sharing stopped by the host]";
+
+async fn recv_control(
+    control: &mut Option<ControlClient>,
+) -> Option<crate::core::control_mode::Event<crate::core::tmux_session::Query>> {
+    match control {
+        Some(control) => control.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn recv_hidden(hidden: &mut Option<HiddenClient>) -> Activity {
+    match hidden {
+        Some(hidden) => hidden.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn await_check(checking: &mut Option<JoinHandle<bool>>) -> bool {
+    match checking {
+        Some(checking) => checking.await.unwrap_or(false),
+        None => std::future::pending().await,
+    }
+}
+
+/// Signals that end the sharing. A hang-up doesn't: the session outlives its terminal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn recv(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hang_up.recv() => {}
+            }
+        }
+    }
+}

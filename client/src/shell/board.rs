@@ -1,0 +1,94 @@
+//! What the agent has to tell: its status and its messages. One task writes, those that answer
+//! `tern status` and the start view read.
+
+use crate::core::messages::Messages;
+use crate::core::notice;
+use crate::core::viewers::Viewer;
+use crate::shell::protocol::{Connection, Status};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+
+/// What is on the board.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Everything at once.
+    pub status: Status,
+    /// The log.
+    pub messages: Messages,
+}
+
+/// The board. Clones show the same.
+#[derive(Debug, Clone)]
+pub struct Board {
+    content: watch::Sender<Content>,
+    /// Whether somebody who follows the messages was shown the newest join lines.
+    are_lines_shown: Arc<AtomicBool>,
+}
+
+impl Board {
+    /// For sharing `shared` over `relay`.
+    pub fn new(shared: String, attach: Option<String>, relay: String) -> Self {
+        let status = Status {
+            software: software(),
+            pid: std::process::id(),
+            shared,
+            attach,
+            relay,
+            connection: Connection::Connecting,
+            trouble: None,
+            lines: None,
+            viewers: Vec::new(),
+            hidden_tty: None,
+        };
+        let content = Content { status, messages: Messages::default() };
+        Self { content: watch::Sender::new(content), are_lines_shown: Arc::default() }
+    }
+
+    /// Adds a line to the log.
+    pub fn log(&self, text: &str) {
+        let text = notice::printable(text);
+        self.content.send_modify(|content| content.messages.push(text, unix_time()));
+    }
+
+    /// Changes the status.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.content.send_modify(|content| change(&mut content.status));
+    }
+
+    /// Who watches now, and on which terminal the hidden client is.
+    pub fn update_viewers(&self, viewers: Vec<Viewer>, hidden_tty: Option<String>) {
+        self.content.send_if_modified(|content| {
+            let status = &mut content.status;
+            let is_new = status.viewers != viewers || status.hidden_tty != hidden_tty;
+            (status.viewers, status.hidden_tty) = (viewers, hidden_tty);
+            is_new
+        });
+    }
+
+    /// What is on it, and what will be.
+    pub fn subscribe(&self) -> watch::Receiver<Content> {
+        self.content.subscribe()
+    }
+
+    /// Whether anybody saw the newest join lines.
+    pub fn are_lines_shown(&self) -> bool {
+        self.are_lines_shown.load(Ordering::Relaxed)
+    }
+
+    /// See [`Self::are_lines_shown`].
+    pub fn set_lines_shown(&self, are_shown: bool) {
+        self.are_lines_shown.store(are_shown, Ordering::Relaxed);
+    }
+}
+
+/// e.g. `tern 0.1.0`.
+pub fn software() -> String {
+    concat!("tern ", env!("CARGO_PKG_VERSION")).into()
+}
+
+/// Seconds since 1970.
+pub fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

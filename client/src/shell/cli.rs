@@ -1,0 +1,208 @@
+//! The command line.
+
+use crate::shell::sharing::{RelayArgs, parse_relay};
+use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
+use crate::shell::{agent_start, agents, commands, inside_tmux, own_tmux, plain, start_view, tty};
+use anyhow::bail;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Share the terminal you are in: others join with plain ssh, and see and type the same.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tern",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        tern                          share a shell with people in your network\n  \
+        tern --relay relay.example    share it over a relay, with anybody\n  \
+        tern -- htop                  share just that program\n  \
+        tern                          inside of tmux: share that session as it is\n\n\
+        Outside of tmux, a tmux session is started (its server is tern's own, with your usual\n\
+        configuration). The lines to join with are shown first; `ssh ro-...` only looks."
+)]
+struct Cli {
+    #[command(flatten)]
+    share: ShareArgs,
+    #[command(subcommand)]
+    command: Option<Sub>,
+}
+
+/// What can be said about a sharing that starts.
+#[derive(Debug, Args)]
+pub struct ShareArgs {
+    /// Relay to share over (default port 2200). Without one, a relay is run on this machine, for
+    /// people in the same network.
+    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]")]
+    pub relay: Option<String>,
+    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
+    /// Without it, known_hosts is asked, and an unknown relay's key is learnt with a notice.
+    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
+          value_parser = fingerprint)]
+    pub relay_fingerprint: Vec<String>,
+    /// Private key for a relay that lets only some people share. May be repeated; keys of
+    /// ssh-agent are tried, too.
+    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// How long a notice (somebody joined, somebody left) stays on the status line, in
+    /// milliseconds; a key takes it away at once.
+    #[arg(long, env = "TERN_DISPLAY_TIME", value_name = "MS", default_value_t = 15_000,
+          value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub display_time: u64,
+    /// Don't use tmux: share the program, or a shell, on a plain terminal. It ends with its
+    /// terminal.
+    #[arg(long)]
+    pub no_tmux: bool,
+    /// Socket of the tmux server: where a new one listens, or which one a subcommand means.
+    #[arg(short = 'S', long, value_name = "SOCKET", global = true)]
+    pub socket: Option<PathBuf>,
+    /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
+    #[arg(short, action = clap::ArgAction::Count, global = true)]
+    pub verbosity: u8,
+    /// Program to share, with its arguments; your shell if none is given.
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+impl ShareArgs {
+    /// What is said about the relay.
+    pub fn relay_args(&self) -> RelayArgs {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        RelayArgs {
+            relay: self.relay.clone().filter(|relay| !relay.is_empty()),
+            fingerprints: self.relay_fingerprint.clone(),
+            identities: self.identity.iter().map(absolute).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// End the sharing; the session itself goes on.
+    Stop,
+    /// Show how to join, over which relay, how it is connected, and who watches.
+    Status,
+    /// Show the log of the sharing: join lines, who came and went, what the relay does.
+    ShowMessages,
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page (`tern man | man -l -`).
+    Man,
+    /// The process that shares a session (started by tern itself).
+    #[command(hide = true)]
+    Agent,
+    /// Shows what an agent says (started by tern itself, in a popup).
+    #[command(hide = true)]
+    StartView {
+        /// The agent's socket.
+        agent: PathBuf,
+    },
+}
+
+/// Runs `tern`.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let is_agent = matches!(cli.command, Some(Sub::Agent));
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            if !is_agent {
+                eprintln!("tern: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<u8> {
+    let socket = cli.share.socket.as_deref();
+    match cli.command {
+        None => return share(&cli.share),
+        Some(Sub::Stop) => commands::stop(socket)?,
+        Some(Sub::Status) => commands::status(socket)?,
+        Some(Sub::ShowMessages) => commands::show_messages(socket)?,
+        Some(Sub::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "tern", &mut std::io::stdout());
+        }
+        Some(Sub::Man) => {
+            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+        }
+        Some(Sub::Agent) => return agent_start::run(),
+        Some(Sub::StartView { agent }) => start_view::follow_agent(&agent)?,
+    }
+    Ok(0)
+}
+
+fn share(args: &ShareArgs) -> anyhow::Result<u8> {
+    let relay = args.relay_args();
+    if let Some(relay) = &relay.relay {
+        // A mistake is told before anything is started.
+        parse_relay(relay)?;
+    }
+    // Inside of tmux the session is shared; a program alone, or another socket, is something new.
+    let is_plain = args.no_tmux || !args.command.is_empty() && Surrounding::from_env().is_some();
+    if !is_plain && let Some(surrounding) = Surrounding::from_env() {
+        inside_tmux::run(args, &surrounding)?;
+        return Ok(0);
+    }
+    if let Some(path) = agents::surrounding()?.filter(|_| Surrounding::from_env().is_none()) {
+        let status = agents::status(&path)?;
+        bail!("this terminal is shared already ({}); see `tern status`", status.shared);
+    }
+    if !tty::is_terminal() {
+        bail!("there is no terminal to share: standard input and output must be one");
+    }
+    if is_plain {
+        return plain::run(args, None);
+    }
+    let socket = own_tmux::socket(args)?;
+    match Tmux::find(socket) {
+        Ok(tmux) => own_tmux::run(args, &tmux),
+        Err(reason @ (NoTmux::Missing | NoTmux::TooOld(_) | NoTmux::Unknown(_))) => {
+            let notice = format!("{reason}: sharing a plain terminal, which ends with its window");
+            plain::run(args, Some(notice))
+        }
+    }
+}
+
+/// A fingerprint as `ssh-keygen -l` prints it: SHA-256 in base64 without padding.
+fn fingerprint(text: &str) -> Result<String, String> {
+    let hash = text.strip_prefix("SHA256:").unwrap_or_default();
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    if hash.len() == 43 && hash.bytes().all(is_base64) {
+        Ok(text.to_owned())
+    } else {
+        Err("allowed is SHA256: and 43 letters, as tern-relay and ssh-keygen -l print it".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn program_comes_after_two_dashes_as_it_is() {
+        let cli = Cli::try_parse_from(["tern", "--relay", "r:1", "--", "ls", "-la", "a b"]);
+        let cli = cli.expect("it is right");
+        assert_eq!(cli.share.command, ["ls", "-la", "a b"]);
+        assert_eq!(cli.share.relay.as_deref(), Some("r:1"));
+        assert!(Cli::try_parse_from(["tern", "htop"]).is_err());
+    }
+
+    #[test]
+    fn socket_may_be_named_after_a_subcommand() {
+        let cli = Cli::try_parse_from(["tern", "stop", "-S", "/x"]).expect("it is right");
+        assert_eq!(cli.share.socket, Some("/x".into()));
+    }
+}

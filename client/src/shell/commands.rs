@@ -1,0 +1,99 @@
+//! The subcommands that ask an agent.
+
+use crate::core::viewers::ViewerRole;
+use crate::shell::agents;
+use crate::shell::board::unix_time;
+use crate::shell::protocol::{self, Answer, Connection, Request, Status};
+use std::path::Path;
+
+/// `tern stop`.
+pub fn stop(socket: Option<&Path>) -> anyhow::Result<()> {
+    agents::stop(&agents::find(socket)?)?;
+    println!("The sharing has ended; the session goes on.");
+    Ok(())
+}
+
+/// `tern status`.
+pub fn status(socket: Option<&Path>) -> anyhow::Result<()> {
+    let status = agents::status(&agents::find(socket)?)?;
+    print!("{}", status_text(&status, unix_time()));
+    Ok(())
+}
+
+/// `tern show-messages`.
+pub fn show_messages(socket: Option<&Path>) -> anyhow::Result<()> {
+    let mut stream = agents::connect(&agents::find(socket)?, Request::Messages)?;
+    while let Some(answer) = protocol::read(&mut stream)? {
+        match answer {
+            Answer::Message(message) => println!("{}", message.line()),
+            Answer::End => break,
+            Answer::Refused(text) => anyhow::bail!("the agent refuses: {text}"),
+            Answer::Status(_) | Answer::Stopped => {}
+        }
+    }
+    Ok(())
+}
+
+fn status_text(status: &Status, now: u64) -> String {
+    let seconds = |since: u64| now.saturating_sub(since);
+    let connection = match &status.connection {
+        Connection::Connecting => "connecting".into(),
+        Connection::Connected(since) => format!("connected for {} s", seconds(*since)),
+        Connection::Reconnecting(since) => format!("reconnecting since {} s", seconds(*since)),
+        Connection::Failed(text) => text.clone(),
+    };
+    let mut text = format!("shared: {}\n", status.shared);
+    if let Some(attach) = &status.attach {
+        text += &format!("attach: {attach}\n");
+    }
+    text += &format!("relay: {}\nconnection: {connection}\n", status.relay);
+    if let Some(lines) = &status.lines {
+        text += &format!(
+            "ssh session read only: {}\nssh session: {}\n",
+            lines.read_only, lines.read_write
+        );
+    }
+    text += &format!("viewers: {}\n", status.viewers.len());
+    for viewer in &status.viewers {
+        let role = match viewer.role {
+            ViewerRole::ReadWrite => "read-write",
+            ViewerRole::ReadOnly => "read-only",
+        };
+        text += &format!("  {} {role} {}x{}\n", viewer.address, viewer.cols, viewer.rows);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::messages::JoinLines;
+    use crate::core::viewers::Viewer;
+
+    #[test]
+    fn status_tells_lines_relay_connection_and_viewers() {
+        let status = Status {
+            software: "tern".into(),
+            pid: 1,
+            shared: "session $0".into(),
+            attach: Some("tmux -S /x attach".into()),
+            relay: "relay.example:2200".into(),
+            connection: Connection::Connected(100),
+            trouble: None,
+            lines: Some(JoinLines::new("tok", "ro-tok", "relay.example", 22)),
+            viewers: vec![Viewer {
+                role: ViewerRole::ReadOnly,
+                address: "192.0.2.1".into(),
+                cols: 80,
+                rows: 24,
+            }],
+            hidden_tty: None,
+        };
+        assert_eq!(
+            status_text(&status, 160),
+            "shared: session $0\nattach: tmux -S /x attach\nrelay: relay.example:2200\n\
+             connection: connected for 60 s\nssh session read only: ssh ro-tok@relay.example\n\
+             ssh session: ssh tok@relay.example\nviewers: 1\n  192.0.2.1 read-only 80x24\n"
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! The hidden client: an ordinary tmux client on a pty of ours, whose screen is what viewers see.
+
+use crate::core::leaving::LeavingWatch;
+use crate::core::pace::Pace;
+use crate::core::sizes::Decision;
+use crate::shell::pty::Pty;
+use crate::shell::tmux::Tmux;
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use tern_term::{Frame, Screen, Size};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::process::{Child, Command};
+use tokio::time::sleep_until;
+
+/// What the hidden terminal can do: everything, since our screen can. Names that an older tmux
+/// doesn't know are passed over by it.
+const FEATURES: &str = "256,RGB,strikethrough,usstyle,overline,hyperlinks,sync,title,bpaste,\
+                        ccolour,cstyle,clipboard,focus,mouse,extkeys";
+/// In every terminfo, and near to what our screen is.
+const TERM: &str = "xterm-256color";
+/// Most bytes that are read before a frame is made of them.
+const BATCH_SIZE_MAX: usize = 256 * 1024;
+/// Bytes of one read; Linux gives at most 4 KiB of a pty.
+const READ_SIZE: usize = 16 * 1024;
+/// Most bytes that wait for tmux to read them; more is dropped.
+const BACKLOG_SIZE_MAX: usize = 1024 * 1024;
+/// A client that left its terminal has gone after this time; one that hasn't was suspended or
+/// locked, which nobody at the hidden terminal could undo.
+const LEAVING_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// What happened.
+#[derive(Debug)]
+pub enum Activity {
+    /// The picture changed.
+    Frame(Frame),
+    /// The client is gone.
+    Exited,
+}
+
+/// A running hidden client. It ends when this is dropped.
+#[derive(Debug)]
+pub struct HiddenClient {
+    master: AsyncFd<OwnedFd>,
+    pty_name: String,
+    /// Killed on drop.
+    _child: Child,
+    screen: ScreenBox,
+    pace: Pace,
+    leaving: LeavingWatch,
+    /// When it left its terminal.
+    left_at: Option<Instant>,
+    buffer: Vec<u8>,
+    /// The pace ended the last batch: there may be more to read, of which we won't be told again.
+    has_more: bool,
+    to_write: Vec<u8>,
+}
+
+/// [`Screen`] says nothing about itself.
+struct ScreenBox(Screen);
+
+impl std::fmt::Debug for ScreenBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Screen")
+    }
+}
+
+impl HiddenClient {
+    /// Attaches to the session `id`.
+    pub fn start(tmux: &Tmux, id: &str, decision: Decision, now: Instant) -> io::Result<Self> {
+        let mut command = tmux.command();
+        command.arg("-u");
+        if tmux.version.has_terminal_features() {
+            command.args(["-T", FEATURES]);
+        }
+        command.args(["attach-session", "-E", "-t", id]);
+        if tmux.version.has_client_flags() && !decision.counts {
+            command.args(["-f", "ignore-size"]);
+        }
+        command.env("TERM", TERM).env_remove("COLORTERM");
+        let mut command = Command::from(command);
+        command.kill_on_drop(true);
+        let (pty, child) = Pty::spawn(command, decision.size)?;
+        rustix::io::ioctl_fionbio(&pty.master, true)?;
+        Ok(Self {
+            master: watched(pty.master)?,
+            pty_name: pty.name,
+            _child: child,
+            screen: ScreenBox(Screen::new(decision.size)),
+            pace: Pace::new(now),
+            leaving: LeavingWatch::default(),
+            left_at: None,
+            buffer: vec![0; READ_SIZE],
+            has_more: false,
+            to_write: Vec::new(),
+        })
+    }
+
+    /// Its terminal, by which tmux knows it.
+    pub fn tty(&self) -> &str {
+        &self.pty_name
+    }
+
+    /// Types `bytes`; [`Self::recv`] writes what doesn't go at once.
+    pub fn write(&mut self, bytes: &[u8]) {
+        if self.to_write.len() + bytes.len() > BACKLOG_SIZE_MAX {
+            tracing::warn!(size = bytes.len(), "tmux does not read its input: it is dropped");
+            return;
+        }
+        self.to_write.extend_from_slice(bytes);
+        self.flush();
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, size: Size) {
+        self.screen.0.resize(size);
+        if let Err(error) = crate::shell::pty::set_size(self.master.get_ref(), size) {
+            tracing::warn!(%error, "the hidden terminal keeps its size");
+        }
+    }
+
+    /// The next thing that happens. Cancel-safe.
+    pub async fn recv(&mut self) -> Activity {
+        loop {
+            let now = Instant::now();
+            self.pace.fill(now);
+            let read_after = self.pace.poll_timeout();
+            let screen_due = self.screen.0.poll_timeout();
+            let given_up_at = self.left_at.map(|at| at + LEAVING_TIME_MAX);
+            let due = [read_after, screen_due, given_up_at].into_iter().flatten().min();
+            let wanted = match (read_after, self.to_write.is_empty()) {
+                (None, true) => Some(Interest::READABLE),
+                (None, false) => Some(Interest::READABLE | Interest::WRITABLE),
+                (Some(_), false) => Some(Interest::WRITABLE),
+                (Some(_), true) => None,
+            };
+            tokio::select! {
+                is_changed = self.read_and_write(wanted) => match is_changed {
+                    Ok(true) => return Activity::Frame(self.screen.0.frame()),
+                    Ok(false) => {}
+                    Err(_) => return Activity::Exited,
+                },
+                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
+                    let now = Instant::now();
+                    if given_up_at.is_some_and(|at| at <= now) {
+                        return Activity::Exited;
+                    }
+                    if screen_due.is_some_and(|at| at <= now) {
+                        self.screen.0.handle_timeout(now);
+                        return Activity::Frame(self.screen.0.frame());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the pty is ready for what is wanted, and does it. Whether the picture may have
+    /// changed. Cancel-safe: it waits only at first.
+    async fn read_and_write(&mut self, wanted: Option<Interest>) -> io::Result<bool> {
+        let Some(wanted) = wanted else { return std::future::pending().await };
+        if self.has_more && wanted.is_readable() {
+            return self.read_batch();
+        }
+        let mut guard = self.master.ready_mut(wanted).await?;
+        let ready = guard.ready();
+        // The bits are cleared first: what becomes ready from here on wakes us again.
+        guard.clear_ready();
+        drop(guard);
+        if ready.is_writable() {
+            self.flush();
+        }
+        if ready.is_readable() { self.read_batch() } else { Ok(false) }
+    }
+
+    /// Reads what is there, as far as the pace allows. Whether the picture may have changed.
+    fn read_batch(&mut self) -> io::Result<bool> {
+        let now = Instant::now();
+        let allowance = self.pace.allowance().min(BATCH_SIZE_MAX);
+        let (mut size, mut is_changed) = (0, false);
+        self.has_more = true;
+        while size < allowance {
+            match rustix::io::read(self.master.get_ref(), &mut self.buffer) {
+                // The other side is closed: Linux says so with an error, others with an end.
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    size += read;
+                    is_changed |= self.handle_output(read, now);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    self.has_more = false;
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.pace.handle_read(size, now);
+        self.flush();
+        Ok(is_changed)
+    }
+
+    /// Feeds the first `size` bytes of the buffer to the screen. Whether they meant anything.
+    fn handle_output(&mut self, size: usize, now: Instant) -> bool {
+        if self.left_at.is_some() {
+            return false;
+        }
+        let output = &self.buffer[..size];
+        let output = match self.leaving.handle_bytes(output) {
+            Some(end) => {
+                self.left_at = Some(now);
+                &output[..end]
+            }
+            None => output,
+        };
+        self.screen.0.handle_output(output, now);
+        while let Some(reply) = self.screen.0.poll_reply() {
+            if self.to_write.len() + reply.len() <= BACKLOG_SIZE_MAX {
+                self.to_write.extend_from_slice(&reply);
+            }
+        }
+        // What was drawn before leaving is half a farewell.
+        self.left_at.is_none()
+    }
+
+    fn flush(&mut self) {
+        while !self.to_write.is_empty() {
+            match rustix::io::write(self.master.get_ref(), &self.to_write) {
+                Ok(size) => drop(self.to_write.drain(..size)),
+                Err(Errno::INTR) => {}
+                // Writable again, or gone: both are seen by `recv`.
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an OwnedFd is open as long as it lives, and always gives the same descriptor.
+    unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)
+}

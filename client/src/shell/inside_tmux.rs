@@ -1,0 +1,116 @@
+//! `tern` inside of tmux: the session that it runs in is shared where it is.
+
+use crate::core::tmux_clients::{self, CLIENT_FORMAT};
+use crate::shell::agent::AgentConfig;
+use crate::shell::cli::ShareArgs;
+use crate::shell::protocol::Connection;
+use crate::shell::tmux::{Surrounding, Tmux, shell_quoted};
+use crate::shell::{agent_start, agents, paths, tty};
+use anyhow::Context;
+use std::path::Path;
+use std::process::Stdio;
+
+/// Columns and rows of the popup: the longest line (80 characters with an IPv4 address) and some.
+const POPUP_SIZE: (&str, &str) = ("90", "14");
+
+/// tmux's `$N` of the session that this process runs in.
+pub fn session_id(tmux: &Tmux) -> anyhow::Result<String> {
+    let pane = std::env::var("TMUX_PANE").ok();
+    let mut args = vec!["display-message", "-p"];
+    if let Some(pane) = &pane {
+        args.extend(["-t", pane]);
+    }
+    args.push("#{session_id}");
+    let id = tmux.run(&args).context("the surrounding tmux does not tell its session")?;
+    anyhow::ensure!(id.starts_with('$'), "the surrounding tmux tells no session, but '{id}'");
+    Ok(id)
+}
+
+/// Shares the session and comes back at once.
+pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
+    let tmux = surrounding.tmux()?;
+    let id = session_id(&tmux)?;
+    let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
+    let is_shared = agents::is_alive(&agent_socket) && !has_given_up(&agent_socket)?;
+    if !is_shared {
+        let size = tty::size();
+        agent_start::start(&AgentConfig {
+            tmux_binary: tmux.binary.clone(),
+            tmux_socket: tmux.socket.clone(),
+            tmux_version: tmux.version.to_string(),
+            session_id: id.clone(),
+            size: (size.cols, size.rows),
+            is_own_server: tmux.socket.parent() == paths::runtime_folder().ok().as_deref(),
+            agent_socket: agent_socket.clone(),
+            relay: args.relay_args(),
+            verbosity: args.verbosity,
+            display_time_ms: args.display_time,
+        })?;
+    }
+    // What is printed here is seen by every viewer, so the lines come where only this client is.
+    let what = if is_shared { "This session is shared already" } else { "Sharing this session" };
+    let place = match local_client(&tmux, &id, &agent_socket)? {
+        Some(client) if tmux.version.has_popup() => {
+            show_popup(&tmux, &client, &agent_socket)?;
+            "is in the popup"
+        }
+        Some(client) => {
+            // The first time, the agent does so when it knows them.
+            if is_shared {
+                show_on_status_line(&tmux, &client, &agent_socket)?;
+            }
+            "is on the status line"
+        }
+        None => "is told by `tern status`",
+    };
+    println!("{what}; how to join {place}. Again: tern. End: tern stop");
+    Ok(())
+}
+
+/// Whether the agent that shared this session has failed for good; then it makes way for another.
+fn has_given_up(agent_socket: &Path) -> anyhow::Result<bool> {
+    match agents::status(agent_socket)?.connection {
+        Connection::Failed(_) => {
+            agents::stop(agent_socket)?;
+            Ok(true)
+        }
+        Connection::Connecting | Connection::Connected(_) | Connection::Reconnecting(_) => {
+            Ok(false)
+        }
+    }
+}
+
+/// The terminal of the person who typed: the session's client that was active last. `None` if no
+/// terminal is attached.
+fn local_client(tmux: &Tmux, id: &str, agent_socket: &Path) -> anyhow::Result<Option<String>> {
+    let hidden = agents::status(agent_socket)?.hidden_tty;
+    let list = tmux.run(&["list-clients", "-t", id, "-F", CLIENT_FORMAT])?;
+    let clients = tmux_clients::parse(list.lines())
+        .into_iter()
+        .filter(|client| client.is_terminal() && hidden.as_deref() != Some(client.tty.as_str()));
+    Ok(clients.max_by_key(|client| client.active_at).map(|client| client.tty))
+}
+
+fn show_popup(tmux: &Tmux, client: &str, agent_socket: &Path) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot find tern's own program file")?;
+    let command = format!("{} start-view {}", shell_quoted(&program), shell_quoted(agent_socket));
+    // It lasts as long as the popup does; this command doesn't wait.
+    tmux.command()
+        .args(["display-popup", "-c", client, "-E", "-w", POPUP_SIZE.0, "-h", POPUP_SIZE.1])
+        .arg(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("cannot run tmux")?;
+    Ok(())
+}
+
+fn show_on_status_line(tmux: &Tmux, client: &str, agent_socket: &Path) -> anyhow::Result<()> {
+    if let Some(lines) = agents::status(agent_socket)?.lines {
+        let text = format!("ssh session: {}", lines.read_write);
+        let text = crate::core::notice::for_tmux(&text);
+        tmux.run(&["display-message", "-c", client, &text])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The agent's unix socket: answers `tern status`, `tern stop`, `tern show-messages` and the
+//! start view. Only the same user gets an answer.
+
+use crate::core::messages::Message;
+use crate::shell::board::{Board, Content};
+use crate::shell::protocol::{self, Answer, FrameError, Request, VIEWERS_LISTED_MAX};
+use anyhow::Context;
+use rustix::process::getuid;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+/// Most askers at the same time.
+const CONNECTIONS_MAX: usize = 64;
+/// How long an asker may take to ask.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Somebody asked for the sharing's end; the sender is dropped when it has ended.
+pub type StopRequest = oneshot::Sender<()>;
+
+/// The socket; its file goes when this is dropped.
+#[derive(Debug)]
+pub struct LocalSocket {
+    path: PathBuf,
+}
+
+impl Drop for LocalSocket {
+    fn drop(&mut self) {
+        // It may be gone already; there is nothing to do about other failures.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Listens at `path` and answers from the board, until the process ends. Replaces a file that
+/// nobody listens at.
+pub fn serve(
+    path: &Path,
+    board: Board,
+    stops: mpsc::Sender<StopRequest>,
+) -> anyhow::Result<LocalSocket> {
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("it is shared already ({} answers)", path.display());
+    }
+    let _ = std::fs::remove_file(path);
+    let context = || format!("cannot listen at {}", path.display());
+    let listener = UnixListener::bind(path).with_context(context)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(context)?;
+    tokio::spawn(accept(listener, board, stops));
+    Ok(LocalSocket { path: path.to_owned() })
+}
+
+async fn accept(listener: UnixListener, board: Board, stops: mpsc::Sender<StopRequest>) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "accepting failed");
+                tokio::time::sleep(REQUEST_TIME_MAX).await;
+                continue;
+            }
+        };
+        let is_same_user = stream.peer_cred().is_ok_and(|peer| peer.uid() == getuid().as_raw());
+        if !is_same_user {
+            tracing::warn!("another user knocked at the agent's socket");
+            continue;
+        }
+        let (board, stops) = (board.clone(), stops.clone());
+        tokio::spawn(async move {
+            if let Err(error) = answer(stream, board, stops).await {
+                tracing::debug!(%error, "a local connection broke");
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn answer(
+    mut stream: UnixStream,
+    board: Board,
+    stops: mpsc::Sender<StopRequest>,
+) -> Result<(), FrameError> {
+    let request = match tokio::time::timeout(REQUEST_TIME_MAX, read_request(&mut stream)).await {
+        Ok(Ok(request)) => request,
+        Ok(Err(error)) => {
+            return send(&mut stream, &Answer::Refused(error.to_string())).await;
+        }
+        Err(_) => return Ok(()),
+    };
+    match request {
+        Request::Status => {
+            let mut status = board.subscribe().borrow().status.clone();
+            status.viewers.truncate(VIEWERS_LISTED_MAX);
+            send(&mut stream, &Answer::Status(Box::new(status))).await
+        }
+        Request::Stop => {
+            let (sender, ended) = oneshot::channel();
+            // If the agent is ending already, the answer is the same.
+            let _ = stops.send(sender).await;
+            let _ = ended.await;
+            send(&mut stream, &Answer::Stopped).await
+        }
+        Request::Messages => {
+            for message in messages_since(&board.subscribe(), 0).0 {
+                send(&mut stream, &Answer::Message(message)).await?;
+            }
+            send(&mut stream, &Answer::End).await
+        }
+        Request::Follow => follow(stream, board).await,
+    }
+}
+
+async fn follow(mut stream: UnixStream, board: Board) -> Result<(), FrameError> {
+    let mut content = board.subscribe();
+    let mut next = 0;
+    loop {
+        let (messages, has_lines) = messages_since(&content, next);
+        for message in messages {
+            next = message.number + 1;
+            send(&mut stream, &Answer::Message(message)).await?;
+        }
+        if has_lines {
+            board.set_lines_shown(true);
+        }
+        tokio::select! {
+            changed = content.changed() => {
+                if changed.is_err() {
+                    return send(&mut stream, &Answer::End).await;
+                }
+            }
+            // Nothing more is expected: this is the view's end.
+            _ = stream.read_u8() => return Ok(()),
+        }
+    }
+}
+
+/// Messages from `next` on, and whether join lines are known.
+fn messages_since(content: &watch::Receiver<Content>, next: u64) -> (Vec<Message>, bool) {
+    let content = content.borrow();
+    (content.messages.since(next).cloned().collect(), content.status.lines.is_some())
+}
+
+async fn read_request(stream: &mut UnixStream) -> Result<Request, FrameError> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await?;
+    let mut bytes = vec![0; protocol::frame_size(head)?];
+    stream.read_exact(&mut bytes).await?;
+    protocol::decode(&bytes)
+}
+
+async fn send(stream: &mut UnixStream, answer: &Answer) -> Result<(), FrameError> {
+    Ok(stream.write_all(&protocol::encode(answer)?).await?)
+}

@@ -1,0 +1,177 @@
+//! `tern` outside of tmux: a session in a tmux server of its own, shared by an agent, with an
+//! ordinary client on the terminal.
+
+use crate::shell::agent::AgentConfig;
+use crate::shell::cli::ShareArgs;
+use crate::shell::tmux::Tmux;
+use crate::shell::{agent_start, agents, attach, paths, start_view, tty};
+use anyhow::{Context, bail};
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Letters of a socket's random name: 36^10 names, and they are checked to be free.
+const NAME_LENGTH: usize = 10;
+
+/// A server listens long before its socket has this age.
+const SETTLED_AGE: Duration = Duration::from_secs(60);
+
+/// How long an agent that never reached a relay takes to end after its session.
+const AGENT_END_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// Where the server will listen: as told, or a new name.
+pub fn socket(args: &ShareArgs) -> anyhow::Result<PathBuf> {
+    match &args.socket {
+        Some(path) => {
+            if UnixStream::connect(path).is_ok() {
+                bail!(
+                    "a tmux server listens at {0} already: attach to it with `tmux -S {0} attach` \
+                     and run `tern` in there",
+                    path.display()
+                );
+            }
+            let path = std::path::absolute(path)?;
+            paths::socket_path(path)
+        }
+        None => {
+            let folder = paths::runtime_folder()?;
+            remove_dead_sockets(&folder);
+            loop {
+                let path = folder.join(random_name());
+                if !path.exists() {
+                    return paths::socket_path(path);
+                }
+            }
+        }
+    }
+}
+
+/// tmux leaves its socket behind when it ends, and nobody else would clear them away. In this
+/// folder are only sockets of ours; one at which nobody listens is of no use to anyone.
+fn remove_dead_sockets(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        // Between bind and listen a living server refuses, too.
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= SETTLED_AGE));
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        if is_old && UnixStream::connect(&path).is_err_and(|error| error.kind() == refused) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// Runs the whole of it; gives the exit code.
+pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
+    let id = new_session(args, tmux)?;
+    let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
+    let size = tty::size();
+    let config = AgentConfig {
+        tmux_binary: tmux.binary.clone(),
+        tmux_socket: tmux.socket.clone(),
+        tmux_version: tmux.version.to_string(),
+        session_id: id.clone(),
+        size: (size.cols, size.rows),
+        is_own_server: true,
+        agent_socket: agent_socket.clone(),
+        relay: args.relay_args(),
+        verbosity: args.verbosity,
+        display_time_ms: args.display_time,
+    };
+    // Whatever hinders the sharing, the session is there and is not lost.
+    let (agent, shown) = match agent_start::start(&config) {
+        Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket)),
+        Err(error) => {
+            let text = format!("Not shared: {error:#}");
+            let shown = start_view::show_text(&format!(
+                "{text}\nThe session goes on here; `tern` in it tries again."
+            ));
+            (Err(text), shown)
+        }
+    };
+    if let Err(error) = shown {
+        eprintln!("[tern] the start view could not be shown: {error:#}");
+    }
+    if !tmux.has_session(&id) {
+        println!("[tern] the session ended");
+        return Ok(0);
+    }
+    // Asked now: when the session ends, so does its agent.
+    let trouble = trouble_of(&agent_socket);
+    let mut command = tmux.command();
+    command.args(["attach-session", "-t", &id]);
+    let code = attach::run(command)?;
+    let is_over = !tmux.has_session(&id);
+    say_goodbye(tmux, is_over, &agent_socket);
+    let failure = match agent {
+        Err(text) => Some(text),
+        Ok(agent) if is_over => {
+            let never_shared = || "Not shared: the relay could not be reached".into();
+            let is_failure = agent.has_never_shared(AGENT_END_TIME_MAX);
+            is_failure.then(|| trouble.unwrap_or_else(never_shared))
+        }
+        Ok(_) => trouble_of(&agent_socket),
+    };
+    match failure {
+        Some(text) if code == 0 => {
+            eprintln!("[tern] {text}");
+            Ok(1)
+        }
+        Some(_) | None => Ok(code),
+    }
+}
+
+/// Why nobody could join yet.
+fn trouble_of(agent_socket: &Path) -> Option<String> {
+    agents::status(agent_socket).ok()?.trouble.map(|text| format!("Not shared: {text}"))
+}
+
+fn new_session(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<String> {
+    let size = tty::size();
+    let mut command = tmux.command();
+    command.args(["new-session", "-d", "-P", "-F", "#{session_id}"]);
+    command.args(["-x", &size.cols.to_string(), "-y", &size.rows.to_string()]);
+    command.args(window_command(&args.command));
+    let output = command.stdin(Stdio::inherit()).output().context("cannot run tmux")?;
+    if !output.status.success() {
+        bail!("tmux could not start: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !id.starts_with('$') {
+        bail!("tmux did not tell its session, but '{id}'");
+    }
+    Ok(id)
+}
+
+/// Arguments for the window's command, as given. tmux would hand a single word to a shell; with
+/// `env` before it there are two.
+fn window_command(command: &[OsString]) -> Vec<OsString> {
+    match command {
+        [] => Vec::new(),
+        [word] => vec!["--".into(), "env".into(), "--".into(), word.clone()],
+        words => std::iter::once("--".into()).chain(words.iter().cloned()).collect(),
+    }
+}
+
+fn say_goodbye(tmux: &Tmux, is_over: bool, agent_socket: &Path) {
+    let socket = tmux.socket.display();
+    if is_over {
+        println!("[tern] the session ended");
+    } else if agents::is_alive(agent_socket) {
+        println!(
+            "[tern] the session goes on and is still shared. Come back: tmux -S {socket} attach\n\
+             [tern] Stop sharing: tern stop -S {socket}"
+        );
+    } else {
+        println!("[tern] the session goes on, not shared. Come back: tmux -S {socket} attach");
+    }
+}
+
+fn random_name() -> String {
+    const LETTERS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let letter = || char::from(LETTERS[rand::random_range(0..LETTERS.len())]);
+    std::iter::repeat_with(letter).take(NAME_LENGTH).collect()
+}

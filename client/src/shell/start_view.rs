@@ -1,0 +1,119 @@
+//! The start view: the agent's messages, join lines among them, on the local terminal only, until
+//! a key is pressed.
+
+use crate::shell::protocol::{self, Answer, Request};
+use crate::shell::{agents, tty};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
+const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
+const HEADER: [&str; 3] = [
+    "To see the following messages again, run in the session: tern show-messages",
+    "Press <q> or <ctrl-c> to continue",
+    "---------------------------------------------------------------------",
+];
+/// How often the terminal's size is looked at, to draw anew.
+const RESIZE_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+/// Messages that are shown; more would not fit.
+const SHOWN_MAX: usize = 100;
+
+/// Shows what the agent at this socket says, until a key is pressed.
+pub fn follow_agent(socket: &Path) -> anyhow::Result<()> {
+    let stream = agents::connect(socket, Request::Follow)?;
+    view(Vec::new(), Some(stream))
+}
+
+/// Shows a text, until a key is pressed.
+pub fn show_text(text: &str) -> anyhow::Result<()> {
+    view(text.lines().map(str::to_owned).collect(), None)
+}
+
+fn view(mut lines: Vec<String>, mut stream: Option<UnixStream>) -> anyhow::Result<()> {
+    let _signals = SignalWatch::start();
+    let _raw = tty::RawMode::enter(LEAVE)?;
+    tty::write(ENTER)?;
+    let mut size = tty::size();
+    draw(&lines)?;
+    loop {
+        let stdin = rustix::stdio::stdin();
+        let mut watched = vec![PollFd::new(&stdin, PollFlags::IN)];
+        if let Some(stream) = &stream {
+            watched.push(PollFd::new(stream, PollFlags::IN));
+        }
+        match poll(&mut watched, Some(&RESIZE_POLL)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let is_ready = |at: usize| watched.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let (has_key, has_message) = (is_ready(0), is_ready(1));
+        drop(watched);
+        if has_key {
+            // Whatever was typed is for this view.
+            let _ = std::io::stdin().read(&mut [0; 4096]);
+            return Ok(());
+        }
+        let mut is_changed = false;
+        if has_message && let Some(messages) = &mut stream {
+            match protocol::read(messages) {
+                Ok(Some(Answer::Message(message))) => lines.push(message.text),
+                Ok(Some(Answer::Refused(text))) => lines.push(text),
+                Ok(Some(Answer::Status(_) | Answer::Stopped)) => {}
+                Ok(Some(Answer::End) | None) | Err(_) => {
+                    lines.push("The sharing has ended.".into());
+                    stream = None;
+                }
+            }
+            is_changed = true;
+        }
+        if is_changed || tty::size() != size {
+            size = tty::size();
+            let surplus = lines.len().saturating_sub(SHOWN_MAX);
+            lines.drain(..surplus);
+            draw(&lines)?;
+        }
+    }
+}
+
+fn draw(lines: &[String]) -> std::io::Result<()> {
+    let mut text = String::from("\x1b[H\x1b[2J");
+    for line in HEADER.into_iter().chain(lines.iter().map(String::as_str)) {
+        text += line;
+        text += "\r\n";
+    }
+    tty::write(text.as_bytes())
+}
+
+/// A signal that ends the process gives the terminal back first.
+struct SignalWatch {
+    _done: oneshot::Sender<()>,
+}
+
+impl SignalWatch {
+    fn start() -> Self {
+        let (done, is_done) = oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                let (Ok(mut terminate), Ok(mut hang_up)) =
+                    (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+                else {
+                    return;
+                };
+                let number = tokio::select! {
+                    _ = is_done => return,
+                    _ = terminate.recv() => 15,
+                    _ = hang_up.recv() => 1,
+                };
+                tty::undo();
+                std::process::exit(128 + number);
+            });
+        });
+        Self { _done: done }
+    }
+}
