@@ -1,0 +1,7 @@
+//! The program `netsim`: described networks, played to real programs.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}
