@@ -1,0 +1,101 @@
+//! Measures Tern side by side with what people use without it (ssh, tmux alone): in the same run,
+//! on the same machine, with the same terminal. Prints a table and writes JSON.
+//!
+//! ```sh
+//! cargo build --release && cargo run --release -p tern-bench -- all
+//! ```
+
+mod bytes;
+mod latency;
+mod memory;
+mod pty;
+mod report;
+mod shaper;
+mod sharing;
+mod sshd;
+mod throughput;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use report::Report;
+use std::path::PathBuf;
+
+/// Measures Tern side by side with ssh and with tmux alone.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where the figures go, as JSON.
+    #[arg(long, global = true, default_value = "target/bench.json")]
+    json: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Time from a key to its echo: tmux alone, ssh, ssh with tmux, a Tern viewer, a Tern host.
+    Latency {
+        /// Keys for each of them.
+        #[arg(long, default_value_t = 500)]
+        keys: u32,
+    },
+    /// Bytes from host to relay: per typed key, and for a flood of output on a 1 Mbit/s link.
+    Bytes {
+        /// Keys typed.
+        #[arg(long, default_value_t = 200)]
+        keys: u32,
+        /// Seconds of flood.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// MB/s of `cat` in a shared session with a viewer, against the same tmux unshared.
+    Throughput {
+        /// Size of the file.
+        #[arg(long, default_value_t = 100)]
+        megabytes: usize,
+        /// Times that each is run, in turn.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// Memory of the relay per idle session, without and with a viewer.
+    Memory {
+        /// Sessions.
+        #[arg(long, default_value_t = 100)]
+        sessions: usize,
+    },
+    /// All of them, with their defaults.
+    All,
+    /// Floods standard output and writes the number of bytes to a file (used by `bytes`).
+    #[command(hide = true)]
+    Flood {
+        /// Gets the count.
+        file: PathBuf,
+        /// How long.
+        seconds: u64,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut report = Report::new();
+    match arguments.what {
+        What::Latency { keys } => latency::measure(&mut report, keys)?,
+        What::Bytes { keys, seconds } => bytes::measure(&mut report, keys, seconds)?,
+        What::Throughput { megabytes, rounds } => {
+            throughput::measure(&mut report, megabytes, rounds)?;
+        }
+        What::Memory { sessions } => memory::measure(&mut report, sessions)?,
+        What::All => {
+            latency::measure(&mut report, 500)?;
+            bytes::measure(&mut report, 200, 10)?;
+            throughput::measure(&mut report, 100, 5)?;
+            memory::measure(&mut report, 100)?;
+        }
+        What::Flood { file, seconds } => return bytes::flood(&file, seconds),
+    }
+    report
+        .write(&arguments.json)
+        .with_context(|| format!("cannot write {}", arguments.json.display()))?;
+    println!("\nfigures: {}", arguments.json.display());
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! A terminal without an emulator: a pty whose output is read at once, with the time of reading.
+
+use anyhow::Context as _;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Child, Command};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before the benchmark gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Columns and rows of every terminal here.
+pub(crate) const SIZE: (u16, u16) = (80, 24);
+/// Output that is kept for searching.
+const KEPT_SIZE_MAX: usize = 64 * 1024;
+
+/// A program in a terminal of its own.
+pub(crate) struct Pty {
+    master: File,
+    child: Child,
+    output: Arc<Output>,
+}
+
+#[derive(Default)]
+struct Output {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    recent: Vec<u8>,
+    total: u64,
+    is_closed: bool,
+    /// Looked for in what comes after it was set.
+    wanted: Option<(Vec<u8>, usize)>,
+    found_at: Option<Instant>,
+}
+
+impl Pty {
+    /// Starts a command in a terminal. `setsid --ctty` makes it the session's leader, as a login
+    /// does.
+    pub(crate) fn spawn(command: &Command) -> anyhow::Result<Self> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let name = ptsname(&master, Vec::new())?;
+        let path = std::ffi::OsStr::from_bytes(name.as_bytes());
+        let slave = OpenOptions::new().read(true).write(true).open(path)?;
+        let size = Winsize { ws_col: SIZE.0, ws_row: SIZE.1, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&slave, size)?;
+        let mut leader = Command::new("setsid");
+        leader.arg("--ctty").arg(command.get_program()).args(command.get_args()).env_clear();
+        leader.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = command.get_current_dir() {
+            leader.current_dir(folder);
+        }
+        leader.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
+        let child = leader.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        drop(leader);
+        let output = Arc::<Output>::default();
+        let (mut reader, shared) = (File::from(master.try_clone()?), Arc::clone(&output));
+        std::thread::spawn(move || read_all(&mut reader, &shared));
+        Ok(Self { master: File::from(master), child, output })
+    }
+
+    /// Types.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.master.write_all(bytes)?)
+    }
+
+    /// Bytes that the program has written so far.
+    pub(crate) fn total(&self) -> u64 {
+        self.state().total
+    }
+
+    /// What it wrote last, as text.
+    pub(crate) fn recent(&self) -> String {
+        String::from_utf8_lossy(&self.state().recent).into_owned()
+    }
+
+    /// Types `key` and waits until `glyph` comes out; the time in between.
+    pub(crate) fn time_of_echo(&mut self, key: &str, glyph: &str) -> anyhow::Result<Duration> {
+        self.want(glyph);
+        let start = Instant::now();
+        self.write(key.as_bytes())?;
+        let found = self.wait(glyph)?;
+        Ok(found.saturating_duration_since(start))
+    }
+
+    /// Waits until `text` comes out, if it hasn't yet.
+    pub(crate) fn wait_for(&self, text: &str) -> anyhow::Result<()> {
+        if self.recent().contains(text) {
+            return Ok(());
+        }
+        self.want(text);
+        // It may have come in between.
+        if self.recent().contains(text) {
+            return Ok(());
+        }
+        self.wait(text).map(|_| ())
+    }
+
+    fn want(&self, text: &str) {
+        let mut state = self.state();
+        let from = state.recent.len();
+        state.wanted = Some((text.as_bytes().to_vec(), from));
+        state.found_at = None;
+    }
+
+    fn wait(&self, text: &str) -> anyhow::Result<Instant> {
+        let start = Instant::now();
+        let mut state = self.state();
+        loop {
+            if let Some(found_at) = state.found_at {
+                return Ok(found_at);
+            }
+            if state.is_closed || start.elapsed() > PATIENCE {
+                let recent = String::from_utf8_lossy(&state.recent).into_owned();
+                anyhow::bail!("{text:?} did not come; the terminal got {recent:?}");
+            }
+            let waited = self.output.changed.wait_timeout(state, Duration::from_secs(1));
+            state = waited.expect("the reader doesn't panic").0;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.output.state.lock().expect("the reader doesn't panic")
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_all(reader: &mut File, output: &Output) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        // The end of the program shows as an error (EIO) on Linux.
+        let read = reader.read(&mut buffer).unwrap_or(0);
+        let now = Instant::now();
+        let mut state = output.state.lock().expect("nobody panics while holding this");
+        state.handle_output(&buffer[..read], now);
+        state.is_closed = read == 0;
+        output.changed.notify_all();
+        if read == 0 {
+            return;
+        }
+    }
+}
+
+impl State {
+    fn handle_output(&mut self, bytes: &[u8], now: Instant) {
+        self.total += bytes.len() as u64;
+        self.recent.extend(bytes);
+        if let Some((wanted, from)) = &self.wanted
+            && self.found_at.is_none()
+            && self.recent[*from..].windows(wanted.len()).any(|part| part == wanted)
+        {
+            self.found_at = Some(now);
+        }
+        if self.recent.len() > KEPT_SIZE_MAX {
+            let cut = self.recent.len() - KEPT_SIZE_MAX / 2;
+            self.recent.drain(..cut);
+            if let Some((_, from)) = &mut self.wanted {
+                *from = from.saturating_sub(cut);
+            }
+        }
+    }
+}
+
+/// Lets time pass: between keys, as a person does.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Waits until something holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while !condition() {
+        anyhow::ensure!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        pause(Duration::from_millis(20));
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! A real sshd on a free port, for comparison.
+
+use crate::pty::{Pty, wait_until};
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use tern_tests::World;
+use tern_tests::process::is_installed;
+use tern_tests::viewer::ssh_options;
+
+/// An SSH server with one user (whoever runs this) and one key.
+pub(crate) struct Sshd {
+    world: World,
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Sshd {
+    /// Starts it.
+    pub(crate) fn start(world: &World) -> anyhow::Result<Self> {
+        anyhow::ensure!(is_installed("sshd"), "sshd is missing: install openssh-server");
+        let folder = world.home("sshd");
+        for name in ["host_key", "user_key"] {
+            let path = folder.join(name);
+            let status = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(path)
+                .stdin(Stdio::null())
+                .status()?;
+            anyhow::ensure!(status.success(), "ssh-keygen failed");
+        }
+        let port = tern_tests::ports::free(Ipv4Addr::LOCALHOST);
+        let path = folder.display();
+        let config = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey {path}/host_key\nPidFile none\nUsePAM no\n\
+             AuthorizedKeysFile {path}/user_key.pub\nStrictModes no\nPermitRootLogin yes\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nPrintMotd no\n\
+             PrintLastLog no\n"
+        );
+        fs::write(folder.join("config"), config)?;
+        // Debian's sshd wants its empty folder for privilege separation.
+        if rustix::process::geteuid().is_root() {
+            fs::create_dir_all("/run/sshd")?;
+        }
+        let log = fs::File::create(folder.join("sshd.log"))?;
+        let mut command = world.command("/usr/sbin/sshd", &folder);
+        command.arg("-f").arg(folder.join("config")).args(["-D", "-e"]);
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        wait_until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        Ok(Self { world: world.clone(), child, port, folder })
+    }
+
+    /// Runs a command behind ssh, in a terminal.
+    pub(crate) fn run(&self, command: &str) -> anyhow::Result<Pty> {
+        let user = Command::new("id").arg("-un").output()?.stdout;
+        let user = String::from_utf8_lossy(&user).trim().to_owned();
+        let home = self.world.home(&self.world.unique("person"));
+        let args = ssh_options(&self.world.folder().join("known_hosts"), "accept-new");
+        let mut ssh = self.world.command(&args[0], &home);
+        ssh.args(&args[1..]).arg("-i").arg(self.folder.join("user_key"));
+        ssh.args(["-tt", "-p", &self.port.to_string()]);
+        ssh.arg(format!("{user}@127.0.0.1")).arg(command);
+        Pty::spawn(&ssh)
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,94 @@
+//! A viewer's own network: a namespace, joined to this machine by a cable that can be pulled.
+
+use crate::process::{run, text};
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::Arc;
+
+/// A network namespace with one cable to this machine; clones share it, the last removes it.
+#[derive(Clone)]
+pub struct Namespace {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    cable: String,
+    /// Third byte of the network 10.233.N.0/24.
+    number: u8,
+}
+
+impl Namespace {
+    /// Makes one. `None`, with the reason printed, where that takes rights that we don't have.
+    pub fn make() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: network namespaces can only be made by root");
+            return None;
+        }
+        if !crate::process::is_installed("ip") {
+            println!("skipped: `ip` (package iproute2) is not installed");
+            return None;
+        }
+        // The number must be free on this machine: other tests run at the same time.
+        (1..=250).find_map(|number| {
+            let inner =
+                Inner { name: format!("tern-t{number}"), cable: format!("tern-t{number}"), number };
+            ip(&["netns", "add", &inner.name]).is_ok().then(|| {
+                let namespace = Self { inner: Arc::new(inner) };
+                namespace.connect();
+                namespace
+            })
+        })
+    }
+
+    fn connect(&self) {
+        let Inner { name, cable, number } = &*self.inner;
+        let (ours, theirs) = (format!("10.233.{number}.1/24"), format!("10.233.{number}.2/24"));
+        let steps: &[&[&str]] = &[
+            &["link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name],
+            &["addr", "add", &ours, "dev", cable],
+            &["link", "set", cable, "up"],
+            &["-n", name, "addr", "add", &theirs, "dev", "eth0"],
+            &["-n", name, "link", "set", "eth0", "up"],
+            &["-n", name, "link", "set", "lo", "up"],
+        ];
+        for step in steps {
+            if let Err(error) = ip(step) {
+                panic!("ip {}: {error}", step.join(" "));
+            }
+        }
+    }
+
+    /// This machine's address at the cable.
+    pub fn host_address(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 233, self.inner.number, 1)
+    }
+
+    /// What runs a command inside, to be put before it.
+    pub fn exec_args(&self) -> Vec<String> {
+        ["ip", "netns", "exec", &self.inner.name].map(str::to_owned).to_vec()
+    }
+
+    /// Pulls the cable: not a packet more, in either direction, and nobody is told.
+    pub fn cut(&self) {
+        // The far end goes down, so that this machine's routes stay and only silence comes back.
+        ip(&["-n", &self.inner.name, "link", "set", "eth0", "down"]).expect("our own namespace");
+    }
+
+    /// Puts it back.
+    pub fn mend(&self) {
+        ip(&["-n", &self.inner.name, "link", "set", "eth0", "up"]).expect("our own namespace");
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = ip(&["link", "delete", &self.cable]);
+        let _ = ip(&["netns", "delete", &self.name]);
+    }
+}
+
+fn ip(args: &[&str]) -> Result<(), String> {
+    let output = run(Command::new("ip").args(args));
+    if output.status.success() { Ok(()) } else { Err(text(&output)) }
+}

@@ -1,0 +1,149 @@
+//! Processes of one sandbox, found by the mark that they inherit in their environment.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// Environment variable that marks a process as a sandbox's; its value is the sandbox's folder.
+pub const MARK: &str = "TERN_TEST_WORLD";
+
+/// A process as `/proc` shows it.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// Its arguments, program first.
+    pub args: Vec<String>,
+}
+
+impl Process {
+    /// File name of the program.
+    pub fn name(&self) -> &str {
+        self.args.first().map_or("", |program| program.rsplit('/').next().unwrap_or(program))
+    }
+
+    /// Number of the process that started it.
+    pub fn parent(&self) -> Option<i32> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+    }
+
+    /// Sends a signal; a process that is already gone is no error.
+    pub fn signal(&self, signal: Signal) {
+        send_signal(self.pid, signal);
+    }
+
+    /// Whether it still runs (a zombie does not).
+    pub fn is_running(&self) -> bool {
+        is_running(self.pid)
+    }
+}
+
+/// Sends a signal; a process that is already gone is no error.
+pub fn send_signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Whether a process runs (a zombie does not).
+pub fn is_running(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit(") ").next().map(|rest| !rest.starts_with('Z')))
+        .unwrap_or(false)
+}
+
+/// Resident memory of a process, in bytes.
+pub fn resident_bytes(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// All processes with this mark, oldest first.
+pub fn marked(mark: &str) -> Vec<Process> {
+    let needle = format!("{MARK}={mark}");
+    let mut found: Vec<Process> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+                environ.split(|byte| *byte == 0).any(|v| v == needle.as_bytes())
+            })
+        })
+        .map(|pid| Process { pid, args: arguments(pid) })
+        .collect();
+    found.sort_by_key(|process| process.pid);
+    found
+}
+
+fn arguments(pid: i32) -> Vec<String> {
+    fs::read(format!("/proc/{pid}/cmdline"))
+        .unwrap_or_default()
+        .split(|byte| *byte == 0)
+        .filter(|part| !part.is_empty())
+        .map(|part| String::from_utf8_lossy(part).into_owned())
+        .collect()
+}
+
+/// The built binary `name`: beside the test's own, or in `TERN_BIN_DIR`.
+///
+/// Cargo builds binaries of other packages only when it is told to, so a missing one is an
+/// ordinary mistake and the message says how to mend it.
+pub fn binary(name: &str) -> PathBuf {
+    let folder = std::env::var_os("TERN_BIN_DIR").map_or_else(
+        || {
+            let test = std::env::current_exe().expect("a running program has a path");
+            // target/debug/deps/NAME-HASH -> target/debug
+            let deps = test.parent().expect("a file has a folder");
+            if deps.ends_with("deps") {
+                deps.parent().expect("deps is inside a profile's folder").to_path_buf()
+            } else {
+                deps.to_path_buf()
+            }
+        },
+        PathBuf::from,
+    );
+    let path = folder.join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: run ./test, or build it first: cargo build -p tern-client -p tern-relay",
+        path.display()
+    );
+    path
+}
+
+/// Whether `program` is on the path.
+pub fn is_installed(program: &str) -> bool {
+    find_program(program).is_file()
+}
+
+/// Where `program` is, looked for on the tester's own path and where administrators' programs are;
+/// its bare name if it is nowhere.
+pub fn find_program(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")])
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| program.into())
+}
+
+/// Runs a command to its end and returns what it wrote.
+pub fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Standard output and standard error, in this order.
+pub fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}

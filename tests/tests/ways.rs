@@ -1,0 +1,178 @@
+//! Other ways to share: a tmux that already runs, no tmux, one command, the embedded relay.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use tern_tests::shared::wait_until_shows;
+use tern_tests::viewer::wait_until_same;
+use tern_tests::{Host, HostOptions, JoinLine, Relay, Terminal, Viewer, ViewerOptions, World};
+
+fn args(args: &[&str]) -> Vec<String> {
+    args.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+/// A person in a tmux of their own, with a shell in it.
+fn own_tmux(world: &World) -> (std::path::PathBuf, Terminal) {
+    let home = world.home(&world.unique("host"));
+    fs::write(home.join(".tmux.conf"), "set -g status-left '[mine] '\n").expect("our own home");
+    let args = args(&["tmux", "-S", &home.join("own").display().to_string(), "new-session"]);
+    let terminal = Terminal::open(world, "host", (80, 24), &world.environment(&home), &args);
+    wait_until_shows(world, &terminal, "$");
+    (home, terminal)
+}
+
+/// Runs `tern` in that tmux, takes the lines down, and closes the start view if there is one.
+fn share_from_within(world: &World, terminal: &Terminal, relay: &Relay) -> JoinLine {
+    let tern = tern_tests::process::binary("tern");
+    let relay_args = tern_tests::host::relay_args(Some(relay)).join(" ");
+    terminal.enter_line(&format!("{} {relay_args}", tern.display()));
+    let line = world.wait_for("tern shows the join lines", || {
+        JoinLine::find_all(&terminal.text()).into_iter().find(|line| !line.is_read_only())
+    });
+    terminal.press(&["q"]);
+    line
+}
+
+#[test]
+fn session_that_already_runs_is_shared_where_it_is() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let (home, terminal) = own_tmux(&world);
+    terminal.enter_line("SECRET_OF_THIS_SHELL=kept");
+    let line = share_from_within(&world, &terminal, &relay);
+    let viewer = Viewer::open(&world, &line, ViewerOptions::default());
+    viewer.wait_until_shows("[mine]");
+    viewer.terminal.press(&["C-b", "c"]);
+    viewer.wait_until_shows("1:bash*");
+    viewer.terminal.press(&["C-b", "p"]);
+    viewer.terminal.press(&["C-u"]);
+    viewer.terminal.enter_line("clear; echo it is $SECRET_OF_THIS_SHELL");
+    viewer.wait_until_shows("it is kept");
+    wait_until_same(&world, &terminal, &viewer.terminal);
+
+    let tern = tern_tests::process::binary("tern");
+    terminal.enter_line(&format!("clear; {} stop", tern.display()));
+    assert_eq!(viewer.wait_until_left(), 0, "{}", world.report());
+    terminal.enter_line("clear; echo on and on");
+    wait_until_shows(&world, &terminal, "\non and on");
+    assert_eq!(terminal.exit_code(), None);
+    drop(home);
+}
+
+#[test]
+fn two_people_on_one_machine_share_beside_each_other() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let hosts = [Host::share(&world, &relay), Host::share(&world, &relay)];
+    for (number, host) in hosts.iter().enumerate() {
+        let viewer = Viewer::join(&world, host, &host.read_write);
+        viewer.terminal.enter_line(&format!("echo session $(({number} + 70))"));
+        wait_until_shows(&world, &host.terminal, &format!("\nsession {}", number + 70));
+        assert!(!hosts[1 - number].terminal.shows(&format!("session {}", number + 70)));
+    }
+}
+
+#[test]
+fn no_tmux_shares_a_plain_shell() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let options = HostOptions { args: args(&["--no-tmux"]), ..HostOptions::default() };
+    let host = Host::share_with(&world, Some(&relay), options);
+    plain_shell_is_shared(&world, &host);
+}
+
+#[test]
+fn machine_without_tmux_shares_a_plain_shell() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    // A path that has everything but tmux.
+    let folder = world.folder().join("bin");
+    fs::create_dir(&folder).expect("the sandbox can be written");
+    for name in ["bash", "sh", "env", "stty", "clear", "cat", "vim", "seq", "ssh", "id", "tput"] {
+        if let Some(program) = ["/usr/bin", "/bin"]
+            .map(|place| std::path::Path::new(place).join(name))
+            .into_iter()
+            .find(|path| path.exists())
+        {
+            symlink(program, folder.join(name)).expect("the sandbox can be written");
+        }
+    }
+    let path = folder.display().to_string();
+    let options = HostOptions {
+        environment: vec![("PATH".into(), path.clone()), ("TERN_TEST_PATH".into(), path)],
+        ..HostOptions::default()
+    };
+    let host = Host::start(&world, Some(&relay), options);
+    // The host alone is told why, before the shell is there.
+    assert!(host.terminal.shows("tmux is not installed"), "{}", world.report());
+    host.close_start_view();
+    wait_until_shows(&world, &host.terminal, "$");
+    plain_shell_is_shared(&world, &host);
+}
+
+fn plain_shell_is_shared(world: &World, host: &Host) {
+    tern_tests::fixtures::write_into(&host.home.join("work"));
+    let viewer = Viewer::join(world, host, &host.read_write);
+    let reader = Viewer::join(world, host, &host.read_only);
+    viewer.terminal.enter_line("clear; cat wide.txt rich.txt");
+    wait_until_shows(world, &host.terminal, "all at once");
+    reader.terminal.enter_line("touch by-reader");
+    for one in [&viewer, &reader] {
+        one.wait_until_same(host);
+    }
+    viewer.terminal.enter_line("clear; vim --clean lines.txt");
+    wait_until_shows(world, &host.terminal, "400L");
+    for key in ["C-d", "C-e", "x"] {
+        host.terminal.press(&[key]);
+        viewer.wait_until_same(host);
+    }
+    viewer.terminal.press(&[":", "q", "!", "Enter"]);
+    wait_until_shows(world, &host.terminal, "\n$");
+    viewer.terminal.enter_line("exit");
+    assert_eq!(viewer.wait_until_left(), 0, "{}", world.report());
+    assert_eq!(reader.wait_until_left(), 0);
+    world.wait_until("tern ends", || host.terminal.exit_code() == Some(0));
+    assert!(!host.home.join("work/by-reader").exists());
+}
+
+#[test]
+fn no_tmux_passes_on_the_exit_code_of_a_command() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let options = HostOptions {
+        args: args(&["--no-tmux", "--", "sh", "-c", "echo ready; read line; exit 7"]),
+        ..HostOptions::default()
+    };
+    let host = Host::share_with(&world, Some(&relay), options);
+    wait_until_shows(&world, &host.terminal, "ready");
+    let viewer = Viewer::join(&world, &host, &host.read_write);
+    viewer.terminal.press(&["Enter"]);
+    world.wait_until("tern ends", || host.terminal.exit_code() == Some(7));
+    assert_eq!(viewer.wait_until_left(), 0);
+}
+
+#[test]
+fn embedded_relay_needs_nothing_set_up() {
+    let world = World::new();
+    let host = Host::share_with(&world, None, HostOptions::default());
+    let viewer = Viewer::join(&world, &host, &host.read_write);
+    viewer.terminal.enter_line("echo embedded $((40 + 2))");
+    wait_until_shows(&world, &host.terminal, "\nembedded 42");
+    viewer.wait_until_same(&host);
+    host.terminal.enter_line("exit");
+    assert_eq!(viewer.wait_until_left(), 0, "{}", world.report());
+}
+
+#[test]
+fn tern_stop_ends_the_sharing_and_not_the_session() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    let viewer = Viewer::join(&world, &host, &host.read_write);
+    let output = host.tern(&["stop"]);
+    assert!(output.status.success(), "{}", tern_tests::process::text(&output));
+    assert_eq!(viewer.wait_until_left(), 0, "{}", world.report());
+    host.terminal.enter_line("echo on $((40 + 2))");
+    wait_until_shows(&world, &host.terminal, "\non 42");
+    let output = host.tern(&["status"]);
+    assert!(!output.status.success(), "nothing is shared any more");
+}
