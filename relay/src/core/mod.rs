@@ -11,6 +11,7 @@ pub mod painter;
 pub mod registry;
 pub mod session;
 pub mod text;
+pub mod token;
 
 #[cfg(test)]
 mod tests {

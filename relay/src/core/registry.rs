@@ -3,31 +3,12 @@
 use crate::core::address::{AddressKey, Addresses};
 use crate::core::limits::Limits;
 use crate::core::text;
-use ring::digest;
+use crate::core::token::TokenHash;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 use tern_bootstrap::grant::{Refusal, RefusalCode, Secret, SessionId};
 use tern_sync::session::Role;
-
-/// SHA-256 of a token: what the relay keeps of it. Looking it up takes a time that tells nothing
-/// about the tokens that exist.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TokenHash([u8; 32]);
-
-impl TokenHash {
-    /// Of this token, or of whatever else somebody gave as user name.
-    pub fn of(token: &str) -> Self {
-        let hash = digest::digest(&digest::SHA256, token.as_bytes());
-        Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
-    }
-}
-
-impl fmt::Debug for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenHash(..)")
-    }
-}
 
 /// Why somebody may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

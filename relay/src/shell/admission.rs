@@ -4,7 +4,8 @@
 use super::session::SessionHandle;
 use crate::core::address::AddressKey;
 use crate::core::limits::Limits;
-use crate::core::registry::{Denied, NewSession, Registry, TokenHash};
+use crate::core::registry::{Denied, NewSession, Registry};
+use crate::core::token::TokenHash;
 use crate::shell::relay::Advertised;
 use std::net::IpAddr;
 use std::path::PathBuf;

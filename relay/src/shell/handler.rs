@@ -5,28 +5,20 @@ use super::admission::Shared;
 use super::authorized::is_authorized;
 use super::channel::{self, Writer};
 use super::line::{Line, Stage};
+use super::typing::ViewerState;
 use super::{host, viewer};
-use crate::core::input::VIEWER_BACKLOG_MAX;
-use crate::core::registry::TokenHash;
 use crate::core::text;
-use crate::shell::session::{Message, SessionHandle};
+use crate::core::token::TokenHash;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use tern_bootstrap::grant::{HOST_USER, SUBSYSTEM};
-use tern_sync::session::ViewerId;
 use tern_term::Size;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// Longest TERM or COLORTERM that is looked at.
 const NAME_SIZE_MAX: usize = 64;
-
-/// Bytes kept of what is typed before the session is there; nobody types more in a round trip.
-const EARLY_SIZE_MAX: usize = 1024;
-
-const _: () = assert!(EARLY_SIZE_MAX <= VIEWER_BACKLOG_MAX);
 
 /// By its user name. (The token itself is not kept.)
 #[derive(Debug, Clone, Copy)]
@@ -47,77 +39,6 @@ enum Slot {
     Free,
     Open(Channel<Msg>),
     Used,
-}
-
-/// What a viewer's task makes known once it has joined.
-pub(super) struct Joined {
-    pub(super) id: ViewerId,
-    pub(super) handle: SessionHandle,
-    pub(super) credit: Arc<Semaphore>,
-}
-
-/// Shared by a viewer's connection and its task.
-#[derive(Default)]
-pub(super) struct ViewerState {
-    joined: OnceLock<Joined>,
-    /// Typed before the viewer had joined. A lock, as both sides use it; held for an append.
-    early: Mutex<Vec<u8>>,
-    /// Left and top of what the viewer sees, 16 bits each.
-    offset: AtomicU32,
-}
-
-impl ViewerState {
-    pub(super) fn set_offset(&self, (left, top): (u16, u16)) {
-        self.offset.store(u32::from(left) << 16 | u32::from(top), Ordering::Relaxed);
-    }
-
-    /// The viewer has joined: its task passes on what was typed before, then the connection what
-    /// is typed from now on.
-    pub(super) async fn join(&self, joined: Joined) {
-        loop {
-            let early = {
-                let mut early = self.early();
-                if early.is_empty() {
-                    assert!(self.joined.set(joined).is_ok(), "a viewer joins once");
-                    return;
-                }
-                std::mem::take(&mut *early)
-            };
-            joined.pass_on(early, self.offset()).await;
-        }
-    }
-
-    /// Keeps what is typed before the viewer has joined, as far as there is room.
-    fn keep_early(&self, bytes: &[u8]) -> bool {
-        let mut early = self.early();
-        let is_early = self.joined.get().is_none();
-        if is_early && early.len() + bytes.len() <= EARLY_SIZE_MAX {
-            early.extend(bytes);
-        }
-        is_early
-    }
-
-    fn early(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.early.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn offset(&self) -> (u16, u16) {
-        let packed = self.offset.load(Ordering::Relaxed);
-        ((packed >> 16) as u16, packed as u16)
-    }
-}
-
-impl Joined {
-    /// Gives bytes for which there is credit to the session.
-    async fn pass_on(&self, bytes: Vec<u8>, offset: (u16, u16)) {
-        let permits = u32::try_from(bytes.len()).expect("pieces are small");
-        if let Ok(permit) = self.credit.acquire_many(permits).await {
-            permit.forget();
-            let input = Message::Input { viewer: self.id, bytes, offset };
-            // Without a session, the viewer's task ends the connection.
-            let _ = self.handle.inbox.send(input).await;
-        }
-    }
 }
 
 /// russh calls it for one connection, one call at a time.
@@ -404,21 +325,7 @@ impl russh::server::Handler for Handler {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         let Some(state) = &self.viewer else { return Ok(()) };
-        if state.keep_early(data) {
-            return Ok(());
-        }
-        let Some(joined) = state.joined.get() else { return Ok(()) };
-        for bytes in data.chunks(VIEWER_BACKLOG_MAX / 2) {
-            // Not reading on is what slows the viewer down.
-            let is_held = joined.credit.available_permits() < bytes.len();
-            if is_held {
-                self.line.set_held(true);
-            }
-            joined.pass_on(bytes.to_vec(), state.offset()).await;
-            if is_held {
-                self.line.set_held(false);
-            }
-        }
+        state.on_typed(data, &self.line).await;
         Ok(())
     }
 

@@ -16,4 +16,5 @@ pub mod relay;
 mod session;
 mod socket;
 mod ssh;
+mod typing;
 mod viewer;

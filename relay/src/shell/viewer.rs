@@ -2,16 +2,17 @@
 
 use super::admission::{Shared, ViewerGuard};
 use super::channel::{self, Writer};
-use super::handler::{Joined, ViewerState};
 use super::line::{Line, Stage};
 use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
 use super::ssh::KEEPALIVE_INTERVAL;
+use super::typing::{Joined, ViewerState};
 use crate::core::gauge::Room;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use crate::core::painter::{Painter, View};
-use crate::core::registry::{Denied, TokenHash};
+use crate::core::registry::Denied;
 use crate::core::session::EXIT_LOST;
 use crate::core::text;
+use crate::core::token::TokenHash;
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
