@@ -1,5 +1,6 @@
 //! A person who shares: `tern` in a terminal.
 
+use crate::netns::Namespace;
 use crate::process::{Process, binary, run, text};
 use crate::relay::Relay;
 use crate::screen::Screen;
@@ -19,6 +20,8 @@ pub struct HostOptions {
     pub tmux_config: String,
     /// More environment, and what replaces the usual.
     pub environment: Vec<(String, String)>,
+    /// A network of its own.
+    pub namespace: Option<Namespace>,
 }
 
 impl Default for HostOptions {
@@ -28,6 +31,7 @@ impl Default for HostOptions {
             args: Vec::new(),
             tmux_config: String::new(),
             environment: Vec::new(),
+            namespace: None,
         }
     }
 }
@@ -142,7 +146,8 @@ impl Host {
         let mut environment = world.environment(&home);
         environment.retain(|(name, _)| options.environment.iter().all(|(other, _)| other != name));
         environment.extend(options.environment.iter().cloned());
-        let mut args = vec![binary("tern").display().to_string()];
+        let mut args = options.namespace.as_ref().map_or_else(Vec::new, Namespace::exec_args);
+        args.push(binary("tern").display().to_string());
         args.extend(["-S".into(), home.join("tmux").display().to_string()]);
         args.extend(relay_args(relay));
         args.extend(options.args.iter().cloned());

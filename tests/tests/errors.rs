@@ -206,3 +206,22 @@ fn every_command_has_help() {
         assert!(output.stderr.is_empty(), "{program} {args:?}: {}", text(&output));
     }
 }
+
+#[test]
+fn relay_for_some_lets_only_their_keys_host() {
+    let world = World::new();
+    let home = world.home("owner");
+    let key = home.join("key");
+    let mut keygen = world.command("ssh-keygen", &home);
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
+    assert!(tern_tests::process::run(&mut keygen).status.success());
+    let authorized = key.with_extension("pub").display().to_string();
+    let flags = ["--authorized-hosts", &authorized];
+    let relay = Relay::start_with(&world, Ipv4Addr::LOCALHOST, &flags);
+    let stranger = Host::try_share(&world, Some(&relay), options(&[]));
+    assert_fails_with(&world, &stranger, &["accepts none of your SSH keys", "-i"]);
+    let host = Host::share_with(&world, Some(&relay), options(&["-i", &key.display().to_string()]));
+    let line = ViewerOptions { size: (120, 24), ..ViewerOptions::default() };
+    let viewer = Viewer::open(&world, &host.read_write, line);
+    viewer.wait_until_same(&host);
+}
