@@ -16,6 +16,7 @@ use crate::core::sizes::{self, Decision, Lookers};
 use crate::core::tmux_clients::{self, CLIENT_FORMAT, SESSION_FORMAT, TmuxClient};
 use crate::core::tmux_version::TmuxVersion;
 use crate::core::topology::{self, PANE_FORMAT, WINDOW_FORMAT};
+use crate::core::typing::Typing;
 use crate::core::viewers::{Change, Viewer, Viewers};
 use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
@@ -91,6 +92,7 @@ pub struct TmuxSession {
     name: String,
     viewers: Viewers,
     input: InputMerger,
+    typing: Typing,
     hidden: Hidden,
     clients: Vec<TmuxClient>,
     /// The current window with its status lines.
@@ -145,6 +147,7 @@ impl TmuxSession {
             name: String::new(),
             viewers: Viewers::default(),
             input: InputMerger::default(),
+            typing: Typing::new(now),
             hidden: Hidden::new(size),
             clients: Vec::new(),
             window: None,
@@ -183,7 +186,8 @@ impl TmuxSession {
             Control::Waiting { until } => Some(until),
             Control::Checking { .. } | Control::Over => None,
         };
-        [control, self.hidden.poll_timeout(), self.input.poll_timeout()].into_iter().flatten().min()
+        let input = [self.input.poll_timeout(), self.typing.poll_timeout()];
+        [control, self.hidden.poll_timeout()].into_iter().chain(input).flatten().min()
     }
 
     /// Time passed.
@@ -194,7 +198,7 @@ impl TmuxSession {
             Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {}
         }
         self.input.handle_timeout(now);
-        self.pass_input();
+        self.pass_input(now);
         if self.hidden.handle_timeout(now) {
             self.commands.push_back(Command::DetachHidden);
         }
@@ -220,13 +224,14 @@ impl TmuxSession {
             Change::Typed { viewer, bytes } => self.input.handle_input(viewer, bytes, now),
             Change::Nothing => {}
         }
-        self.pass_input();
+        self.pass_input(now);
     }
 
     /// The relay knows no viewers any more; those that still are there will be told anew.
     pub fn handle_viewers_forgotten(&mut self, now: Instant) {
         self.viewers.clear();
         self.input.clear();
+        self.typing.clear();
         self.deferred.clear();
         self.watch_changed(now);
     }
@@ -487,8 +492,9 @@ impl TmuxSession {
         }
     }
 
-    fn pass_input(&mut self) {
-        let output = self.input.take_output();
+    fn pass_input(&mut self, now: Instant) {
+        self.typing.handle_input(&self.input.take_output());
+        let output = self.typing.take_output(now);
         if !output.is_empty()
             && let Some(output) = self.hidden.handle_input(output)
         {

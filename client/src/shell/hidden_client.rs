@@ -8,6 +8,7 @@ use crate::shell::tmux::Tmux;
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_term::{Frame, Screen, Size};
 use tokio::io::Interest;
@@ -43,7 +44,7 @@ pub enum Activity {
 /// A running hidden client. It ends when this is dropped.
 #[derive(Debug)]
 pub struct HiddenClient {
-    master: AsyncFd<OwnedFd>,
+    master: Master,
     pty_name: String,
     /// Killed on drop.
     _child: Child,
@@ -85,7 +86,7 @@ impl HiddenClient {
         let (pty, child) = Pty::spawn(command, decision.size)?;
         rustix::io::ioctl_fionbio(&pty.master, true)?;
         Ok(Self {
-            master: watched(pty.master)?,
+            master: Master { fd: Arc::new(pty.master), watch: None },
             pty_name: pty.name,
             _child: child,
             screen: ScreenBox(Screen::new(decision.size)),
@@ -116,7 +117,7 @@ impl HiddenClient {
     /// Gives the terminal another size.
     pub fn resize(&mut self, size: Size) {
         self.screen.0.resize(size);
-        if let Err(error) = crate::shell::pty::set_size(self.master.get_ref(), size) {
+        if let Err(error) = crate::shell::pty::set_size(&*self.master.fd, size) {
             tracing::warn!(%error, "the hidden terminal keeps its size");
         }
     }
@@ -130,11 +131,14 @@ impl HiddenClient {
             let screen_due = self.screen.0.poll_timeout();
             let given_up_at = self.left_at.map(|at| at + LEAVING_TIME_MAX);
             let due = [read_after, screen_due, given_up_at].into_iter().flatten().min();
+            if read_after.is_some() {
+                self.master.rest();
+            }
             let wanted = match (read_after, self.to_write.is_empty()) {
                 (None, true) => Some(Interest::READABLE),
                 (None, false) => Some(Interest::READABLE | Interest::WRITABLE),
-                (Some(_), false) => Some(Interest::WRITABLE),
-                (Some(_), true) => None,
+                // Little is written, and the kernel has room for it, if not at once then after this.
+                (Some(_), _) => None,
             };
             tokio::select! {
                 is_changed = self.read_and_write(wanted) => match is_changed {
@@ -163,7 +167,7 @@ impl HiddenClient {
         if self.has_more && wanted.is_readable() {
             return self.read_batch();
         }
-        let mut guard = self.master.ready_mut(wanted).await?;
+        let mut guard = self.master.watch()?.ready(wanted).await?;
         let ready = guard.ready();
         // The bits are cleared first: what becomes ready from here on wakes us again.
         guard.clear_ready();
@@ -181,7 +185,7 @@ impl HiddenClient {
         let (mut size, mut is_changed) = (0, false);
         self.has_more = true;
         while size < allowance {
-            match rustix::io::read(self.master.get_ref(), &mut self.buffer) {
+            match rustix::io::read(&*self.master.fd, &mut self.buffer) {
                 // The other side is closed: Linux says so with an error, others with an end.
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
@@ -226,7 +230,7 @@ impl HiddenClient {
 
     fn flush(&mut self) {
         while !self.to_write.is_empty() {
-            match rustix::io::write(self.master.get_ref(), &self.to_write) {
+            match rustix::io::write(&*self.master.fd, &self.to_write) {
                 Ok(size) => drop(self.to_write.drain(..size)),
                 Err(Errno::INTR) => {}
                 // Writable again, or gone: both are seen by `recv`.
@@ -236,8 +240,29 @@ impl HiddenClient {
     }
 }
 
-#[allow(unsafe_code)]
-fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd is open as long as it lives, and always gives the same descriptor.
-    unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)
+/// Our side of the pty. While the pace forbids to read, nobody asks the kernel about it, or each
+/// of the thousands of pieces that tmux writes would wake us for nothing.
+#[derive(Debug)]
+struct Master {
+    fd: Arc<OwnedFd>,
+    watch: Option<AsyncFd<Arc<OwnedFd>>>,
+}
+
+impl Master {
+    #[allow(unsafe_code)]
+    fn watch(&mut self) -> io::Result<&AsyncFd<Arc<OwnedFd>>> {
+        match &mut self.watch {
+            Some(watch) => Ok(watch),
+            empty => {
+                // SAFETY: the Arc keeps the descriptor open as long as the watch lives, and always
+                // gives the same one.
+                let watch = unsafe { AsyncFd::register(self.fd.clone()) };
+                Ok(empty.insert(watch.map_err(io::Error::from)?))
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        self.watch = None;
+    }
 }

@@ -1,0 +1,168 @@
+//! Keys that a network delivers together are typed one after the other.
+//!
+//! tmux takes keys that follow each other within a millisecond (`assume-paste-time`) for pasted
+//! text, in which the prefix key is no prefix. A person's prefix and key never do at a keyboard,
+//! but they do when a lost packet holds the first back until the second has come.
+
+use std::time::{Duration, Instant};
+use tern_relay::core::keys::{Cut, PASTE_END, PASTE_START, cut};
+
+/// Time between two keys: more than tmux's millisecond, less than anybody feels.
+const KEY_INTERVAL: Duration = Duration::from_millis(2);
+/// More keys than this at once are no person's: they go as they are (an unbracketed paste, a
+/// mouse that is dragged), or they would take long.
+const KEYS_MAX: usize = 16;
+
+/// Spaces keys out.
+#[derive(Debug)]
+pub struct Typing {
+    pending: Vec<u8>,
+    /// A bracketed paste is open: its bytes are no keys.
+    is_pasting: bool,
+    /// When the next key may be typed; in the past if none was typed just now.
+    free_at: Instant,
+}
+
+impl Typing {
+    /// Nothing was typed yet.
+    pub fn new(now: Instant) -> Self {
+        Self { pending: Vec::new(), is_pasting: false, free_at: now }
+    }
+
+    /// Whole keys come.
+    pub fn handle_input(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// What is typed now; empty if nothing.
+    pub fn take_output(&mut self, now: Instant) -> Vec<u8> {
+        if self.poll_timeout().is_none_or(|due| due > now) {
+            return Vec::new();
+        }
+        let size = self.portion();
+        let rest = self.pending.split_off(size);
+        self.free_at = now + KEY_INTERVAL;
+        std::mem::replace(&mut self.pending, rest)
+    }
+
+    /// When [`Self::take_output`] has something; possibly in the past.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.pending.is_empty()).then_some(self.free_at)
+    }
+
+    /// Forgets what was not typed yet.
+    pub fn clear(&mut self) {
+        self.pending.clear();
+        self.is_pasting = false;
+    }
+
+    /// Bytes that go at once: a key, a paste with both its ends, or everything.
+    fn portion(&mut self) -> usize {
+        if self.is_pasting || self.pending.starts_with(PASTE_START) {
+            return self.paste_portion();
+        }
+        let first = key_size(&self.pending);
+        let (mut at, mut count) = (0, 0);
+        while at < self.pending.len() && !self.pending[at..].starts_with(PASTE_START) {
+            at += key_size(&self.pending[at..]);
+            count += 1;
+        }
+        if count > KEYS_MAX { at } else { first }
+    }
+
+    fn paste_portion(&mut self) -> usize {
+        let end = self.pending.windows(PASTE_END.len()).position(|part| part == PASTE_END);
+        self.is_pasting = end.is_none();
+        end.map_or(self.pending.len(), |at| at + PASTE_END.len())
+    }
+}
+
+fn key_size(bytes: &[u8]) -> usize {
+    match cut(bytes) {
+        Cut::Whole(size) => size.clamp(1, bytes.len()),
+        // The relay sends whole keys; whatever this is, nothing will complete it.
+        Cut::Partial => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8_lossy(&bytes).replace('\x1b', "^")
+    }
+
+    #[test]
+    fn single_key_never_waits() {
+        let now = Instant::now();
+        let mut typing = Typing::new(now);
+        typing.handle_input(b"\x1b[A");
+        assert_eq!(text(typing.take_output(now)), "^[A");
+        assert_eq!(typing.poll_timeout(), None);
+    }
+
+    #[test]
+    fn keys_that_come_together_are_spaced() {
+        let now = Instant::now();
+        let mut typing = Typing::new(now);
+        typing.handle_input("\x02é\x1bOPd".as_bytes());
+        let mut keys = Vec::new();
+        while let Some(due) = typing.poll_timeout() {
+            keys.push((due.max(now), text(typing.take_output(due.max(now)))));
+        }
+        let typed: Vec<_> = keys.iter().map(|(_, key)| key.as_str()).collect();
+        assert_eq!(typed, ["\x02", "é", "^OP", "d"]);
+        assert!(keys.windows(2).all(|pair| pair[1].0 - pair[0].0 >= KEY_INTERVAL));
+    }
+
+    #[test]
+    fn paste_goes_whole_also_in_pieces() {
+        let now = Instant::now();
+        let mut typing = Typing::new(now);
+        typing.handle_input(b"\x1b[200~one two");
+        assert_eq!(text(typing.take_output(now)), "^[200~one two");
+        typing.handle_input(b" three\x1b[201~ab");
+        let later = now + KEY_INTERVAL;
+        assert_eq!(text(typing.take_output(later)), " three^[201~");
+        assert_eq!(text(typing.take_output(later + KEY_INTERVAL)), "a");
+    }
+
+    #[test]
+    fn many_keys_at_once_go_at_once() {
+        let now = Instant::now();
+        let mut typing = Typing::new(now);
+        typing.handle_input(&[b'x'; 100]);
+        assert_eq!(typing.take_output(now).len(), 100);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_nothing_waits_for_ever(
+            chunks in prop::collection::vec(
+                prop_oneof![
+                    Just(PASTE_START.to_vec()),
+                    Just(PASTE_END.to_vec()),
+                    prop::collection::vec(any::<u8>(), 0..40),
+                ],
+                0..30,
+            ),
+        ) {
+            let mut now = Instant::now();
+            let mut typing = Typing::new(now);
+            let mut typed = Vec::new();
+            for chunk in &chunks {
+                typing.handle_input(chunk);
+                typed.extend(typing.take_output(now));
+            }
+            while let Some(due) = typing.poll_timeout() {
+                now = now.max(due);
+                let output = typing.take_output(now);
+                prop_assert!(!output.is_empty());
+                typed.extend(output);
+            }
+            prop_assert_eq!(typed, chunks.concat());
+        }
+    }
+}
