@@ -91,10 +91,14 @@ async fn connect(path: &Arc<Path>) -> (Driver, Driver, [quinn::Endpoint; 2]) {
     let accepting = async { endpoints[1].accept().await.expect("open").await };
     let (host, relay) = tokio::join!(connecting, accepting);
     let now = Instant::now().into_std();
-    let mut host =
-        Driver { endpoint: Endpoint::new(1, now), link: QuicLink::new(host.expect("connected")) };
-    let mut relay =
-        Driver { endpoint: Endpoint::new(2, now), link: QuicLink::new(relay.expect("connected")) };
+    let mut host = Driver {
+        endpoint: Endpoint::new(1, now),
+        link: QuicLink::new(host.expect("connected")).into(),
+    };
+    let mut relay = Driver {
+        endpoint: Endpoint::new(2, now),
+        link: QuicLink::new(relay.expect("connected")).into(),
+    };
     host.endpoint.open_sender(BACK, Log::new());
     host.endpoint.open_receiver(VIEWER_EVENTS, Log::new());
     relay.endpoint.open_receiver(BACK, Log::new());

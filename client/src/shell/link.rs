@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tern_bootstrap::client::{BootstrapError, Granted, Options, request_session};
 use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_bootstrap::hello::introduce;
-use tern_sync::link::{Incoming as LinkIncoming, QuicLink};
+use tern_sync::link::{Link as SyncLink, QuicLink};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
 use tern_sync::{Endpoint, Event, PeerError};
@@ -266,10 +266,10 @@ impl Link {
         }
     }
 
-    async fn tell_connected(&mut self, link: &QuicLink) {
+    async fn tell_connected(&mut self, link: &SyncLink) {
         let was_lost = self.is_reconnecting();
         self.board.update(|status| status.connection = Connection::Connected(unix_time()));
-        tracing::info!(relay = %link.connection().remote_address(), "connected over QUIC");
+        tracing::info!(relay = ?link.remote_address(), over = %link, "connected");
         if was_lost {
             self.notice("Reconnected").await;
         }
@@ -285,7 +285,7 @@ impl Link {
         &mut self,
         granted: &Granted,
         synced: &mut Synced,
-    ) -> Result<QuicLink, SessionEnd> {
+    ) -> Result<SyncLink, SessionEnd> {
         let mut address = granted.address;
         address.set_port(granted.grant.quic_port);
         loop {
@@ -316,7 +316,7 @@ impl Link {
                     if !was_used {
                         self.announce(granted).await;
                     }
-                    return Ok(QuicLink::new(connection));
+                    return Ok(QuicLink::new(connection).into());
                 }
                 Err(WireError::Refused(refusal)) => match refusal.code {
                     RefusalCode::Unauthorized => return Err(SessionEnd::Unknown),
@@ -374,7 +374,7 @@ impl Link {
     async fn drive(
         &mut self,
         synced: &mut Synced,
-        link: &mut QuicLink,
+        link: &mut SyncLink,
         end: &mut oneshot::Receiver<String>,
     ) -> Lost {
         let connected_at = Instant::now();
@@ -383,17 +383,17 @@ impl Link {
         self.topology.mark_changed();
         loop {
             let endpoint = &mut synced.endpoint;
-            pump(endpoint, link);
+            link.pump(endpoint, Instant::now());
             self.deliver(endpoint).await;
             let heard = endpoint.last_heard().map_or(connected_at, |at| at.max(connected_at));
             let silent_at = heard + SILENCE_MAX;
-            let due = endpoint.poll_timeout().map_or(silent_at, |due| due.min(silent_at));
+            let due = link.poll_timeout(endpoint).map_or(silent_at, |due| due.min(silent_at));
             tokio::select! {
                 text = &mut *end => return Lost::Ended(text.unwrap_or_default()),
                 received = link.recv() => match received {
                     Ok(incoming) => {
-                        if let Err(error) = feed(endpoint, incoming) {
-                            link.connection().close(CLOSE_ENDED.into(), b"bad message");
+                        if let Err(error) = incoming.feed(endpoint, Instant::now()) {
+                            link.close(CLOSE_ENDED, "bad message");
                             return Lost::Peer(error);
                         }
                     }
@@ -431,7 +431,7 @@ impl Link {
     }
 
     /// Tells the relay that the session is over, and waits until it knows, for a bounded time.
-    async fn say_farewell(&mut self, synced: &mut Synced, link: &mut QuicLink, text: String) {
+    async fn say_farewell(&mut self, synced: &mut Synced, link: &mut SyncLink, text: String) {
         let endpoint = &mut synced.endpoint;
         // The last picture, and what was decided before.
         endpoint.set(SCREEN, self.frames.borrow_and_update().clone(), Instant::now());
@@ -440,7 +440,7 @@ impl Link {
         }
         push_event(endpoint, HostEvent::Ended { text });
         let _ = timeout(FAREWELL_TIME_MAX, await_acknowledgement(endpoint, link)).await;
-        link.connection().close(CLOSE_ENDED.into(), b"session ended");
+        link.close(CLOSE_ENDED, "session ended");
         // The close must leave the machine before the process ends.
         sleep(CLOSE_TIME).await;
     }
@@ -463,39 +463,24 @@ impl Link {
 }
 
 /// Until the relay has all events, or is gone.
-async fn await_acknowledgement(endpoint: &mut Endpoint, link: &mut QuicLink) {
+async fn await_acknowledgement(endpoint: &mut Endpoint, link: &mut SyncLink) {
     while !endpoint.is_acknowledged(HOST_EVENTS) {
-        pump(endpoint, link);
+        link.pump(endpoint, Instant::now());
         while let Some(event) = endpoint.poll_event() {
             if event == Event::Received(VIEWER_EVENTS.id) {
                 drop(endpoint.take(VIEWER_EVENTS));
             }
         }
-        let due = endpoint.poll_timeout().unwrap_or_else(|| Instant::now() + SILENCE_MAX);
+        let due = link.poll_timeout(endpoint).unwrap_or_else(|| Instant::now() + SILENCE_MAX);
         tokio::select! {
             received = link.recv() => {
                 let Ok(incoming) = received else { return };
-                if feed(endpoint, incoming).is_err() {
+                if incoming.feed(endpoint, Instant::now()).is_err() {
                     return;
                 }
             }
             () = sleep_until(due.into()) => endpoint.handle_timeout(Instant::now()),
         }
-    }
-}
-
-fn pump(endpoint: &mut Endpoint, link: &mut QuicLink) {
-    let now = Instant::now();
-    while let Some(output) = endpoint.poll_output(now, link.datagram_size_max()) {
-        link.send(output);
-    }
-}
-
-fn feed(endpoint: &mut Endpoint, incoming: LinkIncoming) -> Result<(), PeerError> {
-    let now = Instant::now();
-    match incoming {
-        LinkIncoming::Datagram(datagram) => endpoint.handle_datagram(&datagram, now),
-        LinkIncoming::Stream(message) => endpoint.handle_stream(&message, now),
     }
 }
 

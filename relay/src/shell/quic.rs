@@ -9,6 +9,7 @@ use std::time::Duration;
 use tern_bootstrap::grant::{Refusal, RefusalCode, WireError};
 use tern_bootstrap::hello;
 use tern_bootstrap::identity::Identity;
+use tern_sync::link::QuicLink;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -85,7 +86,8 @@ async fn introduce(
     let (answer, on_answer) = oneshot::channel();
     let epoch = introduction.epoch;
     if let Some(handle) = handle {
-        let message = Message::Host { epoch, connection: connection.clone(), answer };
+        let link = QuicLink::new(connection.clone()).into();
+        let message = Message::Host { epoch, link, answer };
         // A session that ended meanwhile drops the message, and with it the answer's sender.
         let _ = handle.inbox.send(message).await;
     }

@@ -172,7 +172,8 @@ impl Relay {
             tracing::info!("some viewers or hosts did not answer in time");
         }
         self.running.send_replace(Running::No);
-        self.quic.close(crate::core::session::CloseCode::Stopping.into(), b"the relay stopped");
+        self.quic
+            .close(crate::core::session::CloseCode::Stopping.number().into(), b"the relay stopped");
         let _ = timeout(DRAIN_TIME_MAX, self.quic.wait_idle()).await;
     }
 }
@@ -180,12 +181,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.running.send_replace(Running::No);
-        self.quic.close(crate::core::session::CloseCode::Stopping.into(), b"the relay stopped");
-    }
-}
-
-impl From<crate::core::session::CloseCode> for quinn::VarInt {
-    fn from(code: crate::core::session::CloseCode) -> Self {
-        Self::from_u32(code as u32)
+        self.quic
+            .close(crate::core::session::CloseCode::Stopping.number().into(), b"the relay stopped");
     }
 }

@@ -8,7 +8,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
 use tern_bootstrap::token::random;
-use tern_sync::link::{Incoming, QuicLink};
+use tern_sync::link::{Incoming, Link, LinkError};
 use tern_sync::session::{Role, ViewerId};
 use tern_term::Size;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -28,7 +28,7 @@ pub(super) struct SessionHandle {
 /// What others tell a session.
 pub(super) enum Message {
     /// Its host connected and proved itself. The answer: is it resumed; none if it's too late.
-    Host { epoch: u64, connection: quinn::Connection, answer: oneshot::Sender<bool> },
+    Host { epoch: u64, link: Link, answer: oneshot::Sender<bool> },
     /// A viewer joins. The answer: its number; none if it's too late.
     Join { viewer: NewViewer, answer: oneshot::Sender<ViewerId> },
     /// A viewer is gone.
@@ -68,7 +68,7 @@ pub(super) struct SessionTask {
     core: Session,
     inbox: mpsc::Receiver<Message>,
     view: watch::Sender<Arc<View>>,
-    link: Option<QuicLink>,
+    link: Option<Link>,
     viewers: HashMap<ViewerId, ViewerPort>,
     running: watch::Receiver<Running>,
 }
@@ -106,7 +106,8 @@ impl SessionTask {
     fn carry_out(&mut self, guard: &SessionGuard) -> bool {
         let now = Instant::now();
         loop {
-            let size = self.link.as_ref().map(QuicLink::datagram_size_max);
+            let size =
+                self.link.as_ref().filter(|link| link.has_room()).map(Link::datagram_size_max);
             let Some(output) = self.core.poll_output(now, size) else { return true };
             match output {
                 Output::Link(output) => {
@@ -137,17 +138,18 @@ impl SessionTask {
     }
 
     fn close_link(&mut self, code: CloseCode, reason: &str) {
-        if let Some(link) = self.link.take() {
+        if let Some(mut link) = self.link.take() {
             tracing::info!(?code, reason, "host's link closed");
-            link.connection().close(code.into(), reason.as_bytes());
+            link.close(code.number(), reason);
         }
     }
 
-    fn on_incoming(&mut self, incoming: Result<Incoming, quinn::ConnectionError>) {
+    fn on_incoming(&mut self, incoming: Result<Incoming, LinkError>) {
         let now = Instant::now();
         match incoming {
             Ok(Incoming::Datagram(datagram)) => self.core.handle_datagram(&datagram, now),
             Ok(Incoming::Stream(message)) => self.core.handle_stream(&message, now),
+            Ok(Incoming::Room) => {}
             Err(error) => {
                 tracing::info!(%error, "host's link lost");
                 self.link = None;
@@ -159,8 +161,8 @@ impl SessionTask {
     fn on_message(&mut self, message: Message) {
         let now = Instant::now();
         match message {
-            Message::Host { epoch, connection, answer } => {
-                self.on_host(epoch, connection, answer, now);
+            Message::Host { epoch, link, answer } => {
+                self.on_host(epoch, link, answer, now);
             }
             Message::Join { viewer, answer } => self.on_join(viewer, answer, now),
             Message::Leave(id) => {
@@ -177,18 +179,12 @@ impl SessionTask {
         }
     }
 
-    fn on_host(
-        &mut self,
-        epoch: u64,
-        connection: quinn::Connection,
-        answer: oneshot::Sender<bool>,
-        now: Instant,
-    ) {
+    fn on_host(&mut self, epoch: u64, link: Link, answer: oneshot::Sender<bool>, now: Instant) {
         let Some(is_resumed) = self.core.handle_host(epoch, seed(), now) else { return };
         self.close_link(CloseCode::Replaced, "a newer connection took over");
-        let remote = connection.remote_address();
-        tracing::info!(%remote, is_resumed, "host connected");
-        self.link = Some(QuicLink::new(connection));
+        let remote = link.remote_address();
+        tracing::info!(?remote, over = %link, is_resumed, "host connected");
+        self.link = Some(link);
         // If nobody waits for the answer, the connection is gone, which the link will tell.
         let _ = answer.send(is_resumed);
     }
@@ -208,7 +204,7 @@ fn seed() -> u64 {
     u64::from_be_bytes(random())
 }
 
-async fn receive(link: &mut Option<QuicLink>) -> Result<Incoming, quinn::ConnectionError> {
+async fn receive(link: &mut Option<Link>) -> Result<Incoming, LinkError> {
     match link {
         Some(link) => link.recv().await,
         None => pending().await,

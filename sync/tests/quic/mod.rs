@@ -5,7 +5,7 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 use tern_sync::Endpoint;
-use tern_sync::link::{Incoming, QuicLink, transport_config};
+use tern_sync::link::{Link, transport_config};
 use tokio::time::Instant;
 
 /// What the certificate is for.
@@ -44,7 +44,7 @@ pub fn configs() -> (quinn::ServerConfig, quinn::ClientConfig) {
 /// An endpoint and its link.
 pub struct Driver {
     pub endpoint: Endpoint,
-    pub link: QuicLink,
+    pub link: Link,
 }
 
 impl Driver {
@@ -52,19 +52,15 @@ impl Driver {
     pub async fn turn(&mut self, end: Option<Instant>) {
         let now = Instant::now().into_std();
         self.endpoint.handle_timeout(now);
-        while let Some(output) = self.endpoint.poll_output(now, self.link.datagram_size_max()) {
-            self.link.send(output);
-        }
-        let wake = Instant::from_std(self.endpoint.poll_timeout().expect("heartbeats"));
+        self.link.pump(&mut self.endpoint, now);
+        let wake = self.link.poll_timeout(&self.endpoint).map(Instant::from_std);
+        let wake = [wake, end].into_iter().flatten().min();
         tokio::select! {
-            () = tokio::time::sleep_until(end.map_or(wake, |end| end.min(wake))) => {}
+            () = async { tokio::time::sleep_until(wake.expect("some")).await }, if wake.is_some() => {}
             incoming = self.link.recv() => {
                 let now = Instant::now().into_std();
-                match incoming.expect("the connection stays") {
-                    Incoming::Datagram(datagram) => self.endpoint.handle_datagram(&datagram, now),
-                    Incoming::Stream(message) => self.endpoint.handle_stream(&message, now),
-                }
-                .expect("an honest peer makes no errors");
+                let incoming = incoming.expect("the connection stays");
+                incoming.feed(&mut self.endpoint, now).expect("an honest peer makes no errors");
             }
         }
     }

@@ -40,6 +40,13 @@ pub enum CloseCode {
     Silent = 0x14,
 }
 
+impl CloseCode {
+    /// On the wire.
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+}
+
 /// Where the host is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Host {

@@ -100,6 +100,8 @@ pub struct Session {
     notice_at: Option<Instant>,
     phase: Phase,
     outputs: VecDeque<Output>,
+    /// Whether the link took output when it was last asked.
+    has_room: bool,
 }
 
 impl Session {
@@ -118,6 +120,7 @@ impl Session {
             notice_at: None,
             phase: Phase::Live,
             outputs: VecDeque::new(),
+            has_room: true,
         };
         session.update(now);
         session
@@ -167,18 +170,21 @@ impl Session {
             Phase::Live => self.host_deadline(),
             Phase::Over => None,
         };
-        let link = self.host.is_connected().then(|| self.endpoint.poll_timeout()).flatten();
+        let is_sending = self.host.is_connected() && self.has_room;
+        let link = is_sending.then(|| self.endpoint.poll_timeout()).flatten();
         let partial = self.viewers.values().filter_map(|viewer| viewer.input.poll_timeout()).min();
         let paste = self.paste.as_ref().map(|paste| paste.until);
         [ending, link, partial, paste, self.notice_at].into_iter().flatten().min()
     }
 
-    /// The next thing to do. `datagram_size_max` is that of the present link, if there is one.
+    /// The next thing to do. `datagram_size_max` is that of the present link, if there is one with
+    /// room; without, [`Session::poll_timeout`] leaves out what waits for it.
     pub fn poll_output(
         &mut self,
         now: Instant,
         datagram_size_max: Option<usize>,
     ) -> Option<Output> {
+        self.has_room = datagram_size_max.is_some();
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }

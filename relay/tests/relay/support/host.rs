@@ -11,7 +11,7 @@ use tern_bootstrap::grant::SessionGrant;
 use tern_bootstrap::hello::{introduce, quic_client_config};
 use tern_relay::Relay;
 use tern_sync::Endpoint;
-use tern_sync::link::{Incoming, QuicLink, transport_config};
+use tern_sync::link::{Incoming, Link, LinkError, QuicLink, transport_config};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
@@ -177,24 +177,17 @@ async fn drive(
     seen: watch::Sender<Seen>,
 ) {
     let mut endpoint = new_endpoint();
-    let mut link = Some(QuicLink::new(connection));
+    let mut link = Some(Link::from(QuicLink::new(connection)));
     loop {
         if let Some(link) = &mut link {
-            while let Some(output) = endpoint.poll_output(Instant::now(), link.datagram_size_max())
-            {
-                link.send(output);
-            }
+            link.pump(&mut endpoint, Instant::now());
         }
-        let deadline = endpoint.poll_timeout().filter(|_| link.is_some());
+        let deadline = link.as_ref().and_then(|link| link.poll_timeout(&endpoint));
         tokio::select! {
             incoming = receive(&mut link) => match incoming {
                 Ok(incoming) => {
                     let now = Instant::now();
-                    let handled = match incoming {
-                        Incoming::Datagram(datagram) => endpoint.handle_datagram(&datagram, now),
-                        Incoming::Stream(message) => endpoint.handle_stream(&message, now),
-                    };
-                    handled.expect("the relay is honest");
+                    incoming.feed(&mut endpoint, now).expect("the relay is honest");
                     while endpoint.poll_event().is_some() {}
                     let events = endpoint.take(VIEWER_EVENTS);
                     if !events.is_empty() {
@@ -220,7 +213,7 @@ async fn drive(
                     } else {
                         endpoint = new_endpoint();
                     }
-                    link = Some(QuicLink::new(connection));
+                    link = Some(QuicLink::new(connection).into());
                     seen.send_modify(|seen| seen.closed = None);
                 }
                 None => return,
@@ -230,7 +223,7 @@ async fn drive(
     }
 }
 
-async fn receive(link: &mut Option<QuicLink>) -> Result<Incoming, quinn::ConnectionError> {
+async fn receive(link: &mut Option<Link>) -> Result<Incoming, LinkError> {
     match link {
         Some(link) => link.recv().await,
         None => std::future::pending().await,

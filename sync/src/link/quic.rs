@@ -1,14 +1,15 @@
-//! Carries an [`Endpoint`](crate::Endpoint) over a QUIC connection.
+//! A link over a QUIC connection.
 //!
 //! Datagrams go as they are. A stream message is one unidirectional stream, whole. Sending never
 //! waits: a stream is written by a task of its own, which a reset or the connection's end stops.
 
+use super::Incoming;
 use crate::valve::ValveConfig;
-use crate::wire::FRAGMENTS_MAX;
 use crate::{CHANNELS_MAX, MESSAGE_SIZE_MAX, Output};
 use quinn::{AckFrequencyConfig, ConnectionError, MtuDiscoveryConfig, RecvStream};
-use quinn::{SendDatagramError, SendStream, VarInt};
+use quinn::{SendStream, VarInt};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -27,9 +28,11 @@ const CHUNK_SIZE_MAX: usize = 64 * 1024;
 const MTU_MAX: u16 = 1452;
 /// What quinn counts for a queued datagram beside its bytes.
 const DATAGRAM_COST: usize = 64;
-/// Bytes of datagrams that wait for QUIC's pacing: one diff in pieces and something small. More would
-/// only hold back newer states, and quinn drops the oldest.
-const DATAGRAM_QUEUE_SIZE: usize = (FRAGMENTS_MAX + 1) * (MTU_MAX as usize + DATAGRAM_COST);
+/// Bytes of datagrams that wait for QUIC's pacing. More would only hold back newer states; fewer
+/// would leave the path idle while the endpoint is asked for the next.
+const DATAGRAM_QUEUE_SIZE: usize = 2 * DATAGRAM_SPACE;
+/// Room for one datagram of any size.
+const DATAGRAM_SPACE: usize = MTU_MAX as usize + DATAGRAM_COST;
 /// Bytes of datagrams that arrived and were not read yet: several flights of a path with a full
 /// second of delay. quinn drops the oldest.
 const DATAGRAM_READ_SIZE: usize = 64 * 1024;
@@ -51,15 +54,6 @@ const SUPERSEDED: VarInt = VarInt::from_u32(1);
 
 const _: () = assert!(STREAMS_MAX as usize <= CHANNELS_MAX);
 
-/// What arrived on a link.
-#[derive(Debug)]
-pub enum Incoming {
-    /// For [`Endpoint::handle_datagram`](crate::Endpoint::handle_datagram).
-    Datagram(bytes::Bytes),
-    /// For [`Endpoint::handle_stream`](crate::Endpoint::handle_stream).
-    Stream(Vec<u8>),
-}
-
 /// One QUIC connection as seen by the task that owns the endpoint. When it is dropped, so are its
 /// streams; the connection stays.
 #[derive(Debug)]
@@ -71,16 +65,26 @@ pub struct QuicLink {
     writes: JoinSet<()>,
     /// By stream id of the endpoint; dropping one lets the stream finish.
     resets: BTreeMap<u64, oneshot::Sender<()>>,
+    /// Waits for QUIC to have room for one more datagram, which it then sends.
+    held: Option<Held>,
+}
+
+struct Held(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held(..)")
+    }
 }
 
 impl QuicLink {
     /// Takes over an authenticated connection.
     pub fn new(connection: quinn::Connection) -> Self {
         let resets = BTreeMap::new();
-        Self { connection, reads: JoinSet::new(), writes: JoinSet::new(), resets }
+        Self { connection, reads: JoinSet::new(), writes: JoinSet::new(), resets, held: None }
     }
 
-    /// The next thing that arrived. Cancel-safe. An error means that the connection is gone.
+    /// The next thing that happened. Cancel-safe. An error means that the connection is gone.
     pub async fn recv(&mut self) -> Result<Incoming, ConnectionError> {
         loop {
             let has_room = self.reads.len() < STREAMS_MAX as usize;
@@ -93,6 +97,10 @@ impl QuicLink {
                         return Ok(Incoming::Stream(message));
                     }
                 }
+                () = wait(&mut self.held), if self.held.is_some() => {
+                    self.held = None;
+                    return Ok(Incoming::Room);
+                }
                 stream = self.connection.accept_uni(), if has_room => {
                     let connection = self.connection.clone();
                     self.reads.spawn(read_message(connection, stream?));
@@ -101,8 +109,8 @@ impl QuicLink {
         }
     }
 
-    /// Does what the endpoint wants, without blocking. What cannot be sent now is dropped if it is a
-    /// datagram: the endpoint sends the newest state again.
+    /// Does what the endpoint wants, without blocking. A datagram for which there is no room waits;
+    /// one that the path doesn't take is dropped: the endpoint sends the newest state again.
     pub fn send(&mut self, output: Output) {
         match output {
             Output::Datagram(datagram) => self.send_datagram(datagram),
@@ -128,10 +136,15 @@ impl QuicLink {
         self.connection.max_datagram_size().unwrap_or(0)
     }
 
-    /// Whether QUIC's pacing and congestion control have let through all that was sent, so that a
-    /// frame made now would not wait behind an older one.
-    pub fn is_drained(&self) -> bool {
-        self.connection.datagram_send_buffer_space() >= DATAGRAM_QUEUE_SIZE - DATAGRAM_COST
+    /// Whether QUIC's pacing and congestion control would let a datagram made now go soon.
+    pub fn has_room(&self) -> bool {
+        self.held.is_none() && self.connection.datagram_send_buffer_space() >= DATAGRAM_SPACE
+    }
+
+    /// Packets sent and lost since the connection began.
+    pub fn path_stats(&self) -> (u64, u64) {
+        let path = self.connection.stats().path;
+        (path.sent_packets, path.lost_packets)
     }
 
     /// The connection itself.
@@ -139,16 +152,26 @@ impl QuicLink {
         &self.connection
     }
 
-    fn send_datagram(&self, datagram: Vec<u8>) {
+    fn send_datagram(&mut self, datagram: Vec<u8>) {
         let size = datagram.len();
-        match self.connection.send_datagram(datagram.into()) {
-            Ok(()) => {}
-            Err(SendDatagramError::TooLarge) => {
-                // The path shrank since the endpoint asked; it cuts smaller when it sends again.
-                tracing::trace!(size, "datagram larger than the path takes");
-            }
-            Err(error) => tracing::trace!(size, %error, "datagram not sent"),
+        if self.connection.datagram_send_buffer_space() < size + DATAGRAM_COST {
+            // At most one waits, as the driver asks for no more; a second one takes its place.
+            let connection = self.connection.clone();
+            self.held = Some(Held(Box::pin(async move {
+                if let Err(error) = connection.send_datagram_wait(datagram.into()).await {
+                    tracing::trace!(size, %error, "datagram not sent");
+                }
+            })));
+        } else if let Err(error) = self.connection.send_datagram(datagram.into()) {
+            // If the path shrank since the endpoint asked, it cuts smaller when it sends again.
+            tracing::trace!(size, %error, "datagram not sent");
         }
+    }
+}
+
+async fn wait(held: &mut Option<Held>) {
+    if let Some(held) = held {
+        held.0.as_mut().await;
     }
 }
 
