@@ -30,9 +30,7 @@ const MTU_MAX: u16 = 1452;
 const DATAGRAM_COST: usize = 64;
 /// Bytes of datagrams that wait for QUIC's pacing. More would only hold back newer states; fewer
 /// would leave the path idle while the endpoint is asked for the next.
-const DATAGRAM_QUEUE_SIZE: usize = 2 * DATAGRAM_SPACE;
-/// Room for one datagram of any size.
-const DATAGRAM_SPACE: usize = MTU_MAX as usize + DATAGRAM_COST;
+const DATAGRAM_QUEUE_SIZE: usize = 2 * (MTU_MAX as usize + DATAGRAM_COST);
 /// Bytes of datagrams that arrived and were not read yet: several flights of a path with a full
 /// second of delay. quinn drops the oldest.
 const DATAGRAM_READ_SIZE: usize = 64 * 1024;
@@ -136,9 +134,9 @@ impl QuicLink {
         self.connection.max_datagram_size().unwrap_or(0)
     }
 
-    /// Whether QUIC's pacing and congestion control would let a datagram made now go soon.
+    /// Whether nothing waits for QUIC's pacing and congestion control but what its short queue holds.
     pub fn has_room(&self) -> bool {
-        self.held.is_none() && self.connection.datagram_send_buffer_space() >= DATAGRAM_SPACE
+        self.held.is_none()
     }
 
     /// Packets sent and lost since the connection began.

@@ -17,7 +17,7 @@ use crate::wire::DATAGRAM_SIZE_MAX;
 use crate::{MESSAGE_SIZE_MAX, Output};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
@@ -47,6 +47,8 @@ pub struct StreamLink {
     incoming: mpsc::Receiver<Result<Incoming, LinkError>>,
     outgoing: mpsc::Sender<Frame>,
     shared: Arc<Shared>,
+    /// Somebody was told that there is no room. (Atomic for `&self`; one task uses it.)
+    is_room_awaited: AtomicBool,
     /// One task, which ends with the link.
     reader: JoinSet<()>,
 }
@@ -97,17 +99,20 @@ impl StreamLink {
                 let _ = incoming_sender.send(Err(error.into())).await;
             }
         });
-        Self { incoming, outgoing, shared, reader: task }
+        Self { incoming, outgoing, shared, is_room_awaited: AtomicBool::new(false), reader: task }
     }
 
     /// The next thing that happened. Cancel-safe. An error means that the link is gone.
     pub async fn recv(&mut self) -> Result<Incoming, LinkError> {
-        let is_full = !self.has_room();
+        let is_room_awaited = self.is_room_awaited.load(Ordering::Relaxed);
         tokio::select! {
             incoming = self.incoming.recv() => {
                 incoming.unwrap_or_else(|| Err(io::Error::from(io::ErrorKind::BrokenPipe).into()))
             }
-            () = room(&self.shared), if is_full => Ok(Incoming::Room),
+            () = room(&self.shared), if is_room_awaited => {
+                self.is_room_awaited.store(false, Ordering::Relaxed);
+                Ok(Incoming::Room)
+            }
         }
     }
 
@@ -126,7 +131,11 @@ impl StreamLink {
 
     /// Whether the peer has taken most of what was sent.
     pub fn has_room(&self) -> bool {
-        self.shared.outstanding() < OUTSTANDING_MAX
+        let has_room = self.shared.outstanding() < OUTSTANDING_MAX;
+        if !has_room {
+            self.is_room_awaited.store(true, Ordering::Relaxed);
+        }
+        has_room
     }
 
     /// Bytes of the largest datagram.
