@@ -70,6 +70,7 @@ fn hang_up_of_the_hosts_terminal_leaves_the_session_shared() {
 fn death_of_the_agent_leaves_the_work_alone() {
     let shared = Shared::start();
     shared.host.agent().signal(Signal::KILL);
+    wait_until_shows(&shared.world, &shared.host.terminal, "Not shared any more");
     shared.host.terminal.enter_line("echo local $((40 + 2))");
     wait_until_shows(&shared.world, &shared.host.terminal, "\nlocal 42");
     assert!(shared.host.has_session());

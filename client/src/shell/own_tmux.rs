@@ -2,6 +2,7 @@
 //! ordinary client on the terminal.
 
 use crate::shell::agent::AgentConfig;
+use crate::shell::agent_start::StartedAgent;
 use crate::shell::cli::ShareArgs;
 use crate::shell::tmux::Tmux;
 use crate::shell::{agent_start, agents, attach, paths, start_view, tty};
@@ -17,6 +18,10 @@ const NAME_LENGTH: usize = 10;
 
 /// A server listens long before its socket has this age.
 const SETTLED_AGE: Duration = Duration::from_secs(60);
+
+/// On the status line.
+const AGENT_DIED: &str =
+    "Not shared any more: the agent died. The session goes on here; to share it again: tern";
 
 /// How long an agent that never reached a relay takes to end after its session.
 const AGENT_END_TIME_MAX: Duration = Duration::from_millis(500);
@@ -82,12 +87,12 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
         display_time_ms: args.display_time,
     };
     // Whatever hinders the sharing, the session is there and is not lost.
-    let (agent, shown) = match agent_start::start(&config) {
+    let (mut agent, shown) = match agent_start::start(&config) {
         Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket)),
         Err(error) => {
             let text = format!("Not shared: {error:#}");
             let shown = start_view::show_text(&format!(
-                "{text}\nThe session goes on here; `tern` in it tries again."
+                "{text}\nThe session goes on here, unshared; `tern` in it tries again."
             ));
             (Err(text), shown)
         }
@@ -103,7 +108,14 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
     let trouble = trouble_of(&agent_socket);
     let mut command = tmux.command();
     command.args(["attach-session", "-t", &id]);
-    let code = attach::run(command)?;
+    let mut is_death_told = false;
+    let code = attach::run(command, || {
+        let mut has_died = || agent.as_mut().is_ok_and(StartedAgent::has_failed);
+        if !is_death_told && has_died() {
+            is_death_told = true;
+            tell_death(tmux, args.display_time);
+        }
+    })?;
     let is_over = !tmux.has_session(&id);
     say_goodbye(tmux, is_over, &agent_socket);
     let failure = match agent {
@@ -154,6 +166,20 @@ fn window_command(command: &[OsString]) -> Vec<OsString> {
         [word] => vec!["--".into(), "env".into(), "--".into(), word.clone()],
         words => std::iter::once("--".into()).chain(words.iter().cloned()).collect(),
     }
+}
+
+/// Our own client says that nobody watches any more: the agent can't.
+fn tell_death(tmux: &Tmux, display_time_ms: u64) {
+    let Ok(tty) = rustix::termios::ttyname(rustix::stdio::stdin(), Vec::new()) else { return };
+    let tty = tty.to_string_lossy();
+    let delay = display_time_ms.to_string();
+    let mut args = vec!["display-message", "-c", &tty];
+    if tmux.version.has_message_delay() {
+        args.extend(["-d", &delay]);
+    }
+    args.push(AGENT_DIED);
+    // If the session is gone, too, nobody needs to know.
+    let _ = tmux.run(&args);
 }
 
 fn say_goodbye(tmux: &Tmux, is_over: bool, agent_socket: &Path) {

@@ -52,7 +52,10 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
         }
         Err(error) => {
             // Whatever hinders the sharing, the person gets the shell.
-            start_view::show_text(&format!("The terminal is not shared: {error:#}"))?;
+            start_view::show_text(&format!(
+                "Not shared: {error:#}\nThe shell goes on here, unshared. To try again, leave it \
+                 and start `tern` anew."
+            ))?;
             None
         }
     };
