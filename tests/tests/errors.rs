@@ -17,6 +17,7 @@ use tern_tests::{
 #[track_caller]
 fn assert_fails_with(world: &World, terminal: &Terminal, words: &[&str]) {
     assert_says(world, terminal, words);
+    assert_says(world, terminal, &["Not shared", "goes on here", "tries again"]);
     terminal.press(&["q"]);
     world.wait_until("the shell is there", || terminal.text().contains('$'));
     terminal.enter_line("echo not lo''st");
@@ -31,9 +32,14 @@ fn assert_fails_with(world: &World, terminal: &Terminal, words: &[&str]) {
 #[track_caller]
 fn assert_says(world: &World, terminal: &Terminal, words: &[&str]) {
     world.wait_until(&format!("tern says {words:?}"), || {
-        let said = terminal.text().replace('\n', "");
-        words.iter().all(|word| said.contains(word))
+        let said = without_blanks(&terminal.text());
+        words.iter().all(|word| said.contains(&without_blanks(word)))
     });
+}
+
+/// A line that wraps at a blank loses it.
+fn without_blanks(text: &str) -> String {
+    text.split_whitespace().collect()
 }
 
 fn options(args: &[&str]) -> HostOptions {

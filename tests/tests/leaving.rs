@@ -70,11 +70,25 @@ fn hang_up_of_the_hosts_terminal_leaves_the_session_shared() {
 fn death_of_the_agent_leaves_the_work_alone() {
     let shared = Shared::start();
     shared.host.agent().signal(Signal::KILL);
+    wait_until_shows(&shared.world, &shared.host.terminal, "Not shared any more");
     shared.host.terminal.enter_line("echo local $((40 + 2))");
     wait_until_shows(&shared.world, &shared.host.terminal, "\nlocal 42");
     assert!(shared.host.has_session());
     shared.viewer.wait_until_shows("host last heard");
     assert_eq!(shared.host.terminal.exit_code(), None);
+    // The only client that is left is the host's own: nothing hinders the server's end.
+    shared.world.wait_until("the agent's clients are gone", || {
+        let clients = shared.host.tmux(&["list-clients", "-F", "#{client_tty}"]);
+        clients.lines().count() == 1 && agents_clients(&shared.world) == 0
+    });
+    shared.host.tmux(&["kill-server"]);
+    shared.world.wait_until("tern ends", || shared.host.terminal.exit_code().is_some());
+}
+
+/// Clients that only an agent starts.
+fn agents_clients(world: &World) -> usize {
+    let is_agents = |args: &[String]| args.iter().any(|arg| arg == "-C" || arg.contains("extkeys"));
+    world.processes().iter().filter(|process| is_agents(&process.args)).count()
 }
 
 #[test]

@@ -151,6 +151,51 @@ fn no_tmux_passes_on_the_exit_code_of_a_command() {
 }
 
 #[test]
+fn exit_code_of_a_command_in_tmux_is_terns() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let cases = [
+        ("echo ready; read line; exit 7;", "Enter", 7),
+        ("echo ready; read line; kill -TERM $$", "Enter", 143),
+        ("trap 'exit 9' INT; echo ready; while :; do read line; done", "C-c", 9),
+    ];
+    for (script, key, code) in cases {
+        let args = args(&["--", "sh", "-c", script]);
+        let options = HostOptions { args, ..HostOptions::default() };
+        let host = Host::share_with(&world, Some(&relay), options);
+        wait_until_shows(&world, &host.terminal, "ready");
+        // The window has the command's name, as it had without us.
+        wait_until_shows(&world, &host.terminal, "0:sh*");
+        host.terminal.press(&[key]);
+        world.wait_until("tern ends", || host.terminal.exit_code().is_some());
+        assert_eq!(host.terminal.exit_code(), Some(code), "{script}\n{}", world.report());
+    }
+}
+
+#[test]
+fn command_that_cannot_be_run_is_named_before_anything_is_shared() {
+    let world = World::new();
+    let home = world.home("host");
+    let file = world.folder().join("no-program");
+    fs::write(&file, "").expect("the sandbox can be written");
+    for more in [&[] as &[&str], &["--no-tmux"]] {
+        for (program, code) in [
+            ("/no/such/program", 127),
+            ("no-such-program", 127),
+            (&file.display().to_string(), 126),
+        ] {
+            let mut tern = world.command(tern_tests::process::binary("tern"), &home);
+            let output = tern_tests::process::run(tern.args(more).args(["--", program]));
+            assert_eq!(output.status.code(), Some(code), "{output:?}");
+            let said = tern_tests::process::text(&output);
+            assert!(said.starts_with(&format!("tern: cannot run '{program}': ")), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
+    assert!(world.processes().is_empty(), "{}", world.report());
+}
+
+#[test]
 fn embedded_relay_needs_nothing_set_up() {
     let world = World::new();
     let host = Host::share_with(&world, None, HostOptions::default());

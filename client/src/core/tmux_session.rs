@@ -200,6 +200,7 @@ impl TmuxSession {
         self.input.handle_timeout(now);
         self.pass_input(now);
         if self.hidden.handle_timeout(now) {
+            self.typing.clear();
             self.commands.push_back(Command::DetachHidden);
         }
         self.update_hidden(now);
@@ -318,15 +319,19 @@ impl TmuxSession {
     }
 
     /// The hidden client shows the session: it takes input now.
-    pub fn handle_hidden_ready(&mut self) {
+    pub fn handle_hidden_ready(&mut self, now: Instant) {
         if let Some(held) = self.hidden.handle_ready() {
-            self.commands.push_back(Command::WriteHidden(held));
+            self.typing.handle_input(&held);
+            self.pass_input(now);
         }
     }
 
     /// The hidden client has gone by itself.
     pub fn handle_hidden_exited(&mut self, now: Instant) {
         self.hidden.handle_exited(now);
+        // What was on its way there is gone with it, as is what it had not read: behind a detach
+        // key it was its typist's, who doesn't type here any more.
+        self.typing.clear();
         if let Control::Attached { .. } = self.control {
             // `attach -d` takes all clients of a session, the control client among them; a
             // viewer's detach key only the hidden one. If this is answered, it was the latter.
@@ -487,17 +492,19 @@ impl TmuxSession {
     }
 
     fn drop_hidden(&mut self, now: Instant) {
+        self.typing.clear();
         if self.hidden.handle_dropped(now) {
             self.commands.push_back(Command::DetachHidden);
         }
     }
 
     fn pass_input(&mut self, now: Instant) {
-        self.typing.handle_input(&self.input.take_output());
+        if let Some(input) = self.hidden.handle_input(self.input.take_output()) {
+            self.typing.handle_input(&input);
+        }
+        // The last before the client: what was held for it is spaced, too.
         let output = self.typing.take_output(now);
-        if !output.is_empty()
-            && let Some(output) = self.hidden.handle_input(output)
-        {
+        if !output.is_empty() {
             self.commands.push_back(Command::WriteHidden(output));
         }
     }

@@ -9,8 +9,8 @@ use tern_relay::core::keys::{Cut, PASTE_END, PASTE_START, cut};
 
 /// Time between two keys: more than tmux's millisecond, less than anybody feels.
 const KEY_INTERVAL: Duration = Duration::from_millis(2);
-/// More keys than this at once are no person's: they go as they are (an unbracketed paste, a
-/// mouse that is dragged), or they would take long.
+/// More keys than this at once are no person's: they go as they are (an unbracketed paste), or
+/// they would take long.
 const KEYS_MAX: usize = 16;
 
 /// Spaces keys out.
@@ -21,12 +21,14 @@ pub struct Typing {
     is_pasting: bool,
     /// When the next key may be typed; in the past if none was typed just now.
     free_at: Instant,
+    /// Always in the past.
+    made_at: Instant,
 }
 
 impl Typing {
     /// Nothing was typed yet.
     pub fn new(now: Instant) -> Self {
-        Self { pending: Vec::new(), is_pasting: false, free_at: now }
+        Self { pending: Vec::new(), is_pasting: false, free_at: now, made_at: now }
     }
 
     /// Whole keys come.
@@ -47,7 +49,9 @@ impl Typing {
 
     /// When [`Self::take_output`] has something; possibly in the past.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (!self.pending.is_empty()).then_some(self.free_at)
+        // For tmux a mouse is never part of a paste, so it waits for nothing.
+        let due = if mouse_size(&self.pending) > 0 { self.made_at } else { self.free_at };
+        (!self.pending.is_empty()).then_some(due)
     }
 
     /// Forgets what was not typed yet.
@@ -60,6 +64,10 @@ impl Typing {
     fn portion(&mut self) -> usize {
         if self.is_pasting || self.pending.starts_with(PASTE_START) {
             return self.paste_portion();
+        }
+        let mouse = mouse_size(&self.pending);
+        if mouse > 0 {
+            return mouse;
         }
         let first = key_size(&self.pending);
         let (mut at, mut count) = (0, 0);
@@ -75,6 +83,15 @@ impl Typing {
         self.is_pasting = end.is_none();
         end.map_or(self.pending.len(), |at| at + PASTE_END.len())
     }
+}
+
+/// Bytes of the mouse reports at the front.
+fn mouse_size(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while bytes[at..].starts_with(b"\x1b[<") || bytes[at..].starts_with(b"\x1b[M") {
+        at += key_size(&bytes[at..]);
+    }
+    at
 }
 
 fn key_size(bytes: &[u8]) -> usize {
@@ -135,6 +152,18 @@ mod tests {
         let mut typing = Typing::new(now);
         typing.handle_input(&[b'x'; 100]);
         assert_eq!(typing.take_output(now).len(), 100);
+    }
+
+    #[test]
+    fn mouse_waits_for_nothing_and_the_key_behind_it_is_a_key() {
+        let now = Instant::now();
+        let mut typing = Typing::new(now);
+        typing.handle_input(b"a\x1b[<0;5;5M\x1b[<32;6;5M\x1b[M !!\x02");
+        assert_eq!(text(typing.take_output(now)), "a");
+        assert_eq!(text(typing.take_output(now)), "^[<0;5;5M^[<32;6;5M^[M !!");
+        assert_eq!(text(typing.take_output(now)), "");
+        assert_eq!(typing.poll_timeout(), Some(now + KEY_INTERVAL));
+        assert_eq!(text(typing.take_output(now + KEY_INTERVAL)), "\x02");
     }
 
     proptest! {

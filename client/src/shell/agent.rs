@@ -242,7 +242,7 @@ impl Agent {
             Activity::Frame(frame) => {
                 if !self.is_hidden_ready {
                     self.is_hidden_ready = true;
-                    self.session.handle_hidden_ready();
+                    self.session.handle_hidden_ready(Instant::now());
                 }
                 self.uplink.frames.send_replace(frame);
             }

@@ -21,6 +21,12 @@ pub struct StartedAgent {
 }
 
 impl StartedAgent {
+    /// Whether it ended in a way in which no agent means to end.
+    pub fn has_failed(&mut self) -> bool {
+        let Ok(Some(status)) = self.process.try_wait() else { return false };
+        !status.success() && status.code() != Some(NEVER_SHARED.into())
+    }
+
     /// Whether it ended, or ends within `time`, without that anybody could ever join.
     pub fn has_never_shared(mut self, time: Duration) -> bool {
         let (sender, ended) = mpsc::sync_channel(1);

@@ -6,12 +6,13 @@ use std::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the client until it ends; gives its exit code. The terminal is its alone meanwhile.
-pub fn run(command: Command) -> anyhow::Result<u8> {
+/// `look_around` is called whenever a child of this process may have ended.
+pub fn run(command: Command, look_around: impl FnMut()) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(wait(command))
+    runtime.block_on(wait(command, look_around))
 }
 
-async fn wait(mut command: Command) -> anyhow::Result<u8> {
+async fn wait(mut command: Command, mut look_around: impl FnMut()) -> anyhow::Result<u8> {
     let mut child_changed = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -21,6 +22,7 @@ async fn wait(mut command: Command) -> anyhow::Result<u8> {
         if let Some(code) = look_after(pid)? {
             return Ok(code);
         }
+        look_around();
         tokio::select! {
             _ = child_changed.recv() => {}
             _ = terminate.recv() => forward(pid, Signal::TERM),

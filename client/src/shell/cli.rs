@@ -2,7 +2,10 @@
 
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
-use crate::shell::{agent_start, agents, commands, inside_tmux, own_tmux, plain, start_view, tty};
+use crate::shell::{
+    agent_start, agents, commands, inside_tmux, own_tmux, plain, program, run_command, start_view,
+    tty,
+};
 use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -94,6 +97,15 @@ enum Sub {
     },
     /// Print the manual page (`tern man | man -l -`).
     Man,
+    /// Runs a command and writes down its exit code (started by tern itself, in tmux).
+    #[command(hide = true)]
+    RunCommand {
+        /// Where the code is written to.
+        code_file: PathBuf,
+        /// The command, with its arguments.
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
     /// The process that shares a session (started by tern itself).
     #[command(hide = true)]
     Agent,
@@ -133,6 +145,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Some(Sub::Man) => {
             clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
         }
+        Some(Sub::RunCommand { code_file, command }) => {
+            return run_command::run(&code_file, &command);
+        }
         Some(Sub::Agent) => return agent_start::run(),
         Some(Sub::StartView { agent }) => start_view::follow_agent(&agent)?,
     }
@@ -144,6 +159,12 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
     if let Some(relay) = &relay.relay {
         // A mistake is told before anything is started.
         parse_relay(relay)?;
+    }
+    if let Some(program) = args.command.first()
+        && let Err(unusable) = program::check(program, std::env::var_os("PATH").as_deref())
+    {
+        eprintln!("tern: {unusable}");
+        return Ok(unusable.exit_code());
     }
     // Inside of tmux the session is shared; a program alone, or another socket, is something new.
     let is_plain = args.no_tmux || !args.command.is_empty() && Surrounding::from_env().is_some();

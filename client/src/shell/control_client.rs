@@ -2,6 +2,7 @@
 
 use crate::core::control_mode::{ControlMode, Event};
 use crate::core::tmux_session::Query;
+use crate::shell::orphan;
 use crate::shell::tmux::Tmux;
 use std::io;
 use std::process::Stdio;
@@ -35,6 +36,7 @@ impl ControlClient {
         }
         let mut command = Command::from(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        orphan::dies_with_us(&mut command);
         let mut child = command.kill_on_drop(true).spawn()?;
         let missing = || io::Error::other("a pipe that was asked for is missing");
         Ok(Self {

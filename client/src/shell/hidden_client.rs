@@ -3,6 +3,7 @@
 use crate::core::leaving::LeavingWatch;
 use crate::core::pace::Pace;
 use crate::core::sizes::Decision;
+use crate::shell::orphan;
 use crate::shell::pty::Pty;
 use crate::shell::tmux::Tmux;
 use rustix::io::Errno;
@@ -83,6 +84,7 @@ impl HiddenClient {
         command.env("TERM", TERM).env_remove("COLORTERM");
         let mut command = Command::from(command);
         command.kill_on_drop(true);
+        orphan::dies_with_us(&mut command);
         let (pty, child) = Pty::spawn(command, decision.size)?;
         rustix::io::ioctl_fionbio(&pty.master, true)?;
         Ok(Self {

@@ -4,6 +4,7 @@
 use crate::core::messages::JoinLines;
 use crate::core::notice;
 use crate::shell::board::{Board, unix_time};
+use crate::shell::connection_text;
 use crate::shell::protocol::Connection;
 use crate::shell::quic;
 use std::net::SocketAddr;
@@ -176,7 +177,7 @@ impl Link {
                 }
                 SessionEnd::Refused(text) => {
                     self.trouble(&text);
-                    self.notice(&format!("Not shared: {text}")).await;
+                    self.notice(&not_shared(&text)).await;
                     self.board.update(|status| status.connection = Connection::Failed(text));
                     // The session goes on unshared, until somebody stops the sharing.
                     let _ = end.await;
@@ -201,7 +202,11 @@ impl Link {
             tracing::info!(error = text, "no session yet");
             if told != text {
                 self.trouble(&text);
-                self.notice(&format!("{text} (trying again every {} s)", delay.as_secs())).await;
+                self.notice(&format!(
+                    "Not shared yet: {text} (trying again every {} s)",
+                    delay.as_secs()
+                ))
+                .await;
                 told = text;
             }
             sleep(delay).await;
@@ -397,7 +402,10 @@ impl Link {
                             return Lost::Peer(error);
                         }
                     }
-                    Err(error) => return Lost::Connection(error.to_string()),
+                    Err(error) => {
+                        tracing::info!(%error, "the connection was lost");
+                        return Lost::Connection(connection_text::lost(&error));
+                    }
                 },
                 Ok(()) = self.frames.changed() => {
                     let frame = self.frames.borrow_and_update().clone();
@@ -488,6 +496,11 @@ fn push_event(endpoint: &mut Endpoint, event: HostEvent) {
     endpoint.update(HOST_EVENTS, Instant::now(), |log| {
         log.push(event);
     });
+}
+
+/// What to do comes first: a status line may have no room for the whole reason.
+fn not_shared(reason: &str) -> String {
+    format!("Not shared; the session goes on here, and `tern` in it tries again. {reason}")
 }
 
 /// When to ask again; `None` if only the person can mend it.

@@ -1,12 +1,16 @@
 //! `tern` outside of tmux: a session in a tmux server of its own, shared by an agent, with an
 //! ordinary client on the terminal.
 
+use crate::core::notice;
 use crate::shell::agent::AgentConfig;
+use crate::shell::agent_start::StartedAgent;
 use crate::shell::cli::ShareArgs;
+use crate::shell::program::CodeFile;
 use crate::shell::tmux::Tmux;
 use crate::shell::{agent_start, agents, attach, paths, start_view, tty};
 use anyhow::{Context, bail};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,6 +21,10 @@ const NAME_LENGTH: usize = 10;
 
 /// A server listens long before its socket has this age.
 const SETTLED_AGE: Duration = Duration::from_secs(60);
+
+/// On the status line.
+const AGENT_DIED: &str =
+    "Not shared any more: the agent died. The session goes on here; to share it again: tern";
 
 /// How long an agent that never reached a relay takes to end after its session.
 const AGENT_END_TIME_MAX: Duration = Duration::from_millis(500);
@@ -66,7 +74,11 @@ fn remove_dead_sockets(folder: &Path) {
 
 /// Runs the whole of it; gives the exit code.
 pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
-    let id = new_session(args, tmux)?;
+    let code_file = match args.command.is_empty() {
+        true => None,
+        false => Some(CodeFile::create(&paths::runtime_folder()?, &random_name())?),
+    };
+    let id = new_session(tmux, &window_args(&args.command, code_file.as_ref())?)?;
     let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
     let size = tty::size();
     let config = AgentConfig {
@@ -82,12 +94,12 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
         display_time_ms: args.display_time,
     };
     // Whatever hinders the sharing, the session is there and is not lost.
-    let (agent, shown) = match agent_start::start(&config) {
+    let (mut agent, shown) = match agent_start::start(&config) {
         Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket)),
         Err(error) => {
             let text = format!("Not shared: {error:#}");
             let shown = start_view::show_text(&format!(
-                "{text}\nThe session goes on here; `tern` in it tries again."
+                "{text}\nThe session goes on here, unshared; `tern` in it tries again."
             ));
             (Err(text), shown)
         }
@@ -97,15 +109,29 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
     }
     if !tmux.has_session(&id) {
         println!("[tern] the session ended");
-        return Ok(0);
+        return Ok(code_file.and_then(|file| file.read()).unwrap_or(0));
     }
     // Asked now: when the session ends, so does its agent.
     let trouble = trouble_of(&agent_socket);
+    if code_file.is_some() {
+        // A window that begins with a name keeps it; this one is to be named after what runs in
+        // it, now that the command does.
+        let _ = tmux.run(&["set-option", "-wu", "-t", &id, "automatic-rename"]);
+    }
     let mut command = tmux.command();
     command.args(["attach-session", "-t", &id]);
-    let code = attach::run(command)?;
+    let mut is_death_told = false;
+    let code = attach::run(command, || {
+        let mut has_died = || agent.as_mut().is_ok_and(StartedAgent::has_failed);
+        if !is_death_told && has_died() {
+            is_death_told = true;
+            tell_death(tmux, args.display_time);
+        }
+    })?;
     let is_over = !tmux.has_session(&id);
     say_goodbye(tmux, is_over, &agent_socket);
+    // The command's own code says more than why nobody could watch it.
+    let command_code = code_file.filter(|_| is_over).and_then(|file| file.read());
     let failure = match agent {
         Err(text) => Some(text),
         Ok(agent) if is_over => {
@@ -115,13 +141,14 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
         }
         Ok(_) => trouble_of(&agent_socket),
     };
-    match failure {
-        Some(text) if code == 0 => {
-            eprintln!("[tern] {text}");
-            Ok(1)
-        }
-        Some(_) | None => Ok(code),
+    if let Some(text) = &failure {
+        eprintln!("[tern] {text}");
     }
+    Ok(match (command_code, code) {
+        (Some(code), _) => code,
+        (None, 0) => failure.is_some().into(),
+        (None, code) => code,
+    })
 }
 
 /// Why nobody could join yet.
@@ -129,12 +156,12 @@ fn trouble_of(agent_socket: &Path) -> Option<String> {
     agents::status(agent_socket).ok()?.trouble.map(|text| format!("Not shared: {text}"))
 }
 
-fn new_session(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<String> {
+fn new_session(tmux: &Tmux, window_args: &[OsString]) -> anyhow::Result<String> {
     let size = tty::size();
     let mut command = tmux.command();
     command.args(["new-session", "-d", "-P", "-F", "#{session_id}"]);
     command.args(["-x", &size.cols.to_string(), "-y", &size.rows.to_string()]);
-    command.args(window_command(&args.command));
+    command.args(window_args);
     let output = command.stdin(Stdio::inherit()).output().context("cannot run tmux")?;
     if !output.status.success() {
         bail!("tmux could not start: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -146,14 +173,43 @@ fn new_session(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<String> {
     Ok(id)
 }
 
-/// Arguments for the window's command, as given. tmux would hand a single word to a shell; with
-/// `env` before it there are two.
-fn window_command(command: &[OsString]) -> Vec<OsString> {
-    match command {
-        [] => Vec::new(),
-        [word] => vec!["--".into(), "env".into(), "--".into(), word.clone()],
-        words => std::iter::once("--".into()).chain(words.iter().cloned()).collect(),
+/// Arguments for the session's window: the command as given, under a process that writes down its
+/// exit code, and the name that tmux would give it without that.
+fn window_args(
+    command: &[OsString],
+    code_file: Option<&CodeFile>,
+) -> anyhow::Result<Vec<OsString>> {
+    let (Some(code_file), Some(program)) = (code_file, command.first()) else {
+        return Ok(Vec::new());
+    };
+    let name = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
+    let tern = std::env::current_exe().context("cannot find tern's own program file")?;
+    let mut args: Vec<OsString> = vec!["-n".into(), notice::for_tmux(&name).into(), "--".into()];
+    args.extend([tern.into(), "run-command".into(), code_file.path().into(), "--".into()]);
+    args.extend(command.iter().map(|word| tmux_word(word)));
+    Ok(args)
+}
+
+/// A word that ends with a semicolon would end tmux's own command.
+fn tmux_word(word: &OsStr) -> OsString {
+    let Some(rest) = word.as_encoded_bytes().strip_suffix(b";") else { return word.to_owned() };
+    let mut quoted = OsStr::from_bytes(rest).to_owned();
+    quoted.push(r"\;");
+    quoted
+}
+
+/// Our own client says that nobody watches any more: the agent can't.
+fn tell_death(tmux: &Tmux, display_time_ms: u64) {
+    let Ok(tty) = rustix::termios::ttyname(rustix::stdio::stdin(), Vec::new()) else { return };
+    let tty = tty.to_string_lossy();
+    let delay = display_time_ms.to_string();
+    let mut args = vec!["display-message", "-c", &tty];
+    if tmux.version.has_message_delay() {
+        args.extend(["-d", &delay]);
     }
+    args.push(AGENT_DIED);
+    // If the session is gone, too, nobody needs to know.
+    let _ = tmux.run(&args);
 }
 
 fn say_goodbye(tmux: &Tmux, is_over: bool, agent_socket: &Path) {
@@ -174,4 +230,16 @@ fn random_name() -> String {
     const LETTERS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let letter = || char::from(LETTERS[rand::random_range(0..LETTERS.len())]);
     std::iter::repeat_with(letter).take(NAME_LENGTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semicolon_at_a_words_end_is_no_end_of_tmuxs_command() {
+        assert_eq!(tmux_word("echo a; echo b;".as_ref()), r"echo a; echo b\;");
+        assert_eq!(tmux_word(";".as_ref()), r"\;");
+        assert_eq!(tmux_word("a;b".as_ref()), "a;b");
+    }
 }

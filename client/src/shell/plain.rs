@@ -7,6 +7,7 @@ use crate::shell::cli::ShareArgs;
 use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{self, LocalSocket, StopRequest};
 use crate::shell::passthrough::{Commander, Passthrough};
+use crate::shell::program::{Unusable, exit_code};
 use crate::shell::pty::Pty;
 use crate::shell::sharing::Sharing;
 use crate::shell::{agents, logging, paths, start_view, tty};
@@ -52,7 +53,10 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
         }
         Err(error) => {
             // Whatever hinders the sharing, the person gets the shell.
-            start_view::show_text(&format!("The terminal is not shared: {error:#}"))?;
+            start_view::show_text(&format!(
+                "Not shared: {error:#}\nThe shell goes on here, unshared. To try again, leave it \
+                 and start `tern` anew."
+            ))?;
             None
         }
     };
@@ -106,8 +110,17 @@ async fn share(args: &ShareArgs, shared: Option<Shared>) -> anyhow::Result<u8> {
         command.env(agents::AGENT_ENV, &shared.socket_path);
     }
     let name = command.as_std().get_program().to_owned();
-    let (pty, child) =
-        Pty::spawn(command, size).with_context(|| format!("cannot run {}", name.display()))?;
+    let (pty, child) = match Pty::spawn(command, size) {
+        Ok(started) => started,
+        Err(error) => match Unusable::from_start(&name, &error) {
+            // A script whose interpreter is missing, which is not seen before.
+            Some(unusable) => {
+                eprintln!("tern: {unusable}");
+                return Ok(unusable.exit_code());
+            }
+            None => return Err(error).with_context(|| format!("cannot run {}", name.display())),
+        },
+    };
     let master = Arc::new(pty.master);
     let frames = match &shared {
         Some(shared) => shared.uplink.frames.clone(),
@@ -325,10 +338,4 @@ async fn hang_up_child(mut child: Child) -> anyhow::Result<ExitStatus> {
     }
     child.kill().await?;
     Ok(child.wait().await?)
-}
-
-fn exit_code(status: ExitStatus) -> u8 {
-    use std::os::unix::process::ExitStatusExt;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -42,9 +42,9 @@ fn keys_wait_until_the_hidden_client_shows_something() {
     world.joins(A, Role::ReadWrite, (90, 40));
     world.types(A, "early");
     assert!(world.take(is_write).is_empty());
-    world.session.handle_hidden_ready();
+    world.session.handle_hidden_ready(world.now);
     world.settle();
-    assert_eq!(world.take(is_write), [Command::WriteHidden(b"early".to_vec())]);
+    assert_eq!(world.typed(), ["e", "a", "r", "l", "y"], "spaced, as all keys are");
 }
 
 #[test]
@@ -58,7 +58,8 @@ fn reader_types_nothing() {
 fn detach_key_lets_its_typist_go_and_the_others_stay() {
     let mut world = World::watched_by(A, Role::ReadWrite);
     world.joins(B, Role::ReadWrite, (100, 30));
-    world.types(A, "\x02d");
+    world.types(A, "\x02dx");
+    assert_eq!(world.typed_until("d"), ["\x02", "d"]);
     world.forget();
     world.session.handle_hidden_exited(world.now);
     // What comes before tmux has answered: the one has detached, the other has not.
@@ -69,9 +70,9 @@ fn detach_key_lets_its_typist_go_and_the_others_stay() {
     assert_eq!(world.take(is_tell), [Command::Tell(HostEvent::Detach { viewer: A, text })]);
     world.pass(REFRESH_INTERVAL_MIN);
     assert_eq!(world.take(is_attach).len(), 1);
-    world.session.handle_hidden_ready();
+    world.session.handle_hidden_ready(world.now);
     world.settle();
-    assert_eq!(world.take(is_write), [Command::WriteHidden(b"ls".to_vec())]);
+    assert_eq!(world.typed(), ["l", "s"]);
 }
 
 #[test]
@@ -219,7 +220,7 @@ proptest! {
                 3 => world.types(viewer, "\x1b[200~x"),
                 4 => world.event(ViewerEvent::Resized { viewer, cols: 1, rows: 500 }),
                 5 => world.session.handle_hidden_exited(world.now),
-                6 => world.session.handle_hidden_ready(),
+                6 => world.session.handle_hidden_ready(world.now),
                 7 => {
                     world.session.handle_control_lost(world.now);
                     world.settle();
@@ -247,6 +248,9 @@ fn is_attach(command: &Command) -> bool {
 fn is_write(command: &Command) -> bool {
     matches!(command, Command::WriteHidden(_))
 }
+
+/// Longer than the spacing of keys.
+const TYPING_TIME: Duration = Duration::from_millis(100);
 
 fn is_tell(command: &Command) -> bool {
     matches!(command, Command::Tell(_))
@@ -282,7 +286,7 @@ impl World {
     fn watched_by(viewer: ViewerId, role: Role) -> Self {
         let mut world = Self::new();
         world.joins(viewer, role, (100, 30));
-        world.session.handle_hidden_ready();
+        world.session.handle_hidden_ready(world.now);
         world.settle();
         world
     }
@@ -350,6 +354,32 @@ impl World {
         let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
         let reply = Event::Reply(Reply { tag: query, is_ok: true, lines });
         self.session.handle_control_event(reply, self.now);
+    }
+
+    /// What is typed from now on, write by write.
+    fn typed(&mut self) -> Vec<String> {
+        self.pass(TYPING_TIME);
+        self.writes()
+    }
+
+    /// What is typed until (and with) this key; time stops there.
+    fn typed_until(&mut self, key: &str) -> Vec<String> {
+        let mut typed = self.writes();
+        while typed.last().is_none_or(|last| last != key) {
+            self.now = self.session.poll_timeout().expect("the key is still to come");
+            self.session.handle_timeout(self.now);
+            self.settle();
+            typed.extend(self.writes());
+        }
+        typed
+    }
+
+    fn writes(&mut self) -> Vec<String> {
+        let text = |command| match command {
+            Command::WriteHidden(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            other => panic!("{other:?} writes nothing"),
+        };
+        self.take(is_write).into_iter().map(text).collect()
     }
 
     fn forget(&mut self) {
