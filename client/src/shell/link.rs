@@ -4,7 +4,6 @@
 use crate::core::messages::JoinLines;
 use crate::core::notice;
 use crate::shell::board::{Board, unix_time};
-use crate::shell::connection_text;
 use crate::shell::protocol::Connection;
 use crate::shell::quic;
 use std::net::SocketAddr;
@@ -404,7 +403,7 @@ impl Link {
                     }
                     Err(error) => {
                         tracing::info!(%error, "the connection was lost");
-                        return Lost::Connection(connection_text::lost(&error));
+                        return Lost::Connection(error.to_string());
                     }
                 },
                 Ok(()) = self.frames.changed() => {

@@ -7,7 +7,6 @@ pub mod attach;
 pub mod board;
 pub mod cli;
 pub mod commands;
-pub mod connection_text;
 pub mod control_client;
 pub mod embedded;
 pub mod hidden_client;

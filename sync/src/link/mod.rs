@@ -63,18 +63,22 @@ pub enum LinkError {
 /// Longest reason that is said or heard when a link is closed.
 pub const REASON_SIZE_MAX: usize = 256;
 
-/// How a QUIC connection ended, for people.
+/// How a QUIC connection ended, for people: QUIC's own words have codes in them.
 fn describe(error: &quinn::ConnectionError) -> String {
-    use quinn::ConnectionError::{ApplicationClosed, LocallyClosed, Reset, TimedOut};
+    use quinn::ConnectionError as Error;
     match error {
-        ApplicationClosed(close) if !close.reason.is_empty() => {
+        Error::ApplicationClosed(close) if !close.reason.is_empty() => {
             String::from_utf8_lossy(&close.reason).into_owned()
         }
-        ApplicationClosed(_) => "the other side closed the connection".into(),
-        Reset => "the other side has restarted".into(),
-        TimedOut => "no answer".into(),
-        LocallyClosed => "closed here".into(),
-        other => other.to_string(),
+        Error::ApplicationClosed(_) | Error::ConnectionClosed(_) => {
+            "the other side closed the connection".into()
+        }
+        Error::TimedOut => "the other side does not answer".into(),
+        Error::Reset => "the other side has restarted".into(),
+        Error::VersionMismatch => "the other side speaks another version of QUIC".into(),
+        Error::TransportError(_) | Error::LocallyClosed | Error::CidsExhausted => {
+            "the connection failed".into()
+        }
     }
 }
 
@@ -182,5 +186,18 @@ impl From<QuicLink> for Link {
 impl From<StreamLink> for Link {
     fn from(link: StreamLink) -> Self {
         Self::Stream(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quinn::{ApplicationClose, ConnectionError, VarInt};
+
+    #[test]
+    fn close_is_told_in_its_own_words_without_a_code() {
+        let close = ApplicationClose { error_code: VarInt::from_u32(16), reason: "bye".into() };
+        let error = LinkError::from(ConnectionError::ApplicationClosed(close));
+        assert_eq!(error.to_string(), "bye");
     }
 }
