@@ -8,4 +8,5 @@ pub mod core;
 pub mod shell;
 
 pub use crate::core::limits::Limits;
+pub use crate::shell::log_filter::without_secrets;
 pub use crate::shell::relay::{Config, Relay, StartError};

@@ -47,6 +47,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         host: arguments.host.clone(),
         ssh_port_advertised: arguments.ssh_port_advertised,
         authorized_hosts: arguments.authorized_hosts,
+        is_for_this_machine: false,
         identity,
         limits: arguments.limits.into(),
     })
@@ -134,6 +135,7 @@ fn start_log(level: Option<&str>, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&wanted).with_context(|| {
         format!("the log level {wanted:?} is none of error, warn, info, debug, trace, nor a filter")
     })?;
+    let filter = tern_relay::without_secrets(filter);
     let is_colored = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

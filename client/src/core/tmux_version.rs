@@ -1,5 +1,7 @@
 //! Which tmux this is, and what it can do. Supported: 2.6 and newer.
 
+use tern_term::Clusters;
+
 /// A version as tmux names it: `2.6`, `3.3a`, `next-3.4`, `3.5-rc2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TmuxVersion {
@@ -44,6 +46,11 @@ impl TmuxVersion {
     /// Old enough to refuse.
     pub fn is_too_old(self) -> bool {
         self < OLDEST
+    }
+
+    /// How it puts characters into cells.
+    pub fn clusters(self) -> Clusters {
+        Clusters::of_tmux(self.major, self.minor)
     }
 
     /// `attach -f FLAGS`, `refresh-client -f FLAGS`: `ignore-size`, `no-output`.
@@ -112,6 +119,15 @@ mod tests {
         for nonsense in ["", "tmux", "three.two", "3", "3.", "3.3ab", "3.99999999"] {
             assert_eq!(TmuxVersion::parse(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn emoji_are_counted_as_the_version_does() {
+        let of = |text| TmuxVersion::parse(text).expect("a version").clusters();
+        assert_eq!(
+            (of("3.4"), of("3.5a"), of("master")),
+            (Clusters::Joined, Clusters::Emoji, Clusters::Emoji)
+        );
     }
 
     #[test]

@@ -12,6 +12,9 @@ const KEY_INTERVAL: Duration = Duration::from_millis(2);
 /// More keys than this at once are no person's: they go as they are (an unbracketed paste), or
 /// they would take long.
 const KEYS_MAX: usize = 16;
+/// If more than this waits, keys go at once up to the next paste: whoever sends so much minds no
+/// prefix.
+const PENDING_SIZE_MAX: usize = 64 * 1024;
 
 /// Spaces keys out.
 #[derive(Debug)]
@@ -49,8 +52,11 @@ impl Typing {
 
     /// When [`Self::take_output`] has something; possibly in the past.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        // For tmux a mouse is never part of a paste, so it waits for nothing.
-        let due = if mouse_size(&self.pending) > 0 { self.made_at } else { self.free_at };
+        // For tmux a mouse is never part of a paste, and a paste says itself that it is one.
+        let is_key = !self.is_pasting
+            && !self.pending.starts_with(PASTE_START)
+            && mouse_size(&self.pending) == 0;
+        let due = if is_key { self.free_at } else { self.made_at };
         (!self.pending.is_empty()).then_some(due)
     }
 
@@ -60,10 +66,11 @@ impl Typing {
         self.is_pasting = false;
     }
 
-    /// Bytes that go at once: a key, a paste with both its ends, or everything.
+    /// Bytes that go at once: a key, pastes with both their ends, or everything.
     fn portion(&mut self) -> usize {
-        if self.is_pasting || self.pending.starts_with(PASTE_START) {
-            return self.paste_portion();
+        let pastes = self.pastes_portion();
+        if pastes > 0 {
+            return pastes;
         }
         let mouse = mouse_size(&self.pending);
         if mouse > 0 {
@@ -75,13 +82,21 @@ impl Typing {
             at += key_size(&self.pending[at..]);
             count += 1;
         }
-        if count > KEYS_MAX { at } else { first }
+        if count > KEYS_MAX || self.pending.len() > PENDING_SIZE_MAX { at } else { first }
     }
 
-    fn paste_portion(&mut self) -> usize {
-        let end = self.pending.windows(PASTE_END.len()).position(|part| part == PASTE_END);
-        self.is_pasting = end.is_none();
-        end.map_or(self.pending.len(), |at| at + PASTE_END.len())
+    fn pastes_portion(&mut self) -> usize {
+        let mut at = 0;
+        while self.is_pasting || self.pending[at..].starts_with(PASTE_START) {
+            let rest = &self.pending[at..];
+            let end = rest.windows(PASTE_END.len()).position(|part| part == PASTE_END);
+            self.is_pasting = end.is_none();
+            match end {
+                Some(end) => at += end + PASTE_END.len(),
+                None => return self.pending.len(),
+            }
+        }
+        at
     }
 }
 
@@ -144,6 +159,20 @@ mod tests {
         let later = now + KEY_INTERVAL;
         assert_eq!(text(typing.take_output(later)), " three^[201~");
         assert_eq!(text(typing.take_output(later + KEY_INTERVAL)), "a");
+    }
+
+    #[test]
+    fn pastes_wait_for_nothing() {
+        let now = Instant::now();
+        let mut typing = Typing::new(now);
+        let empty = b"\x1b[200~\x1b[201~";
+        typing.handle_input(b"a");
+        assert_eq!(text(typing.take_output(now)), "a");
+        typing.handle_input(&empty.repeat(10_000));
+        typing.handle_input(b"bc");
+        assert_eq!(typing.take_output(now).len(), 10_000 * empty.len());
+        assert_eq!(text(typing.take_output(now)), "");
+        assert_eq!(text(typing.take_output(now + KEY_INTERVAL)), "b");
     }
 
     #[test]

@@ -61,8 +61,9 @@ async fn listen_somewhere(folder: &Path, host: IpAddr) -> anyhow::Result<Relay> 
                 host: Some(host.to_string()),
                 ssh_port_advertised: None,
                 authorized_hosts: None,
+                is_for_this_machine: true,
                 identity: Identity::load_or_create(folder)?,
-                limits: Limits::default(),
+                limits: limits(),
             };
             match Relay::start(config).await {
                 Ok(relay) => return Ok(relay),
@@ -71,6 +72,11 @@ async fn listen_somewhere(folder: &Path, host: IpAddr) -> anyhow::Result<Relay> 
         }
     }
     Err(last.map_or_else(|| anyhow::anyhow!("no address to listen on"), Into::into))
+}
+
+/// One session of one's own, and the next while the last one ends.
+fn limits() -> Limits {
+    Limits { sessions: 2, viewers: 200, ..Limits::default() }
 }
 
 /// The address under which others most likely reach this machine: a private IPv4 address of a

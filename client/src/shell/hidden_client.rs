@@ -87,11 +87,13 @@ impl HiddenClient {
         orphan::dies_with_us(&mut command);
         let (pty, child) = Pty::spawn(command, decision.size)?;
         rustix::io::ioctl_fionbio(&pty.master, true)?;
+        let mut screen = Screen::new(decision.size);
+        screen.set_clusters(tmux.version.clusters());
         Ok(Self {
             master: Master { fd: Arc::new(pty.master), watch: None },
             pty_name: pty.name,
             _child: child,
-            screen: ScreenBox(Screen::new(decision.size)),
+            screen: ScreenBox(screen),
             pace: Pace::new(now),
             leaving: LeavingWatch::default(),
             left_at: None,

@@ -29,6 +29,7 @@ pub fn start(verbosity: u8, file: Option<File>) {
         _ => "debug,tern_client=trace,tern_relay=trace,tern_sync=trace",
     };
     let filter = EnvFilter::try_from_env("TERN_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = tern_relay::without_secrets(filter);
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     // Fails only if there is a subscriber already, which then goes on.
     let _ = match file {

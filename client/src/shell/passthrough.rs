@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tern_term::{Capabilities, Frame, Modes, Renderer, Screen, Size, Viewport};
+use tern_term::{Capabilities, Clusters, Frame, Modes, Renderer, Screen, Size, Viewport};
 use tokio::sync::watch;
 
 /// Bytes of one read.
@@ -116,6 +116,9 @@ impl Passthrough {
         size: Size,
     ) -> std::io::Result<(Self, Commander)> {
         let orders = Arc::new(Mutex::new(Orders::default()));
+        // The program's own terminal decides how wide a character is, and programs count by it.
+        let mut screen = Screen::new(size);
+        screen.set_clusters(Clusters::ByWidth);
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
@@ -124,7 +127,7 @@ impl Passthrough {
             orders: orders.clone(),
             wake,
             frames,
-            screen: Some(Screen::new(size)),
+            screen: Some(screen),
             display: Display::Through,
             tracker: SequenceTracker::default(),
             notices: Vec::new(),

@@ -19,6 +19,8 @@ pub const ONE_CHANNEL: &str = "One terminal per connection: open another connect
 pub const HOST_HELP: &str = "This is a tern relay: it shares terminals.\r\n\
     To share yours:           tern --relay HOST[:PORT]\r\n\
     To join somebody else's:  ssh TOKEN@HOST, the line that their tern shows";
+/// A host asked a relay that somebody runs for themselves alone.
+pub const THIS_MACHINE_ONLY: &str = "this relay serves only the machine that it runs on: name another with --relay, or start one: tern-relay";
 /// The relay stops; also for those who come while it does.
 pub const STOPPING: &str = "The relay is stopping: try again in a minute";
 /// Before a session's host came for the first time.

@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) advertised: Advertised,
     pub(super) certificate: CertificatePin,
     pub(super) authorized_hosts: Option<PathBuf>,
+    pub(super) is_for_this_machine: bool,
     pub(super) running: watch::Receiver<Running>,
     /// Held by every task that draining waits for.
     alive: mpsc::WeakSender<()>,
@@ -44,11 +45,21 @@ impl Shared {
         advertised: Advertised,
         certificate: CertificatePin,
         authorized_hosts: Option<PathBuf>,
+        is_for_this_machine: bool,
         running: watch::Receiver<Running>,
         alive: mpsc::WeakSender<()>,
     ) -> Self {
         let registry = Mutex::new(Registry::new(limits.clone()));
-        Self { registry, limits, advertised, certificate, authorized_hosts, running, alive }
+        Self {
+            registry,
+            limits,
+            advertised,
+            certificate,
+            authorized_hosts,
+            is_for_this_machine,
+            running,
+            alive,
+        }
     }
 
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry<SessionHandle>> {

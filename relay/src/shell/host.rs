@@ -67,6 +67,10 @@ impl NewHostTask {
 fn create(shared: &Arc<Shared>, address: IpAddr) -> Result<SessionGrant, Refusal> {
     let stopping = || Refusal { code: RefusalCode::Stopping, text: text::STOPPING.into() };
     let alive = shared.keep_alive().ok_or_else(stopping)?;
+    if shared.is_for_this_machine && !address.to_canonical().is_loopback() {
+        let text = text::THIS_MACHINE_ONLY.to_owned();
+        return Err(Refusal { code: RefusalCode::Unauthorized, text });
+    }
     let grant = SessionGrant {
         session: SessionId(token::random()),
         secret: Secret(token::random()),

@@ -11,6 +11,7 @@ mod channel;
 mod handler;
 mod host;
 mod line;
+pub mod log_filter;
 mod quic;
 pub mod relay;
 mod session;

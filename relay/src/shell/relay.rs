@@ -30,6 +30,8 @@ pub struct Config {
     pub ssh_port_advertised: Option<u16>,
     /// Who may share terminals (`authorized_keys`); `None`: everybody.
     pub authorized_hosts: Option<PathBuf>,
+    /// Whether only this machine may share terminals; anybody may still join them.
+    pub is_for_this_machine: bool,
     /// The relay's keys.
     pub identity: Identity,
     /// What it allows.
@@ -112,6 +114,7 @@ impl Relay {
             },
             config.identity.certificate_pin(),
             config.authorized_hosts,
+            config.is_for_this_machine,
             on_running,
             alive.downgrade(),
         ));

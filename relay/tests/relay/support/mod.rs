@@ -50,6 +50,7 @@ pub(crate) fn config(limits: Limits) -> Config {
         host: Some("relay.example".into()),
         ssh_port_advertised: None,
         authorized_hosts: None,
+        is_for_this_machine: false,
         identity: Identity::ephemeral(),
         limits,
     }
