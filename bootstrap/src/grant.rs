@@ -1,6 +1,7 @@
 //! What a host asks of a relay on the SSH subsystem, and what it gets: tokens, addresses, the pin
-//! of the relay's certificate and the session's secret. The framing is `wire.rs`'s.
+//! of the relay's certificate, the session's secret and its ticket. The framing is `wire.rs`'s.
 
+use crate::ticket::{TICKET_SIZE_MAX, Ticket};
 use crate::wire;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -59,6 +60,10 @@ pub struct SessionGrant {
     pub quic_port: u16,
     /// The only certificate that QUIC may trust.
     pub certificate: CertificatePin,
+    /// Shown in every hello: a relay that was started again has the session back by it, with the
+    /// same tokens.
+    #[serde(default)]
+    pub ticket: Ticket,
 }
 
 impl fmt::Debug for SessionGrant {
@@ -89,6 +94,7 @@ impl SessionGrant {
             && self.ssh_host.as_ref().is_none_or(is_host)
             && self.ssh_port != 0
             && self.quic_port != 0
+            && self.ticket.0.len() <= TICKET_SIZE_MAX
     }
 }
 
@@ -220,6 +226,7 @@ pub(crate) mod tests {
             ssh_port: 2200,
             quic_port: 2200,
             certificate: CertificatePin([1; 32]),
+            ticket: Ticket(vec![5; 149]),
         }
     }
 
@@ -243,6 +250,8 @@ pub(crate) mod tests {
             assert!(!grant.is_sane(), "{host:?}");
         }
         assert!(grant().is_sane());
+        let ticket = Ticket(vec![0; TICKET_SIZE_MAX + 1]);
+        assert!(!SessionGrant { ticket, ..grant() }.is_sane());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! host                                   relay
-//!   | -- session, epoch, host's proof -->  |   looks the session up, checks the proof
+//!   | -- session, epoch, ticket, proof ->  |   looks the session up, checks the proof
 //!   | <-- is_resumed, relay's proof ----   |   (or a refusal, and the connection ends)
 //!
 //! host's proof  = HMAC-SHA256(secret, "tern hello host"  || exporter || session || epoch)
@@ -11,11 +11,14 @@
 //! ```
 //!
 //! The relay is known by its certificate already; its proof tells that it also holds this session.
+//! A relay that was started again finds session and secret in the ticket (`ticket.rs`), which is
+//! authentic by itself and worth nothing without the secret: the proofs need not cover it.
 
 use crate::grant::{
     CertificatePin, Refusal, RefusalCode, Secret, SessionGrant, SessionId, WireError,
 };
 use crate::identity::{ALPN, pin_of};
+use crate::ticket::{TICKET_SIZE_MAX, Ticket};
 use crate::wire;
 use ring::hmac;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -46,6 +49,8 @@ type Exporter = [u8; 32];
 struct Hello {
     session: SessionId,
     epoch: u64,
+    #[serde(default)]
+    ticket: Ticket,
     proof: [u8; 32],
 }
 
@@ -109,7 +114,7 @@ pub async fn introduce(
         let (mut writer, mut reader) = connection.open_bi().await?;
         let proof = host_proof(&grant.secret, &exporter, grant.session, epoch);
         let proof = proof.as_ref().try_into().expect("SHA-256 has 32 bytes");
-        let hello = Hello { session: grant.session, epoch, proof };
+        let hello = Hello { session: grant.session, epoch, ticket: grant.ticket.clone(), proof };
         wire::write_question(&mut writer, &hello).await?;
         let answer: WelcomeMessage = wire::read_answer(&mut reader).await?;
         Ok::<_, WireError>(answer)
@@ -140,12 +145,12 @@ impl std::fmt::Debug for Introduction {
     }
 }
 
-/// Relay: reads a hello, within [`HELLO_TIME_MAX`]. `secret_of` finds the session's secret. On a
-/// version mismatch, an unknown session or a wrong proof it refuses by itself (with the same answer
+/// Relay: reads a hello, within [`HELLO_TIME_MAX`]. `secret_of` finds the session's secret, by its
+/// id or in the ticket that the host shows, whatever that is worth. On a version mismatch, an unknown session or a wrong proof it refuses by itself (with the same answer
 /// for the last two, so that nobody learns which sessions there are) and returns the error.
 pub async fn accept(
     connection: &quinn::Connection,
-    secret_of: impl FnOnce(SessionId) -> Option<Secret>,
+    secret_of: impl FnOnce(SessionId, &Ticket) -> Option<Secret>,
 ) -> Result<Introduction, WireError> {
     let exporter = export(connection);
     let read = async {
@@ -165,7 +170,10 @@ pub async fn accept(
         }
         Err(error) => return Err(error),
     };
-    let secret = secret_of(hello.session);
+    if hello.ticket.0.len() > TICKET_SIZE_MAX {
+        return Err(WireError::Malformed("a ticket that is too long"));
+    }
+    let secret = secret_of(hello.session, &hello.ticket);
     // An unknown session costs the same work as a known one.
     let (is_known, secret) = (secret.is_some(), secret.unwrap_or(Secret([0; 32])));
     let key = hmac::Key::new(hmac::HMAC_SHA256, &secret.0);
@@ -178,8 +186,8 @@ pub async fn accept(
     }
     let refusal = Refusal {
         code: RefusalCode::Unauthorized,
-        text: "the relay knows no such session (it may have restarted, or the session ended): \
-               a new one is needed"
+        text: "the relay knows no such session (it ended, was granted too long ago, or the \
+               relay has lost its keys): a new one is needed"
             .into(),
     };
     introduction.refuse(refusal.clone()).await?;
@@ -297,9 +305,11 @@ mod tests {
         let relay = Identity::ephemeral();
         let grant = SessionGrant { certificate: relay.certificate_pin(), ..grant() };
         let known = grant.clone();
-        let (welcome, epoch) =
-            meet(&relay, &grant, move |session| (session == known.session).then_some(known.secret))
-                .await;
+        let (welcome, epoch) = meet(&relay, &grant, move |session, ticket| {
+            assert_eq!(*ticket, known.ticket);
+            (session == known.session).then_some(known.secret)
+        })
+        .await;
         assert_eq!(welcome.expect("welcome"), Welcome { is_resumed: true });
         assert_eq!(epoch.expect("introduced"), 42);
     }
@@ -310,7 +320,7 @@ mod tests {
         let grant = SessionGrant { certificate: relay.certificate_pin(), ..grant() };
         let mut answers = Vec::new();
         for secret in [None, Some(Secret([3; 32]))] {
-            let (welcome, _) = meet(&relay, &grant, move |_| secret).await;
+            let (welcome, _) = meet(&relay, &grant, move |_, _| secret).await;
             match welcome {
                 Err(WireError::Refused(refusal)) => answers.push(refusal),
                 other => panic!("expected a refusal, got {other:?}"),
@@ -351,7 +361,7 @@ mod tests {
     async fn meet(
         relay: &Identity,
         grant: &SessionGrant,
-        secret_of: impl FnOnce(SessionId) -> Option<Secret> + Send + 'static,
+        secret_of: impl FnOnce(SessionId, &Ticket) -> Option<Secret> + Send + 'static,
     ) -> (Result<Welcome, WireError>, Result<u64, WireError>) {
         let (server, connection) = connect(relay, grant).await.expect("connected");
         let accepted = tokio::spawn(async move {

@@ -1,8 +1,9 @@
-//! A relay's identity: SSH host key, QUIC certificate and the keys that let a restarted relay tell
-//! its former peers so. Made at the first start, kept in the data folder, readable by its owner
+//! A relay's identity: SSH host key, QUIC certificate, the keys that let a restarted relay tell its
+//! former peers so, and the key of its tickets. Made at the first start, kept in the data folder, readable by its owner
 //! only.
 
 use crate::grant::CertificatePin;
+use crate::ticket::{KEY_SIZE, TicketKey};
 use crate::token::random;
 use ring::{digest, hmac};
 use russh::keys::ssh_key::LineEnding;
@@ -22,6 +23,8 @@ const SSH_KEY_FILE: &str = "ssh_host_ed25519_key";
 const CERTIFICATE_FILE: &str = "quic_certificate.der";
 const CERTIFICATE_KEY_FILE: &str = "quic_certificate_key.der";
 const QUIC_SEED_FILE: &str = "quic_seed";
+/// By itself, so that an operator can make all tickets worthless by deleting it.
+const TICKET_KEY_FILE: &str = "ticket_key";
 /// Bytes of the seed from which QUIC's reset, connection id and retry token keys come.
 const SEED_SIZE: usize = 32;
 
@@ -32,6 +35,8 @@ pub struct Identity {
     certificate: CertificateDer<'static>,
     certificate_key: PrivatePkcs8KeyDer<'static>,
     seed: [u8; SEED_SIZE],
+    ticket_key: [u8; KEY_SIZE],
+    has_granted: bool,
 }
 
 impl std::fmt::Debug for Identity {
@@ -86,6 +91,8 @@ impl Identity {
                 .map_err(io_error)?;
         }
         let fresh = Self::ephemeral();
+        let ticket_key_path = folder.join(TICKET_KEY_FILE);
+        let has_granted = ticket_key_path.exists();
 
         let pem = fresh.ssh_key.to_openssh(LineEnding::LF).expect("a fresh key can be written");
         let pem = load_or_store(&folder.join(SSH_KEY_FILE), pem.as_bytes())?;
@@ -103,7 +110,12 @@ impl Identity {
         let seed = load_or_store(&seed_path, &fresh.seed)?;
         let seed = seed.try_into().map_err(|_| damaged(seed_path, "it has another length"))?;
 
-        Ok(Self { ssh_key, certificate: certificate.into(), certificate_key, seed })
+        let ticket_key = load_or_store(&ticket_key_path, &fresh.ticket_key)?;
+        let ticket_key =
+            ticket_key.try_into().map_err(|_| damaged(ticket_key_path, "it has another length"))?;
+
+        let certificate = certificate.into();
+        Ok(Self { ssh_key, certificate, certificate_key, seed, ticket_key, has_granted })
     }
 
     /// An identity that lives in memory only.
@@ -113,12 +125,29 @@ impl Identity {
         let certificate_key = PrivatePkcs8KeyDer::from(key.serialize_der());
         let certificate =
             certificate_for(&certificate_key).expect("a fresh key fits a certificate");
-        Self { ssh_key, certificate: certificate.into(), certificate_key, seed: random() }
+        Self {
+            ssh_key,
+            certificate: certificate.into(),
+            certificate_key,
+            seed: random(),
+            ticket_key: random(),
+            has_granted: false,
+        }
     }
 
     /// `SHA256:...` as `ssh-keygen -l` prints it.
     pub fn ssh_fingerprint(&self) -> String {
         self.ssh_key.public_key().fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Seals and opens the tickets of this relay's sessions.
+    pub fn ticket_key(&self) -> TicketKey {
+        TicketKey::new(&self.ticket_key)
+    }
+
+    /// Whether an earlier run may have granted sessions, whose hosts may come back.
+    pub fn has_granted(&self) -> bool {
+        self.has_granted
     }
 
     /// What hosts pin.
@@ -235,6 +264,8 @@ mod tests {
         assert_eq!(first.ssh_fingerprint(), second.ssh_fingerprint());
         assert_eq!(first.certificate_pin(), second.certificate_pin());
         assert_eq!(first.seed, second.seed);
+        assert_eq!(first.ticket_key, second.ticket_key);
+        assert!(!first.has_granted() && second.has_granted());
         assert!(first.ssh_fingerprint().starts_with("SHA256:"));
         second
             .quic_server_config(quinn::TransportConfig::default())

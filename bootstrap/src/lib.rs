@@ -9,5 +9,6 @@ pub mod grant;
 pub mod hello;
 pub mod host_key;
 pub mod identity;
+pub mod ticket;
 pub mod token;
 mod wire;

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const MAGIC: [u8; 4] = *b"TERN";
 const HEADER_SIZE: usize = 10;
-/// Longest body. A grant is under 400 bytes, a refusal under [`REFUSAL_TEXT_SIZE_MAX`] + 2.
+/// Longest body. A grant is under 1200 bytes (its ticket is 512 at most), a refusal under [`REFUSAL_TEXT_SIZE_MAX`] + 2.
 pub(crate) const BODY_SIZE_MAX: u32 = 4096;
 /// Longest text of a refusal, in bytes.
 pub(crate) const REFUSAL_TEXT_SIZE_MAX: usize = 1024;

@@ -15,7 +15,9 @@ use tern_relay::Limits;
 /// their fingerprint and the command that its users need. It runs no program for anybody, and
 /// opens nothing but shared terminals.
 ///
-/// SIGTERM or Ctrl-C stops it: everybody is told first; a second one stops it at once.
+/// SIGTERM or Ctrl-C stops it: everybody is told first; a second one stops it at once. Started
+/// again with the same data folder, also after a crash, it has its sessions back as soon as their
+/// hosts come, with the same lines.
 #[derive(Debug, Parser)]
 #[command(name = "tern-relay", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -131,6 +133,11 @@ pub(crate) struct LimitArguments {
     /// How long a session waits for its host to come back [default: 24h]
     #[arg(long, env = "TERN_RELAY_HOST_AWAY", value_name = "TIME", value_parser = duration)]
     host_away: Option<Duration>,
+
+    /// How long a session's join lines outlive restarts of the relay, from when they were made
+    /// [default: 30d]
+    #[arg(long, env = "TERN_RELAY_TICKET_TIME", value_name = "TIME", value_parser = duration)]
+    ticket_time: Option<Duration>,
 }
 
 impl From<LimitArguments> for Limits {
@@ -153,6 +160,7 @@ impl From<LimitArguments> for Limits {
             message_size: given.message_size.unwrap_or(default.message_size),
             session_memory: given.session_memory.unwrap_or(default.session_memory),
             host_away: given.host_away.unwrap_or(default.host_away),
+            ticket_time: given.ticket_time.unwrap_or(default.ticket_time),
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct Limits {
     pub session_memory: usize,
     /// How long a host may stay away before its session ends: a night and a day.
     pub host_away: Duration,
+    /// How long after it was granted a session may be brought back by its ticket, when the relay
+    /// has forgotten it (restart, or the host was away too long).
+    pub ticket_time: Duration,
 }
 
 impl Default for Limits {
@@ -51,6 +54,7 @@ impl Default for Limits {
             message_size: MESSAGE_SIZE_MAX,
             session_memory: 64 * 1024 * 1024,
             host_away: Duration::from_secs(24 * 60 * 60),
+            ticket_time: Duration::from_secs(30 * 24 * 60 * 60),
         }
     }
 }

@@ -11,7 +11,6 @@ pub mod painter;
 pub mod registry;
 pub mod session;
 pub mod text;
-pub mod token;
 
 #[cfg(test)]
 mod tests {

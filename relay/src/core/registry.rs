@@ -3,12 +3,20 @@
 use crate::core::address::{AddressKey, Addresses};
 use crate::core::limits::Limits;
 use crate::core::text;
-use crate::core::token::TokenHash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tern_bootstrap::grant::{Refusal, RefusalCode, Secret, SessionId};
+use tern_bootstrap::token::TokenHash;
 use tern_sync::session::Role;
+
+/// For so long after its start, a relay that has granted sessions before lets viewers of unknown
+/// sessions wait: hosts come back within a second, over a bad path within some.
+pub const RETURN_TIME_MAX: Duration = Duration::from_secs(15);
+/// Sessions ended by their hosts that are remembered, so that no ticket brings one back: what a
+/// host has on its way when it ends its session comes within seconds, and two thousand sessions
+/// would have to end meanwhile. 64 kB.
+const ENDED_MAX: usize = 4096;
 
 /// Why somebody may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +73,11 @@ pub struct Registry<H> {
     addresses: Addresses,
     sessions: BTreeMap<SessionId, Entry<H>>,
     tokens: BTreeMap<TokenHash, (SessionId, Role)>,
+    /// The last ones, oldest first.
+    ended: VecDeque<SessionId>,
+    returns_until: Option<Instant>,
     viewers: usize,
+    waiting: usize,
     pending: usize,
     is_stopping: bool,
 }
@@ -80,14 +92,17 @@ impl<H> fmt::Debug for Registry<H> {
 }
 
 impl<H: Clone> Registry<H> {
-    /// An empty one.
-    pub fn new(limits: Limits) -> Self {
+    /// An empty one. Until `returns_until`, hosts of an earlier run may come back.
+    pub fn new(limits: Limits, returns_until: Option<Instant>) -> Self {
         Self {
             limits,
             addresses: Addresses::default(),
             sessions: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            ended: VecDeque::new(),
+            returns_until,
             viewers: 0,
+            waiting: 0,
             pending: 0,
             is_stopping: false,
         }
@@ -143,15 +158,23 @@ impl<H: Clone> Registry<H> {
 
     /// Whether one more session may be asked for by `address`; the try counts.
     pub fn may_create(&mut self, address: AddressKey, now: Instant) -> Result<(), Refusal> {
-        let full = |text: String| Err(Refusal { code: RefusalCode::Full, text });
-        if self.is_stopping {
-            return Err(Refusal { code: RefusalCode::Stopping, text: text::STOPPING.into() });
-        }
         let per_minute = self.limits.tries_per_minute;
-        if !self.addresses.may_try(address, per_minute, now) {
-            return full(format!("{} (its limit is {per_minute} a minute)", text::TOO_MANY_TRIES));
+        if !self.is_stopping && !self.addresses.may_try(address, per_minute, now) {
+            let text = format!("{} (its limit is {per_minute} a minute)", text::TOO_MANY_TRIES);
+            return Err(Refusal { code: RefusalCode::Full, text });
         }
         self.addresses.spend_try(address, per_minute, now);
+        self.may_resume(address)
+    }
+
+    /// Whether a session that was granted before may be entered again. That is no try: who shows
+    /// its ticket and proves its secret doesn't guess.
+    pub fn may_resume(&self, address: AddressKey) -> Result<(), Refusal> {
+        let full = |text: String| Err(Refusal { code: RefusalCode::Full, text });
+        if self.is_stopping {
+            let text = text::STOPPING_FOR_HOSTS.into();
+            return Err(Refusal { code: RefusalCode::Stopping, text });
+        }
         if self.sessions.len() >= self.limits.sessions {
             return full(format!(
                 "the relay is full: it has {} sessions, its limit; try again later or use another",
@@ -167,7 +190,7 @@ impl<H: Clone> Registry<H> {
         Ok(())
     }
 
-    /// Enters a session; [`Registry::may_create`] said yes.
+    /// Enters a session; [`Registry::may_create`] or [`Registry::may_resume`] said yes.
     pub fn insert(&mut self, session: NewSession<H>) {
         let NewSession { id, secret, token, token_ro, address, handle } = session;
         self.tokens.insert(token, (id, Role::ReadWrite));
@@ -190,6 +213,34 @@ impl<H: Clone> Registry<H> {
     /// How to reach every session.
     pub fn handles(&self) -> Vec<H> {
         self.sessions.values().map(|entry| entry.handle.clone()).collect()
+    }
+
+    /// Whether a viewer whose token is unknown should wait, and until when: its host may be on its
+    /// way back. It counts until [`Registry::end_wait`]; nothing is guessed by waiting, for
+    /// [`Registry::join`] follows.
+    pub fn begin_wait(
+        &mut self,
+        token: TokenHash,
+        address: AddressKey,
+        now: Instant,
+    ) -> Option<Instant> {
+        let until = self.returns_until.filter(|until| now < *until)?;
+        let may_wait = !self.is_stopping
+            && !self.is_known(token)
+            && self.waiting < self.limits.viewers
+            && self.addresses.may_try(address, self.limits.tries_per_minute, now);
+        self.waiting += usize::from(may_wait);
+        may_wait.then_some(until)
+    }
+
+    /// A viewer waits no more.
+    pub fn end_wait(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Whether a session has this token.
+    pub fn is_known(&self, token: TokenHash) -> bool {
+        self.tokens.contains_key(&token)
     }
 
     /// Lets a viewer in, who counts until [`Registry::leave`], or says why not.
@@ -228,6 +279,19 @@ impl<H: Clone> Registry<H> {
         }
     }
 
+    /// The session's host ended it.
+    pub fn bury(&mut self, id: SessionId) {
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(id);
+    }
+
+    /// Whether it is known that the host of `id` ended it.
+    pub fn has_ended(&self, id: SessionId) -> bool {
+        self.ended.contains(&id)
+    }
+
     /// The session's tokens are dead; it may live on a little, for its host.
     pub fn retire(&mut self, id: SessionId) {
         if let Some(entry) = self.sessions.get(&id) {
@@ -251,7 +315,7 @@ mod tests {
     use super::*;
 
     fn registry(limits: Limits) -> Registry<u8> {
-        Registry::new(limits)
+        Registry::new(limits, None)
     }
 
     fn session(number: u8) -> NewSession<u8> {
@@ -343,5 +407,53 @@ mod tests {
         assert!(!registry.connect(AddressKey::LOCAL, now), "two of this address");
         registry.disconnect(AddressKey::LOCAL, false);
         assert!(registry.connect(AddressKey::LOCAL, now));
+    }
+
+    #[test]
+    fn session_comes_back_without_a_try_as_long_as_there_is_room() {
+        let now = Instant::now();
+        let limits = Limits { sessions: 1, tries_per_minute: 1, ..Limits::default() };
+        let mut registry = registry(limits);
+        assert!(registry.may_create(AddressKey::LOCAL, now).is_ok());
+        assert!(registry.may_create(AddressKey::LOCAL, now).is_err(), "its only try is spent");
+        assert!(registry.may_resume(AddressKey::LOCAL).is_ok());
+        registry.insert(session(1));
+        let refusal = registry.may_resume(AddressKey::LOCAL).expect_err("full");
+        assert_eq!(refusal.code, RefusalCode::Full);
+        registry.stop();
+        let refusal = registry.may_resume(AddressKey::LOCAL).expect_err("stopping");
+        assert_eq!(refusal.code, RefusalCode::Stopping);
+    }
+
+    #[test]
+    fn viewers_wait_for_a_return_in_the_first_seconds_only() {
+        let now = Instant::now();
+        let until = now + RETURN_TIME_MAX;
+        let limits = Limits { viewers: 2, tries_per_minute: 1, ..Limits::default() };
+        let mut registry: Registry<u8> = Registry::new(limits, Some(until));
+        registry.insert(session(1));
+        let unknown = TokenHash::of("token 2");
+        let mut wait = |token, now| registry.begin_wait(token, AddressKey::LOCAL, now);
+        assert_eq!(wait(TokenHash::of("token 1"), now), None, "it is here");
+        assert_eq!(wait(unknown, until), None, "too late");
+        assert_eq!(wait(unknown, now), Some(until));
+        assert_eq!(wait(unknown, now), Some(until), "waiting is no try");
+        assert_eq!(wait(unknown, now), None, "as many as there may be viewers");
+        registry.end_wait();
+        assert_eq!(join(&mut registry, "token 2"), Err(Denied::WrongToken));
+        let wait = registry.begin_wait(unknown, AddressKey::LOCAL, now);
+        assert_eq!(wait, None, "who has no try left waits for nothing");
+    }
+
+    #[test]
+    fn sessions_that_ended_are_remembered_within_bounds() {
+        let mut registry = registry(Limits::default());
+        let id = |number: usize| SessionId((number as u128).to_be_bytes());
+        for number in 0..=ENDED_MAX {
+            registry.bury(id(number));
+        }
+        assert!(registry.has_ended(id(ENDED_MAX)) && registry.has_ended(id(1)));
+        assert!(!registry.has_ended(id(0)));
+        assert_eq!(registry.ended.len(), ENDED_MAX);
     }
 }

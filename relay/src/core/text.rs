@@ -21,8 +21,17 @@ pub const HOST_HELP: &str = "This is a tern relay: it shares terminals.\r\n\
     To join somebody else's:  ssh TOKEN@HOST, the line that their tern shows";
 /// A host asked a relay that somebody runs for themselves alone.
 pub const THIS_MACHINE_ONLY: &str = "this relay serves only the machine that it runs on: name another with --relay, or start one: tern-relay";
-/// The relay stops; also for those who come while it does.
-pub const STOPPING: &str = "The relay is stopping: try again in a minute";
+/// The relay stops; also for viewers who come while it does. It may not come back; if it does, it
+/// has its keys, and the host its ticket.
+pub const STOPPING: &str =
+    "The relay is restarting or stopping; the same line works again when it is back";
+/// A host asks for a session while the relay stops.
+pub const STOPPING_FOR_HOSTS: &str =
+    "the relay is restarting or stopping: try again when it is back";
+/// A host comes back to a session that is over.
+pub const JUST_ENDED: &str = "the session has ended: a new one is needed";
+/// A viewer comes to a relay that was just started, and its session's host isn't back yet.
+pub const RETURNING: &str = "The relay has just been started: waiting for the host of this session";
 /// Before a session's host came for the first time.
 pub const WAITING_NOTICE: &str = "waiting for the host to connect";
 /// Shown to read-only viewers when they join.

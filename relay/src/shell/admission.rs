@@ -4,14 +4,16 @@
 use super::session::SessionHandle;
 use crate::core::address::AddressKey;
 use crate::core::limits::Limits;
-use crate::core::registry::{Denied, NewSession, Registry};
-use crate::core::token::TokenHash;
+use crate::core::registry::{Denied, NewSession, RETURN_TIME_MAX, Registry};
 use crate::shell::relay::Advertised;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tern_bootstrap::grant::{CertificatePin, Refusal, Secret, SessionId};
+use tern_bootstrap::identity::Identity;
+use tern_bootstrap::ticket::TicketKey;
+use tern_bootstrap::token::TokenHash;
 use tern_sync::session::Role;
 use tokio::sync::{mpsc, watch};
 
@@ -32,33 +34,39 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) advertised: Advertised,
     pub(super) certificate: CertificatePin,
+    pub(super) ticket_key: TicketKey,
     pub(super) authorized_hosts: Option<PathBuf>,
     pub(super) is_for_this_machine: bool,
     pub(super) running: watch::Receiver<Running>,
     /// Held by every task that draining waits for.
     alive: mpsc::WeakSender<()>,
+    /// Told when a session came: viewers may be waiting for it.
+    arrivals: watch::Sender<()>,
 }
 
 impl Shared {
     pub(super) fn new(
         limits: Limits,
         advertised: Advertised,
-        certificate: CertificatePin,
+        identity: &Identity,
         authorized_hosts: Option<PathBuf>,
         is_for_this_machine: bool,
         running: watch::Receiver<Running>,
         alive: mpsc::WeakSender<()>,
     ) -> Self {
-        let registry = Mutex::new(Registry::new(limits.clone()));
+        // Nobody can come back to a relay that has never granted anything.
+        let returns_until = identity.has_granted().then(|| Instant::now() + RETURN_TIME_MAX);
         Self {
-            registry,
+            registry: Mutex::new(Registry::new(limits.clone(), returns_until)),
             limits,
             advertised,
-            certificate,
+            certificate: identity.certificate_pin(),
+            ticket_key: identity.ticket_key(),
             authorized_hosts,
             is_for_this_machine,
             running,
             alive,
+            arrivals: watch::Sender::new(()),
         }
     }
 
@@ -128,6 +136,41 @@ impl Drop for ViewerGuard {
     }
 }
 
+/// A viewer that is kept waiting, since its session's host may be on its way back.
+pub(super) struct WaitGuard {
+    shared: Arc<Shared>,
+    token: TokenHash,
+    arrivals: watch::Receiver<()>,
+    /// When it has waited long enough.
+    pub(super) until: Instant,
+}
+
+impl WaitGuard {
+    /// `None`: there is nothing to wait for.
+    pub(super) fn begin(shared: &Arc<Shared>, token: TokenHash, address: IpAddr) -> Option<Self> {
+        // Before the look-up, so that no arrival is missed.
+        let arrivals = shared.arrivals.subscribe();
+        let until = shared.registry().begin_wait(token, address.into(), Instant::now())?;
+        Some(Self { shared: Arc::clone(shared), token, arrivals, until })
+    }
+
+    /// When the session is here.
+    pub(super) async fn arrival(&mut self) {
+        // The sender lives as long as `shared`.
+        while self.arrivals.changed().await.is_ok() {
+            if self.shared.registry().is_known(self.token) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        self.shared.registry().end_wait();
+    }
+}
+
 /// One session that counts.
 pub(super) struct SessionGuard {
     shared: Arc<Shared>,
@@ -135,8 +178,8 @@ pub(super) struct SessionGuard {
 }
 
 impl SessionGuard {
-    /// Enters a session, or says why not.
-    pub(super) fn insert(
+    /// Enters a session that was asked for, or says why not.
+    pub(super) fn create(
         shared: &Arc<Shared>,
         session: NewSession<SessionHandle>,
     ) -> Result<Self, Refusal> {
@@ -145,7 +188,33 @@ impl SessionGuard {
         registry.may_create(session.address, Instant::now())?;
         registry.insert(session);
         drop(registry);
-        Ok(Self { shared: Arc::clone(shared), id })
+        Ok(Self::of(shared, id))
+    }
+
+    /// Enters a session by its ticket, unless it is there meanwhile, or says why not.
+    pub(super) fn resume(
+        shared: &Arc<Shared>,
+        session: NewSession<SessionHandle>,
+    ) -> Result<(Option<Self>, SessionHandle), Refusal> {
+        let (id, handle) = (session.id, session.handle.clone());
+        let mut registry = shared.registry();
+        if let Some(present) = registry.handle(id) {
+            return Ok((None, present));
+        }
+        registry.may_resume(session.address)?;
+        registry.insert(session);
+        drop(registry);
+        Ok((Some(Self::of(shared, id)), handle))
+    }
+
+    fn of(shared: &Arc<Shared>, id: SessionId) -> Self {
+        shared.arrivals.send_replace(());
+        Self { shared: Arc::clone(shared), id }
+    }
+
+    /// The session's host ended it: no ticket brings it back.
+    pub(super) fn bury(&self) {
+        self.shared.registry().bury(self.id);
     }
 
     /// The session's tokens are dead.

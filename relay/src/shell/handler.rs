@@ -6,9 +6,9 @@ use super::authorized::is_authorized;
 use super::channel::{self, Writer};
 use super::line::{Line, Stage};
 use super::typing::ViewerState;
+use super::viewer::AskedToken;
 use super::{host, viewer};
 use crate::core::text;
-use crate::core::token::TokenHash;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ const NAME_SIZE_MAX: usize = 64;
 #[derive(Debug, Clone, Copy)]
 enum Caller {
     Host,
-    Viewer(TokenHash),
+    Viewer(AskedToken),
 }
 
 /// The terminal of a viewer.
@@ -79,7 +79,7 @@ impl Handler {
             }
             self.caller = Some(Caller::Host);
         } else {
-            self.caller = Some(Caller::Viewer(TokenHash::of(user)));
+            self.caller = Some(Caller::Viewer(AskedToken::of(user)));
         }
         Auth::Accept
     }
@@ -126,7 +126,7 @@ impl Handler {
         });
     }
 
-    fn start_viewer(&mut self, token: TokenHash, writer: Writer, session: &Session) {
+    fn start_viewer(&mut self, token: AskedToken, writer: Writer, session: &Session) {
         let Some(terminal) = &self.terminal else {
             return self.say(writer, text::NEEDS_TERMINAL);
         };

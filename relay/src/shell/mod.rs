@@ -8,6 +8,7 @@ mod admission;
 mod authorized;
 mod bind;
 mod channel;
+mod grants;
 mod handler;
 mod host;
 mod line;

@@ -1,16 +1,15 @@
 //! Hosts' QUIC connections: accepted within bounds, proven, handed to their session's task.
 
-use super::admission::{ConnectionGuard, Shared, secret_of};
+use super::admission::{ConnectionGuard, Shared};
+use super::grants::Claim;
 use super::relay::StartError;
-use super::session::Message;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
-use tern_bootstrap::grant::{Refusal, RefusalCode, WireError};
+use tern_bootstrap::grant::WireError;
 use tern_bootstrap::hello;
 use tern_bootstrap::identity::Identity;
 use tern_sync::link::QuicLink;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// Connections that have not proven themselves, above which newcomers must first show that their
@@ -78,24 +77,20 @@ async fn serve(incoming: quinn::Incoming, mut guard: ConnectionGuard, shared: Ar
 
 async fn introduce(
     incoming: quinn::Incoming,
-    shared: &Shared,
+    shared: &Arc<Shared>,
 ) -> Result<quinn::Connection, WireError> {
     let connection = incoming.accept()?.await?;
-    let introduction = hello::accept(&connection, |session| secret_of(shared, session)).await?;
-    let handle = shared.registry().handle(introduction.session);
-    let (answer, on_answer) = oneshot::channel();
-    let epoch = introduction.epoch;
-    if let Some(handle) = handle {
-        let link = QuicLink::new(connection.clone()).into();
-        let message = Message::Host { epoch, link, answer };
-        // A session that ended meanwhile drops the message, and with it the answer's sender.
-        let _ = handle.inbox.send(message).await;
-    }
-    let Ok(is_resumed) = on_answer.await else {
-        let text = "the session has just ended".to_owned();
-        let refusal = Refusal { code: RefusalCode::Unauthorized, text };
-        introduction.refuse(refusal.clone()).await?;
-        return Err(WireError::Refused(refusal));
+    let mut claim = Claim::new(shared, connection.remote_address().ip());
+    let introduction =
+        hello::accept(&connection, |session, ticket| claim.secret(session, ticket)).await?;
+    let link = QuicLink::new(connection.clone()).into();
+    let handed_over = claim.hand_over(introduction.session, introduction.epoch, link).await;
+    let is_resumed = match handed_over {
+        Ok(is_resumed) => is_resumed,
+        Err(refusal) => {
+            introduction.refuse(refusal.clone()).await?;
+            return Err(WireError::Refused(refusal));
+        }
     };
     let welcomed = timeout(WELCOME_TIME_MAX, introduction.welcome(is_resumed)).await;
     match welcomed {

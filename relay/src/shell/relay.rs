@@ -112,7 +112,7 @@ impl Relay {
                 ssh_port: config.ssh_port_advertised.unwrap_or(ssh_address.port()),
                 quic_port: quic_address.port(),
             },
-            config.identity.certificate_pin(),
+            &config.identity,
             config.authorized_hosts,
             config.is_for_this_machine,
             on_running,

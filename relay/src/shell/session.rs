@@ -131,6 +131,7 @@ impl SessionTask {
                         port.credit.add_permits(byte_count);
                     }
                 }
+                Output::Ended => guard.bury(),
                 Output::Retire => guard.retire(),
                 Output::Over => return false,
             }

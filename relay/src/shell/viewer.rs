@@ -1,6 +1,6 @@
 //! The task of one viewer: joins, paints what its session shows at the viewer's own pace, leaves.
 
-use super::admission::{Shared, ViewerGuard};
+use super::admission::{Running, Shared, ViewerGuard, WaitGuard};
 use super::channel::{self, Writer};
 use super::line::{Line, Stage};
 use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
@@ -12,12 +12,11 @@ use crate::core::painter::{Painter, View};
 use crate::core::registry::Denied;
 use crate::core::session::EXIT_LOST;
 use crate::core::text;
-use crate::core::token::TokenHash;
 use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_bootstrap::token::random;
+use tern_bootstrap::token::{TokenHash, is_well_formed, random};
 use tern_sync::session::{Role, ViewerId};
 use tern_term::{Capabilities, Size};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -41,9 +40,22 @@ const PART_SIZE_MAX: usize = 16 * 1024;
 
 const _: () = assert!(SILENT_AFTER.as_millis() > 2 * KEEPALIVE_INTERVAL.as_millis());
 
+/// What somebody gave as user name. (The name itself is not kept.)
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AskedToken {
+    hash: TokenHash,
+    is_well_formed: bool,
+}
+
+impl AskedToken {
+    pub(super) fn of(user: &str) -> Self {
+        Self { hash: TokenHash::of(user), is_well_formed: is_well_formed(user) }
+    }
+}
+
 /// A viewer with a terminal, whose token was not looked at yet.
 pub(super) struct NewViewerTask {
-    pub(super) token: TokenHash,
+    pub(super) token: AskedToken,
     pub(super) address: IpAddr,
     pub(super) capabilities: Capabilities,
     /// Closed when the viewer is gone.
@@ -62,8 +74,11 @@ impl NewViewerTask {
         line.set_stage(Stage::Closing);
     }
 
-    async fn serve(self) {
-        let joined = ViewerGuard::join(&self.shared, self.token, self.address);
+    async fn serve(mut self) {
+        if self.wait_for_return().await == Waited::InVain {
+            return;
+        }
+        let joined = ViewerGuard::join(&self.shared, self.token.hash, self.address);
         let (guard, role, handle) = match joined {
             Ok(joined) => joined,
             Err(denied) => return self.refuse(denied).await,
@@ -90,6 +105,32 @@ impl NewViewerTask {
         let leave = Leave { handle: task.handle.clone(), id };
         task.run(guard).instrument(span).await;
         leave.tell().await;
+    }
+
+    /// Just after the relay's start, the session's host may not be back yet.
+    async fn wait_for_return(&mut self) -> Waited {
+        if !self.token.is_well_formed {
+            return Waited::Enough;
+        }
+        let begun = WaitGuard::begin(&self.shared, self.token.hash, self.address);
+        let Some(mut wait) = begun else { return Waited::Enough };
+        // It doesn't count as one that says nothing, else viewers would keep hosts out.
+        self.line.set_stage(Stage::Serving);
+        let mut running = self.shared.running.clone();
+        let until = wait.until;
+        let waiting = async {
+            // Who has no room for the line is waited for nevertheless.
+            let line = format!("{}\r\n", text::RETURNING);
+            self.line.on_sent(line.len());
+            let _ = self.writer.data_bytes(line).await;
+            wait.arrival().await;
+        };
+        tokio::select! {
+            () = waiting => Waited::Enough,
+            () = wait_until(Some(until)) => Waited::Enough,
+            _ = running.wait_for(|running| *running != Running::Yes) => Waited::Enough,
+            () = closed(&self.size) => Waited::InVain,
+        }
     }
 
     async fn refuse(self, denied: Denied) {
@@ -132,6 +173,15 @@ impl NewViewerTask {
             room_interval: ROOM_INTERVAL_MIN,
         }
     }
+}
+
+/// How waiting for a session's return came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// The token may be looked up.
+    Enough,
+    /// The viewer is gone.
+    InVain,
 }
 
 /// Tells the session that its viewer is gone, also when the viewer's task panics.

@@ -169,11 +169,11 @@ async fn stopping_relay_tells_everybody() {
     viewer.wait_until_shows("screen").await;
     must("the relay stops", relay.stop()).await;
     let seen = viewer.wait_until_closed().await;
-    assert!(seen.output.contains("The relay is stopping"), "{:?}", seen.output);
+    assert!(seen.output.contains("the same line works again"), "{:?}", seen.output);
     assert_eq!(seen.exit_status, Some(1));
     let seen = host.wait_until("the host is told", |seen| seen.closed.is_some()).await;
     let reason = seen.closed.unwrap_or_default();
-    assert!(reason.contains("The relay is stopping"), "{reason}");
+    assert!(reason.contains("restarting or stopping"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

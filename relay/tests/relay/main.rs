@@ -5,5 +5,6 @@ mod doors;
 mod hostile;
 mod life;
 mod pace;
+mod restart;
 mod secrecy;
 mod support;

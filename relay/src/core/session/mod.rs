@@ -5,7 +5,7 @@
 //!  host ───────────────────────────────────► Session ◄─────────────────────────────── viewers
 //!       ◄───────────────────────────────────    │    ───────────────────────────────►
 //!          Output::Link, CloseLink              │       Output::Show, Release, Taken
-//!                                               └──► Output::Retire, Over (registry)
+//!                                               └──► Output::Ended, Retire, Over (registry)
 //! ```
 
 mod events;
@@ -67,6 +67,8 @@ pub enum Output {
         /// Bytes, as they were given to [`Session::handle_input`].
         byte_count: usize,
     },
+    /// The host ended the session: no ticket brings it back.
+    Ended,
     /// The tokens are dead.
     Retire,
     /// The session is gone.
@@ -228,6 +230,9 @@ impl Session {
                     self.release_announced(viewer, &text::from_host(&text), now);
                 }
                 HostEvent::Ended { text } => {
+                    if self.phase == Phase::Live {
+                        self.outputs.push_back(Output::Ended);
+                    }
                     self.end(&text::from_host(&text), EXIT_ENDED, now);
                 }
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod gate;
 pub(crate) mod host;
+pub(crate) mod process;
 pub(crate) mod viewer;
 
 use std::future::Future;

@@ -39,6 +39,7 @@ pub(super) struct World {
     pub(super) released: Vec<(ViewerId, String, u32)>,
     pub(super) taken: BTreeMap<ViewerId, usize>,
     pub(super) closed: Vec<CloseCode>,
+    pub(super) is_ended: bool,
     pub(super) is_retired: bool,
     pub(super) is_over: bool,
 }
@@ -62,6 +63,7 @@ impl World {
             released: Vec::new(),
             taken: BTreeMap::new(),
             closed: Vec::new(),
+            is_ended: false,
             is_retired: false,
             is_over: false,
         }
@@ -161,6 +163,7 @@ impl World {
                 Output::Taken { viewer, byte_count } => {
                     *self.taken.entry(viewer).or_default() += byte_count;
                 }
+                Output::Ended => self.is_ended = true,
                 Output::Retire => self.is_retired = true,
                 Output::Over => self.is_over = true,
             }

@@ -1,0 +1,228 @@
+//! Tickets: a session as its relay would need to know it, sealed with a key that only that relay
+//! has, and kept by the session's host. A relay that was started again opens the ticket that a
+//! host shows it, and has the session with its join lines back, without having stored anything.
+//!
+//! ```text
+//! version (u8)  nonce (12 bytes, random)  sealed content (120 bytes)  tag (16 bytes)
+//!
+//! content: session id (16)  secret (32)  SHA-256 of both tokens (2 x 32)
+//!          granted at, in seconds since 1970 (u64, big endian)
+//! ```
+//!
+//! Sealed with ChaCha20-Poly1305 (RFC 8439); the version is authenticated with it. Random nonces
+//! of 96 bits are safe for 2^32 tickets of one key, more than a relay grants in 100 years at one a
+//! second. A ticket opens nothing by itself: who shows it must prove that they hold the secret.
+
+use crate::grant::{Secret, SessionId};
+use crate::token::{TokenHash, random};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Bytes of a ticket's key.
+pub const KEY_SIZE: usize = 32;
+/// Longest ticket that a host keeps, in bytes: room for a later version with another address or
+/// key in it.
+pub const TICKET_SIZE_MAX: usize = 512;
+
+const VERSION: u8 = 1;
+const LABEL: &[u8] = b"tern ticket";
+const CONTENT_SIZE: usize = 16 + 32 + 2 * 32 + 8;
+const TAG_SIZE: usize = 16;
+const SEALED_SIZE: usize = CONTENT_SIZE + TAG_SIZE;
+const TICKET_SIZE: usize = 1 + NONCE_LEN + SEALED_SIZE;
+
+const _: () = assert!(TICKET_SIZE <= TICKET_SIZE_MAX);
+
+/// A sealed ticket; hosts keep it as it is. Never printed.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({} bytes)", self.0.len())
+    }
+}
+
+/// What a relay needs to have a session back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketContent {
+    /// Which session.
+    pub session: SessionId,
+    /// Proves that a connection is its host's.
+    pub secret: Secret,
+    /// Of the read-write join line.
+    pub token: TokenHash,
+    /// Of the read-only join line.
+    pub token_ro: TokenHash,
+    /// When it was granted, to the second.
+    pub granted_at: SystemTime,
+}
+
+/// Why a ticket is worth nothing. (Its bearer isn't told which.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// Not sealed by this relay, changed, cut, or of another version.
+    #[error("the ticket is not one of this relay's")]
+    Forged,
+    /// Granted too long ago.
+    #[error("the ticket is too old")]
+    Expired,
+}
+
+/// Seals and opens tickets.
+pub struct TicketKey(LessSafeKey);
+
+impl fmt::Debug for TicketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TicketKey(..)")
+    }
+}
+
+impl TicketKey {
+    /// From its bytes, which must be random and secret.
+    pub fn new(bytes: &[u8; KEY_SIZE]) -> Self {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("its keys have 32 bytes");
+        Self(LessSafeKey::new(key))
+    }
+
+    /// A ticket for a session.
+    pub fn seal(&self, content: &TicketContent) -> Ticket {
+        let nonce: [u8; NONCE_LEN] = random();
+        let mut sealed = encode(content);
+        self.0
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad(), &mut sealed)
+            .expect("a ticket is far below what one nonce may seal");
+        Ticket([&[VERSION], nonce.as_slice(), &sealed].concat())
+    }
+
+    /// What a ticket says, if this key sealed it and it was granted at most `age_max` before
+    /// `now`. A clock that was set back makes no ticket invalid.
+    pub fn open(
+        &self,
+        ticket: &Ticket,
+        now: SystemTime,
+        age_max: Duration,
+    ) -> Result<TicketContent, TicketError> {
+        let (version, rest) = ticket.0.split_first().ok_or(TicketError::Forged)?;
+        let (nonce, sealed) = rest.split_first_chunk().ok_or(TicketError::Forged)?;
+        if *version != VERSION || sealed.len() != SEALED_SIZE {
+            return Err(TicketError::Forged);
+        }
+        let mut sealed = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.0.open_in_place(nonce, aad(), &mut sealed);
+        let content = decode(opened.map_err(|_| TicketError::Forged)?)?;
+        let age = now.duration_since(content.granted_at).unwrap_or_default();
+        if age > age_max { Err(TicketError::Expired) } else { Ok(content) }
+    }
+}
+
+fn aad() -> Aad<Vec<u8>> {
+    Aad::from([LABEL, &[VERSION]].concat())
+}
+
+fn encode(content: &TicketContent) -> Vec<u8> {
+    let TicketContent { session, secret, token, token_ro, granted_at } = content;
+    let granted_at = granted_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    [
+        session.0.as_slice(),
+        &secret.0,
+        token.as_bytes(),
+        token_ro.as_bytes(),
+        &granted_at.to_be_bytes(),
+    ]
+    .concat()
+}
+
+fn decode(content: &[u8]) -> Result<TicketContent, TicketError> {
+    let (session, rest) = part(content)?;
+    let (secret, rest) = part(rest)?;
+    let (token, rest) = part(rest)?;
+    let (token_ro, rest) = part(rest)?;
+    let (granted_at, _) = part(rest)?;
+    let granted_at = Duration::from_secs(u64::from_be_bytes(granted_at));
+    Ok(TicketContent {
+        session: SessionId(session),
+        secret: Secret(secret),
+        token: TokenHash::from_bytes(token),
+        token_ro: TokenHash::from_bytes(token_ro),
+        granted_at: UNIX_EPOCH.checked_add(granted_at).ok_or(TicketError::Forged)?,
+    })
+}
+
+fn part<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), TicketError> {
+    bytes.split_first_chunk().map(|(part, rest)| (*part, rest)).ok_or(TicketError::Forged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn content() -> TicketContent {
+        TicketContent {
+            session: SessionId([1; 16]),
+            secret: Secret([2; 32]),
+            token: TokenHash::of("token"),
+            token_ro: TokenHash::of("ro-token"),
+            granted_at: UNIX_EPOCH + 20_000 * DAY,
+        }
+    }
+
+    #[test]
+    fn relay_reads_what_it_sealed_until_it_is_too_old() {
+        let key = TicketKey::new(&[7; KEY_SIZE]);
+        let ticket = key.seal(&content());
+        assert_eq!(ticket.0.len(), TICKET_SIZE);
+        let granted_at = content().granted_at;
+        assert_eq!(key.open(&ticket, granted_at + 30 * DAY, 30 * DAY), Ok(content()));
+        assert_eq!(key.open(&ticket, granted_at - DAY, 30 * DAY), Ok(content()));
+        let late = granted_at + 30 * DAY + Duration::from_secs(1);
+        assert_eq!(key.open(&ticket, late, 30 * DAY), Err(TicketError::Expired));
+    }
+
+    #[test]
+    fn ticket_of_another_relay_is_worth_nothing() {
+        let ticket = TicketKey::new(&[7; KEY_SIZE]).seal(&content());
+        let other = TicketKey::new(&[8; KEY_SIZE]);
+        assert_eq!(other.open(&ticket, content().granted_at, DAY), Err(TicketError::Forged));
+    }
+
+    #[test]
+    fn ticket_that_was_cut_lengthened_or_changed_anywhere_is_worth_nothing() {
+        let key = TicketKey::new(&[7; KEY_SIZE]);
+        let whole = key.seal(&content()).0;
+        let open = |bytes: Vec<u8>| key.open(&Ticket(bytes), content().granted_at, DAY);
+        for length in 0..whole.len() {
+            assert_eq!(open(whole[..length].to_vec()), Err(TicketError::Forged), "{length}");
+        }
+        assert_eq!(open([whole.as_slice(), &[0]].concat()), Err(TicketError::Forged));
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            assert_eq!(open(changed), Err(TicketError::Forged), "{at}");
+        }
+        assert_eq!(open(whole), Ok(content()));
+    }
+
+    #[test]
+    fn two_tickets_of_a_session_look_different_and_show_nothing() {
+        let key = TicketKey::new(&[7; KEY_SIZE]);
+        let (first, second) = (key.seal(&content()), key.seal(&content()));
+        assert_ne!(first, second);
+        assert_eq!(format!("{first:?} {key:?}"), "Ticket(149 bytes) TicketKey(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let key = TicketKey::new(&[7; KEY_SIZE]);
+            prop_assert!(key.open(&Ticket(bytes), UNIX_EPOCH, DAY).is_err());
+        }
+    }
+}
