@@ -37,6 +37,8 @@ pub struct Endpoint {
     pub(crate) last_heard: Option<Instant>,
     /// When to answer the peer, if nothing else goes out before.
     pub(crate) answer_at: Option<Instant>,
+    /// How many more packets shall carry the latest acknowledgements, on a lossy path.
+    pub(crate) ack_copies_left: u32,
     /// When to ask a peer that says nothing and owes nothing.
     pub(crate) heartbeat_at: Instant,
     /// When the peer was last sent something that it must answer.
@@ -84,6 +86,7 @@ impl Endpoint {
             peer_clock: None,
             last_heard: None,
             answer_at: None,
+            ack_copies_left: 0,
             heartbeat_at: now,
             asked_at: now,
             run: None,
@@ -192,7 +195,7 @@ impl Endpoint {
     /// states remain. What the peer lacks is sent at once.
     pub fn handle_new_path(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        self.pace = Pace::default();
+        self.pace.on_new_path();
         self.peer_clock = None;
         self.run = None;
         self.resets.clear();
@@ -203,6 +206,20 @@ impl Endpoint {
         self.answer_at = Some(now);
         self.owe_all_acks();
         self.heartbeat_at = now;
+    }
+
+    /// What the connection counted since it began: packets sent, and those that were lost (QUIC's
+    /// path statistics). Call it whenever the endpoint is dealt with, if the transport counts: above
+    /// 2 % of loss, small diffs and acknowledgements are sent several times, a few milliseconds
+    /// apart. A transport without loss needs no call.
+    pub fn handle_path_stats(&mut self, sent_packets: u64, lost_packets: u64, now: Instant) {
+        self.now = self.now.max(now);
+        self.pace.loss.on_stats(sent_packets, lost_packets, self.now);
+    }
+
+    /// The part of packets that is presently lost on the way to the peer, 0 to 1.
+    pub fn loss(&self) -> f64 {
+        self.pace.loss.estimate(self.now)
     }
 
     /// Time passed. [`Endpoint::poll_output`] then gives what is due.

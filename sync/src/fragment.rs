@@ -17,17 +17,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Cuts `packed` into equal pieces of at most `room` bytes; gives it back if it takes too many.
-    pub(crate) fn new(head: Head, id: u32, packed: Packed, room: usize) -> Result<Self, Packed> {
-        if room == 0 {
-            return Err(packed);
-        }
-        let count = packed.len().div_ceil(room).max(1);
-        if count > FRAGMENTS_MAX {
-            return Err(packed);
+    /// Cuts `packed` into equal pieces of at most `room` bytes; `None` if it takes too many.
+    pub(crate) fn new(head: Head, id: u32, packed: &Packed, room: usize) -> Option<Self> {
+        let count = packed.len().div_ceil(room.max(1)).max(1);
+        if room == 0 || count > FRAGMENTS_MAX {
+            return None;
         }
         let cut = packed.len().div_ceil(count);
-        Ok(Self { head, id, packed, cut, next: 0, count })
+        Some(Self { head, id, packed: packed.clone(), cut, next: 0, count })
     }
 
     /// Whose diff it is.
@@ -173,7 +170,7 @@ mod tests {
     #[test]
     fn too_large_a_diff_is_given_back() {
         let packed = Packed::new((0..=255).cycle().take(121).collect());
-        assert!(Run::new(HEAD, 1, packed, 30).is_err());
+        assert!(Run::new(HEAD, 1, &packed, 30).is_none());
     }
 
     #[test]
@@ -200,7 +197,7 @@ mod tests {
     type Piece = (Head, Place, Vec<u8>);
 
     fn cut(id: u32, head: Head, diff: &[u8], room: usize) -> Vec<Piece> {
-        let mut run = Run::new(head, id, Packed::new(diff.to_vec()), room).expect("fits");
+        let mut run = Run::new(head, id, &Packed::new(diff.to_vec()), room).expect("fits");
         let mut pieces = Vec::new();
         while let Some((head, place, Body::Plain(bytes))) = run.next() {
             pieces.push((head, place, bytes.to_vec()));

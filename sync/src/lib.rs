@@ -5,11 +5,13 @@
 //! [`link`] carries it over QUIC. [`session`] names what a shared terminal session keeps in step.
 
 mod body;
+mod counts;
 mod endpoint;
 mod fragment;
 mod input;
 pub mod link;
 pub mod log;
+mod loss;
 mod output;
 mod pace;
 mod reader;
@@ -22,6 +24,7 @@ mod valve;
 mod wire;
 mod writer;
 
+pub use counts::packet_counts;
 pub use endpoint::{CHANNELS_MAX, Endpoint, Load};
 pub use wire::{DIFF_SIZE_MAX, MESSAGE_SIZE_MAX};
 

@@ -3,10 +3,10 @@
 use crate::Output;
 use crate::endpoint::{ECHO_HOLD_MAX, Endpoint, Incoming};
 use crate::fragment::Run;
-use crate::sending::{From, Prepared, Via};
+use crate::sending::{Cause, From, Prepared, Via};
 use crate::wire::{
     ACK_SIZE_MAX, Body, DATAGRAM_SIZE_MAX, DATAGRAM_SIZE_MIN, FRAGMENT_HEAD_SIZE_MAX,
-    HEAD_SIZE_MAX, HEADER_SIZE_MAX, Head,
+    HEAD_SIZE_MAX, HEADER_SIZE_MAX,
 };
 use crate::writer::Writer;
 use std::time::{Duration, Instant};
@@ -81,15 +81,16 @@ impl Endpoint {
             };
             let size = prepared.packed.len();
             if writer.len() + SIZED_HEAD_SIZE_MAX + size <= size_max {
-                let Prepared { head, packed } = prepared;
-                match packed.body() {
+                match prepared.packed.body() {
                     Body::Plain(diff) if i + 1 < due.len() => {
-                        writer.diff_sized(head, diff);
+                        writer.diff_sized(prepared.head, diff);
                     }
-                    body => writer.diff_last(head, body),
+                    body => writer.diff_last(prepared.head, body),
                 }
-                self.on_sent(*at, head, Via::Datagrams, now);
+                self.on_sent(*at, &prepared, Via::Datagram, now);
                 has_diff = true;
+            } else if prepared.cause == Cause::Copy {
+                self.senders[*at].on_copy_dropped();
             } else if !has_diff && self.pace.probe_at().is_none() {
                 return self.send_large(*at, prepared, now, size_max);
             }
@@ -121,32 +122,35 @@ impl Endpoint {
         now: Instant,
         size_max: usize,
     ) -> Option<Output> {
-        let Prepared { head, packed } = prepared;
+        let head = prepared.head;
         self.runs_count = self.runs_count.wrapping_add(1);
-        match Run::new(head, self.runs_count, packed, fragment_room(size_max)) {
-            Ok(run) => {
+        match Run::new(head, self.runs_count, &prepared.packed, fragment_room(size_max)) {
+            Some(run) => {
                 self.run = Some(run);
-                self.on_sent(at, head, Via::Datagrams, now);
+                self.on_sent(at, &prepared, Via::Pieces, now);
                 self.poll_run(now, size_max)
             }
-            Err(_) if head.base != head.front => {
+            None if head.base != head.front => {
                 let prepared = self.senders[at].prepare(now, &self.pace, From::Front)?;
                 self.send_large(at, prepared, now, size_max)
             }
-            Err(packed) => {
+            None => {
                 let id = self.stream_id();
                 let mut writer = Writer::new(self.clock(now), None);
-                writer.diff_last(head, packed.body());
-                self.on_sent(at, head, Via::Stream { id }, now);
+                writer.diff_last(head, prepared.packed.body());
+                self.on_sent(at, &prepared, Via::Stream { id }, now);
                 self.on_asked(now);
                 Some(Output::Stream { id, message: writer.finish() })
             }
         }
     }
 
-    fn on_sent(&mut self, at: usize, head: Head, via: Via, now: Instant) {
-        let replaced = self.senders[at].on_sent(head, via, now, &self.pace);
+    fn on_sent(&mut self, at: usize, prepared: &Prepared, via: Via, now: Instant) {
+        let replaced = self.senders[at].on_sent(prepared, via, now, &self.pace);
         self.resets.extend(replaced);
+        if let (Cause::Retry { lost_count }, None) = (prepared.cause, self.pace.probe_at()) {
+            self.pace.loss.on_retry(lost_count, now);
+        }
     }
 
     /// A packet with the header.
@@ -191,8 +195,15 @@ impl Endpoint {
         if let Some(peer) = &mut self.peer_clock {
             peer.is_echoed = true;
         }
+        if !acked.is_empty() {
+            self.ack_copies_left = self.ack_copies_left.saturating_sub(1);
+        }
         let is_owing = self.receivers.iter().any(|incoming| incoming.is_owed);
-        self.answer_at = is_owing.then_some(now);
+        self.answer_at = match (is_owing, self.ack_copies_left) {
+            (true, _) => Some(now),
+            (false, 0) => None,
+            (false, _) => Some(now + self.pace.rtt.copy_interval()),
+        };
         writer.finish()
     }
 

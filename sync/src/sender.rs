@@ -8,7 +8,7 @@
 use crate::body::Packed;
 use crate::pace::Pace;
 use crate::rtt::FRAME_INTERVAL_MIN;
-use crate::sending::{Acked, AnySender, From, Prepared, Via};
+use crate::sending::{Acked, AnySender, Cause, From, Prepared, Via};
 use crate::wire::{DATAGRAM_SIZE_MAX, DIFF_SIZE_MAX, Head};
 use crate::{PeerError, State};
 use std::any::Any;
@@ -23,6 +23,11 @@ pub(crate) const KEPT_STATES_MAX: u64 = 16;
 const SELF_CONTAINED_COST_MAX: usize = 100;
 /// Longest diff to which that applies: still one datagram.
 const SELF_CONTAINED_SIZE_MAX: usize = 1000;
+/// Longest diff that is sent several times on a lossy path, or ahead of its frame time in place of
+/// a copy of an older one.
+const COPY_SIZE_MAX: usize = 1000;
+/// Frame intervals by which frames that went ahead of their time may delay the next.
+const DEBT_MAX: u32 = 2;
 /// A stream is given up for a message of at most one part in this many of its size. Each reset thus
 /// halves what must get through at least, so a slow link cannot be kept busy with beginnings.
 const SUPERSEDE_RATIO: usize = 2;
@@ -45,6 +50,12 @@ struct Streaming {
     considered_at: Instant,
 }
 
+/// The last state sent will be sent again soon, though nothing says that it is lost.
+struct Copies {
+    left: u32,
+    at: Instant,
+}
+
 /// Sends states of one type.
 pub(crate) struct Sender<S> {
     id: u16,
@@ -61,6 +72,13 @@ pub(crate) struct Sender<S> {
     /// Something is known to be lost since then.
     lost_at: Option<Instant>,
     streaming: Option<Streaming>,
+    copies: Option<Copies>,
+    /// How often the last state was sent since it was first sent or seemed lost.
+    copies_count: u32,
+    /// Whether the last state sent was sent again because it seemed lost.
+    is_retried: bool,
+    /// Whether all that was sent was written off, and nothing sent since.
+    is_written_off: bool,
     /// Size of what [`AnySender::prepare`] gave last.
     prepared_size: usize,
 }
@@ -79,6 +97,10 @@ impl<S: State> Sender<S> {
             paid_at: None,
             lost_at: None,
             streaming: None,
+            copies: None,
+            copies_count: 0,
+            is_retried: false,
+            is_written_off: false,
             prepared_size: 0,
         }
     }
@@ -115,6 +137,12 @@ impl<S: State> Sender<S> {
     }
 
     fn wanted_at(&self, pace: &Pace) -> Option<Instant> {
+        let copy_at = self.copies.as_ref().map(|copies| copies.at);
+        copy_at.into_iter().chain(self.frame_wanted_at(pace)).min()
+    }
+
+    /// When something other than a copy should go.
+    fn frame_wanted_at(&self, pace: &Pace) -> Option<Instant> {
         let frame_at = self.frame_at(pace);
         let after_frame = |at: Instant| frame_at.map_or(at, |frame_at| frame_at.max(at));
         if let (Some(streaming), None) = (&self.streaming, self.lost_at) {
@@ -132,28 +160,48 @@ impl<S: State> Sender<S> {
         Some(after_frame(since + pace.rtt.retry_delay()))
     }
 
-    /// The newest state that the peer presumably holds, beside the front.
+    /// Number of the state that would be sent now.
+    fn next_num(&self) -> u64 {
+        self.last().num + u64::from(self.changed_at.is_some())
+    }
+
+    fn cause(&self, now: Instant, pace: &Pace) -> Cause {
+        if self.changed_at.is_some() {
+            return Cause::New;
+        }
+        match self.frame_wanted_at(pace) {
+            Some(at) if at <= now && self.is_written_off => Cause::Resumed,
+            Some(at) if at <= now => Cause::Retry { lost_count: self.copies_count },
+            _ => Cause::Copy,
+        }
+    }
+
+    /// The newest state that the peer presumably holds, beside the front, before the one to be sent.
     fn presumed(&self, now: Instant, pace: &Pace) -> Option<&Sent<S>> {
         let delay = pace.rtt.retry_delay();
+        let num = self.next_num();
         let is_presumed = |sent: &&Sent<S>| {
             sent.num != self.front().num
+                && sent.num < num
                 && sent.presumed_since.is_some_and(|since| since + delay > now)
         };
         self.sent.iter().rev().find(is_presumed)
     }
 
     /// The better of the diffs from the front and from the presumed state.
-    fn diff(&self, now: Instant, pace: &Pace, from: From) -> (u64, Vec<u8>) {
+    fn diff(&self, now: Instant, pace: &Pace, from: From, cause: Cause) -> (u64, Vec<u8>) {
         let front = self.front();
         let own = self.checked_diff(front);
-        let is_new = self.changed_at.is_some() && self.streaming.is_none();
+        let may_presume = matches!(cause, Cause::New | Cause::Copy) && self.streaming.is_none();
         let presumed = match self.presumed(now, pace) {
-            Some(presumed) if is_new && from == From::Any && pace.probe_at().is_none() => presumed,
+            Some(presumed) if may_presume && from == From::Any && pace.probe_at().is_none() => {
+                presumed
+            }
             _ => return (front.num, own),
         };
         let short = self.checked_diff(presumed);
         let is_cheap = own.len() < SELF_CONTAINED_SIZE_MAX
-            && own.len() < short.len() + SELF_CONTAINED_COST_MAX;
+            && (own.len() < short.len() + SELF_CONTAINED_COST_MAX || pace.loss.is_notable(now));
         if own.len() <= short.len() || is_cheap { (front.num, own) } else { (presumed.num, short) }
     }
 
@@ -166,6 +214,22 @@ impl<S: State> Sender<S> {
             self.id
         );
         diff
+    }
+
+    /// One more copy was sent, or the first of what is to have copies.
+    fn count_copies(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) {
+        let left = match (sent.cause, via) {
+            (_, Via::Pieces | Via::Stream { .. }) => 0,
+            (Cause::Copy, Via::Datagram) => {
+                self.copies.as_ref().map_or(0, |copies| copies.left.saturating_sub(1))
+            }
+            (Cause::New | Cause::Retry { .. } | Cause::Resumed, Via::Datagram) => {
+                pace.copies(sent.packed.len(), now) - 1
+            }
+        };
+        self.copies_count = if sent.cause == Cause::Copy { self.copies_count + 1 } else { 1 };
+        let at = now + pace.rtt.copy_interval();
+        self.copies = (left > 0).then_some(Copies { left, at });
     }
 
     fn sent_mut(&mut self, num: u64) -> Option<&mut Sent<S>> {
@@ -199,13 +263,19 @@ impl<S: State> AnySender for Sender<S> {
     }
 
     fn prepare(&mut self, now: Instant, pace: &Pace, from: From) -> Option<Prepared> {
-        let (base, diff) = self.diff(now, pace, from);
+        let cause = self.cause(now, pace);
+        let is_ahead = self.frame_wanted_at(pace).is_none_or(|at| at > now);
+        let (base, diff) = self.diff(now, pace, from, cause);
         if diff.len() > DIFF_SIZE_MAX {
             tracing::error!(channel = self.id, size = diff.len(), "state is too large to send");
             self.is_stuck = true;
             return None;
         }
         let packed = Packed::new(diff);
+        if is_ahead && packed.len() > COPY_SIZE_MAX {
+            self.copies = None;
+            return None;
+        }
         if let (Some(streaming), None) = (&mut self.streaming, self.lost_at)
             && packed.len() > streaming.size / SUPERSEDE_RATIO
         {
@@ -213,17 +283,25 @@ impl<S: State> AnySender for Sender<S> {
             return None;
         }
         self.prepared_size = packed.len();
-        let num = self.last().num + u64::from(self.changed_at.is_some());
+        let num = self.next_num();
         let head = Head { channel: self.id, num, front: self.front().num, base };
-        Some(Prepared { head, packed })
+        Some(Prepared { head, packed, cause })
     }
 
-    fn on_sent(&mut self, head: Head, via: Via, now: Instant, pace: &Pace) -> Option<u64> {
+    fn on_copy_dropped(&mut self) {
+        self.copies = None;
+    }
+
+    fn on_sent(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) -> Option<u64> {
+        let head = sent.head;
+        self.count_copies(sent, via, now, pace);
         let is_self_contained = head.base == head.front;
         let presumed_since = match via {
             Via::Stream { .. } => None,
-            Via::Datagrams if is_self_contained => Some(now),
-            Via::Datagrams => self.sent_mut(head.base).and_then(|base| base.presumed_since),
+            Via::Datagram | Via::Pieces if is_self_contained => Some(now),
+            Via::Datagram | Via::Pieces => {
+                self.sent_mut(head.base).and_then(|base| base.presumed_since)
+            }
         };
         match self.sent_mut(head.num) {
             Some(again) => {
@@ -238,11 +316,17 @@ impl<S: State> AnySender for Sender<S> {
                 }
             }
         }
+        if sent.cause == Cause::Copy {
+            return None;
+        }
+        self.is_retried = sent.cause != Cause::New;
+        self.is_written_off = false;
         self.changed_at = None;
         self.lost_at = None;
         self.last_sent_at = Some(now);
-        let paid_at = self.paid_at.map_or(now, |at| at.max(now));
-        self.paid_at = Some(paid_at + pace.rtt.frame_interval());
+        let interval = pace.rtt.frame_interval();
+        let paid_at = self.paid_at.map_or(now, |at| at.max(now)) + interval;
+        self.paid_at = Some(paid_at.min(now + DEBT_MAX * interval));
         let replaced = self.streaming.take().map(|streaming| streaming.id);
         if let Via::Stream { id } = via {
             let size = self.prepared_size;
@@ -265,6 +349,10 @@ impl<S: State> AnySender for Sender<S> {
             return Ok(Acked::default());
         }
         self.sent.retain(|sent| sent.num >= num);
+        if num == self.last().num {
+            self.copies = None;
+        }
+        let is_first_attempt = !self.is_retried && self.last().num == num;
         let front = self.front().state.clone();
         for sent in &mut self.sent {
             sent.state.forget(&front);
@@ -274,7 +362,7 @@ impl<S: State> AnySender for Sender<S> {
             self.lost_at = None;
             self.streaming = None;
         }
-        Ok(Acked { is_news: true, is_newest: self.is_acknowledged() })
+        Ok(Acked { is_news: true, is_newest: self.is_acknowledged(), is_first_attempt })
     }
 
     fn on_nack(&mut self, num: u64, now: Instant) -> Result<(), PeerError> {
@@ -296,6 +384,8 @@ impl<S: State> AnySender for Sender<S> {
         for sent in &mut self.sent {
             sent.presumed_since = None;
         }
+        self.copies = None;
+        self.is_written_off = true;
         self.last_sent_at = None;
         self.paid_at = None;
         self.lost_at = (!self.is_acknowledged() && self.streaming.is_none()).then_some(now);

@@ -10,8 +10,10 @@ use std::time::Instant;
 /// How a diff was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Via {
-    /// In one datagram or several.
-    Datagrams,
+    /// In one datagram.
+    Datagram,
+    /// In several datagrams.
+    Pieces,
     /// On this stream.
     Stream { id: u64 },
 }
@@ -30,6 +32,24 @@ pub(crate) enum From {
 pub(crate) struct Prepared {
     pub(crate) head: Head,
     pub(crate) packed: Packed,
+    /// Why it is sent.
+    pub(crate) cause: Cause,
+}
+
+/// Why a diff is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It makes a state that was never sent.
+    New,
+    /// The path is lossy, so one datagram is sent several times.
+    Copy,
+    /// It is known or presumed to be lost, as often as it was sent.
+    Retry {
+        /// Copies of the last attempt.
+        lost_count: u32,
+    },
+    /// All that was in flight was written off, which says nothing about the path.
+    Resumed,
 }
 
 /// What an acknowledgement did.
@@ -39,6 +59,8 @@ pub(crate) struct Acked {
     pub(crate) is_news: bool,
     /// The peer holds the newest state.
     pub(crate) is_newest: bool,
+    /// The newest state arrived without being sent again, but for copies.
+    pub(crate) is_first_attempt: bool,
 }
 
 /// A [`Sender`](crate::sender::Sender) of any state.
@@ -53,7 +75,9 @@ pub(crate) trait AnySender: std::fmt::Debug + Send + Sync {
     /// front will do: nothing repairs it if its base was lost.
     fn prepare(&mut self, now: Instant, pace: &Pace, from: From) -> Option<Prepared>;
     /// What was prepared is sent. Gives the stream that it replaces.
-    fn on_sent(&mut self, head: Head, via: Via, now: Instant, pace: &Pace) -> Option<u64>;
+    fn on_sent(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) -> Option<u64>;
+    /// What was prepared as a copy is not worth sending.
+    fn on_copy_dropped(&mut self);
     /// What was said to be sent could not be after all.
     fn on_unsent(&mut self, now: Instant);
     fn on_ack(&mut self, num: u64) -> Result<Acked, PeerError>;

@@ -4,8 +4,8 @@
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
-use tern_sync::Endpoint;
 use tern_sync::link::{Incoming, QuicLink, transport_config};
+use tern_sync::{Endpoint, packet_counts};
 use tokio::time::Instant;
 
 /// What the certificate is for.
@@ -51,6 +51,8 @@ impl Driver {
     /// Sends what is due, then waits for something to happen, at most until `end`.
     pub async fn turn(&mut self, end: Option<Instant>) {
         let now = Instant::now().into_std();
+        let (sent, lost) = packet_counts(self.link.connection());
+        self.endpoint.handle_path_stats(sent, lost, now);
         self.endpoint.handle_timeout(now);
         while let Some(output) = self.endpoint.poll_output(now, self.link.datagram_size_max()) {
             self.link.send(output);
