@@ -2,12 +2,12 @@
 //!
 //! What comes in is dealt with in [`crate::input`], what goes out decided in [`crate::output`].
 
-use crate::fragment::Run;
 use crate::log::{Entry, Log};
 use crate::pace::Pace;
 use crate::receiver::{AnyReceiver, Receiver};
 use crate::sender::Sender;
 use crate::sending::AnySender;
+use crate::shard::Run;
 use crate::{Channel, Event, State};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -43,8 +43,8 @@ pub struct Endpoint {
     pub(crate) heartbeat_at: Instant,
     /// When the peer was last sent something that it must answer.
     pub(crate) asked_at: Instant,
-    /// The pieces of a diff that follow one another now.
-    pub(crate) run: Option<Run>,
+    /// Diffs on their way in shards, at most one per channel.
+    pub(crate) runs: Vec<Run>,
     pub(crate) runs_count: u32,
     pub(crate) streams_count: u64,
     /// Streams to be reset, at most one per sender.
@@ -89,7 +89,7 @@ impl Endpoint {
             ack_copies_left: 0,
             heartbeat_at: now,
             asked_at: now,
-            run: None,
+            runs: Vec::new(),
             runs_count: 0,
             streams_count: 0,
             resets: VecDeque::new(),
@@ -197,10 +197,10 @@ impl Endpoint {
         self.now = self.now.max(now);
         self.pace.on_new_path();
         self.peer_clock = None;
-        self.run = None;
+        self.runs.clear();
         self.resets.clear();
         for sender in &mut self.senders {
-            sender.on_streams_lost();
+            sender.on_bulk_lost();
             sender.on_all_lost(now);
         }
         self.answer_at = Some(now);

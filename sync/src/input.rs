@@ -94,8 +94,18 @@ impl Endpoint {
                     let at = self.receiver_index(head.channel);
                     let at = at.ok_or_else(|| unknown(head.channel))?;
                     let receiver = &mut self.receivers[at].receiver;
-                    let outcome = receiver.handle_fragment(head, place, body)?;
-                    self.on_outcome(at, head.num, outcome, now, ack_delay);
+                    match receiver.handle_fragment(head, place, body, self.now)? {
+                        // The shards behind the last that was needed: one answer will do.
+                        Outcome::Known => {
+                            self.receivers[at].is_owed = true;
+                            self.owe_answer(now + self.pace.rtt.copy_interval());
+                        }
+                        // A lossy peer sends no more before it knows.
+                        Outcome::Newer => {
+                            self.on_outcome(at, head.num, Outcome::Newer, now, Duration::ZERO);
+                        }
+                        outcome => self.on_outcome(at, head.num, outcome, now, ack_delay),
+                    }
                 }
             }
         }
@@ -104,7 +114,7 @@ impl Endpoint {
 
     fn on_ack(&mut self, channel: u16, num: u64) -> Result<(), PeerError> {
         let at = self.sender_index(channel).ok_or_else(|| unknown(channel))?;
-        let acked = self.senders[at].on_ack(num)?;
+        let acked = self.senders[at].on_ack(num, self.now)?;
         if acked.is_news {
             self.pace.on_answered();
         }

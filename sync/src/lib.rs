@@ -5,9 +5,10 @@
 //! [`link`] carries it over QUIC. [`session`] names what a shared terminal session keeps in step.
 
 mod body;
+mod bulk;
 mod counts;
 mod endpoint;
-mod fragment;
+mod erasure;
 mod input;
 pub mod link;
 pub mod log;
@@ -20,6 +21,7 @@ mod rtt;
 mod sender;
 mod sending;
 pub mod session;
+mod shard;
 mod valve;
 mod wire;
 mod writer;

@@ -25,6 +25,10 @@ const COPIES_MAX: u32 = 6;
 /// Bytes that all copies of a diff but the first may take: about two full datagrams, so that at 20
 /// frames per second on a path of 100 ms redundancy costs at most 400 kbit/s.
 const COPIES_SIZE_MAX: usize = 2400;
+/// A batch of shards is complete on arrival unless it loses this many standard deviations more than
+/// expected: 2.3 % of them do.
+const DEVIATIONS: f64 = 2.0;
+
 /// Loss in our sending direction.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Loss {
@@ -98,6 +102,35 @@ impl Loss {
         count
     }
 
+    /// How many parity shards make a batch with `count` data shards complete on arrival: 0 on a
+    /// good path.
+    pub(crate) fn parity(&self, count: usize, now: Instant) -> usize {
+        let loss = self.estimate(now);
+        if loss <= LOSS_MIN {
+            return 0;
+        }
+        let needed = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let arrives = |all: f64| {
+            all * (1.0 - loss) - DEVIATIONS * (all * loss * (1.0 - loss)).sqrt() >= needed
+        };
+        let mut parity = 1;
+        while parity < 3 * count && !arrives(needed + f64::from(u32::try_from(parity).unwrap_or(0)))
+        {
+            parity += 1;
+        }
+        parity
+    }
+
+    /// How many shards to send when a batch with `count` data shards didn't suffice, the
+    /// `retries_count`-th time: what the estimate says is lost, at least an eighth, and twice as
+    /// many each time.
+    pub(crate) fn more_parity(&self, count: usize, retries_count: u32, now: Instant) -> usize {
+        let counted = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let lost = (counted * self.estimate(now)).ceil() as usize;
+        let least = (2 + count / 8).max(lost + self.parity(lost, now));
+        (least << retries_count.min(4)).min(2 * count + 2)
+    }
+
     fn count(&mut self, sent: f64, lost: f64, now: Instant) {
         let fade = self.fade(now) * (1.0 - sent / PACKETS_MAX).max(0.0);
         self.sent = self.sent * fade + sent;
@@ -126,6 +159,7 @@ mod tests {
         assert_eq!(loss.copies(30, start), 1);
         loss.on_stats(1000, 0, start);
         assert_eq!(loss.copies(30, start), 1);
+        assert_eq!(loss.parity(40, start), 0);
     }
 
     #[test]
@@ -184,5 +218,15 @@ mod tests {
         loss.on_stats(0, 0, start);
         loss.on_stats(u64::MAX, u64::MAX, start);
         assert!(loss.estimate(start) <= 1.0);
+    }
+
+    #[test]
+    fn parity_makes_a_batch_complete_at_the_estimated_loss() {
+        let start = Instant::now();
+        let mut loss = Loss::default();
+        loss.on_stats(100, 36, start);
+        let parity = loss.parity(36, start);
+        assert!((20..36).contains(&parity), "{parity}");
+        assert!(loss.parity(2, start) >= 3);
     }
 }

@@ -6,6 +6,7 @@
 //! the newest state that the peer presumably has; should that prove wrong, from the front.
 
 use crate::body::Packed;
+use crate::bulk::{Batches, Bulk};
 use crate::pace::Pace;
 use crate::rtt::FRAME_INTERVAL_MIN;
 use crate::sending::{Acked, AnySender, Cause, From, Prepared, Via};
@@ -28,9 +29,6 @@ const SELF_CONTAINED_SIZE_MAX: usize = 1000;
 const COPY_SIZE_MAX: usize = 1000;
 /// Frame intervals by which frames that went ahead of their time may delay the next.
 const DEBT_MAX: u32 = 2;
-/// A stream is given up for a message of at most one part in this many of its size. Each reset thus
-/// halves what must get through at least, so a slow link cannot be kept busy with beginnings.
-const SUPERSEDE_RATIO: usize = 2;
 
 struct Sent<S> {
     num: u64,
@@ -40,14 +38,6 @@ struct Sent<S> {
     presumed_since: Option<Instant>,
     /// Whether the last diff sent for it was against the front of that time.
     is_self_contained: bool,
-}
-
-/// The last state sent is on its way on a stream.
-struct Streaming {
-    id: u64,
-    size: usize,
-    /// When it was last considered whether something smaller should replace it.
-    considered_at: Instant,
 }
 
 /// The last state sent will be sent again soon, though nothing says that it is lost.
@@ -71,7 +61,7 @@ pub(crate) struct Sender<S> {
     paid_at: Option<Instant>,
     /// Something is known to be lost since then.
     lost_at: Option<Instant>,
-    streaming: Option<Streaming>,
+    bulk: Option<Bulk>,
     copies: Option<Copies>,
     /// How often the last state was sent since it was first sent or seemed lost.
     copies_count: u32,
@@ -79,8 +69,6 @@ pub(crate) struct Sender<S> {
     is_retried: bool,
     /// Whether all that was sent was written off, and nothing sent since.
     is_written_off: bool,
-    /// Size of what [`AnySender::prepare`] gave last.
-    prepared_size: usize,
 }
 
 impl<S: State> Sender<S> {
@@ -96,12 +84,11 @@ impl<S: State> Sender<S> {
             last_sent_at: None,
             paid_at: None,
             lost_at: None,
-            streaming: None,
+            bulk: None,
             copies: None,
             copies_count: 0,
             is_retried: false,
             is_written_off: false,
-            prepared_size: 0,
         }
     }
 
@@ -145,9 +132,9 @@ impl<S: State> Sender<S> {
     fn frame_wanted_at(&self, pace: &Pace) -> Option<Instant> {
         let frame_at = self.frame_at(pace);
         let after_frame = |at: Instant| frame_at.map_or(at, |frame_at| frame_at.max(at));
-        if let (Some(streaming), None) = (&self.streaming, self.lost_at) {
-            let considered = streaming.considered_at + pace.rtt.frame_interval();
-            return self.changed_at.map(|at| after_frame(at).max(considered));
+        if let (Some(bulk), None) = (&self.bulk, self.lost_at) {
+            let at = after_frame(self.changed_at?);
+            return Some(if bulk.is_blocking() { at.max(bulk.consider_at(pace)) } else { at });
         }
         if let Some(at) = self.lost_at.into_iter().chain(self.changed_at).min() {
             return Some(after_frame(at));
@@ -192,7 +179,8 @@ impl<S: State> Sender<S> {
     fn diff(&self, now: Instant, pace: &Pace, from: From, cause: Cause) -> (u64, Vec<u8>) {
         let front = self.front();
         let own = self.checked_diff(front);
-        let may_presume = matches!(cause, Cause::New | Cause::Copy) && self.streaming.is_none();
+        let may_presume = matches!(cause, Cause::New | Cause::Copy)
+            && self.bulk.as_ref().is_none_or(|bulk| !bulk.is_blocking());
         let presumed = match self.presumed(now, pace) {
             Some(presumed) if may_presume && from == From::Any && pace.probe_at().is_none() => {
                 presumed
@@ -219,7 +207,7 @@ impl<S: State> Sender<S> {
     /// One more copy was sent, or the first of what is to have copies.
     fn count_copies(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) {
         let left = match (sent.cause, via) {
-            (_, Via::Pieces | Via::Stream { .. }) => 0,
+            (_, Via::Shards | Via::Stream { .. }) => 0,
             (Cause::Copy, Via::Datagram) => {
                 self.copies.as_ref().map_or(0, |copies| copies.left.saturating_sub(1))
             }
@@ -276,13 +264,11 @@ impl<S: State> AnySender for Sender<S> {
             self.copies = None;
             return None;
         }
-        if let (Some(streaming), None) = (&mut self.streaming, self.lost_at)
-            && packed.len() > streaming.size / SUPERSEDE_RATIO
+        if let (Some(bulk), None) = (&mut self.bulk, self.lost_at)
+            && !bulk.yields_to(packed.len(), now)
         {
-            streaming.considered_at = now;
             return None;
         }
-        self.prepared_size = packed.len();
         let num = self.next_num();
         let head = Head { channel: self.id, num, front: self.front().num, base };
         Some(Prepared { head, packed, cause })
@@ -298,8 +284,8 @@ impl<S: State> AnySender for Sender<S> {
         let is_self_contained = head.base == head.front;
         let presumed_since = match via {
             Via::Stream { .. } => None,
-            Via::Datagram | Via::Pieces if is_self_contained => Some(now),
-            Via::Datagram | Via::Pieces => {
+            Via::Datagram | Via::Shards if is_self_contained => Some(now),
+            Via::Datagram | Via::Shards => {
                 self.sent_mut(head.base).and_then(|base| base.presumed_since)
             }
         };
@@ -327,21 +313,58 @@ impl<S: State> AnySender for Sender<S> {
         let interval = pace.rtt.frame_interval();
         let paid_at = self.paid_at.map_or(now, |at| at.max(now)) + interval;
         self.paid_at = Some(paid_at.min(now + DEBT_MAX * interval));
-        let replaced = self.streaming.take().map(|streaming| streaming.id);
-        if let Via::Stream { id } = via {
-            let size = self.prepared_size;
-            self.streaming = Some(Streaming { id, size, considered_at: now });
-        }
-        replaced
+        let size = sent.packed.len();
+        let bulk = match via {
+            Via::Stream { id } => Some(Bulk::stream(head.num, size, id, now)),
+            Via::Shards => Some(Bulk::shards(head.num, size, now, pace)),
+            Via::Datagram if is_self_contained => None,
+            // It relies on what is on its way.
+            Via::Datagram => return None,
+        };
+        let replaced = std::mem::replace(&mut self.bulk, bulk);
+        replaced.and_then(|bulk| bulk.stream_id())
     }
 
-    fn on_unsent(&mut self, now: Instant) {
-        let last = self.sent.back_mut().expect("never empty");
-        last.presumed_since = None;
+    fn on_unsent(&mut self, num: u64, now: Instant) {
+        if let Some(sent) = self.sent_mut(num) {
+            sent.presumed_since = None;
+        }
+        self.bulk = None;
         self.lost_at = self.lost_at.or(Some(now));
     }
 
-    fn on_ack(&mut self, num: u64) -> Result<Acked, PeerError> {
+    fn shards_num(&self) -> Option<u64> {
+        self.bulk.as_ref().filter(|bulk| bulk.stream_id().is_none()).map(|bulk| bulk.num)
+    }
+
+    fn more_at(&self, pace: &Pace) -> Option<Instant> {
+        self.bulk.as_ref()?.more_at(pace)
+    }
+
+    fn on_more(&mut self) -> u32 {
+        let Some(batches) = self.bulk.as_mut().and_then(Bulk::batches) else {
+            return 0;
+        };
+        batches.on_more();
+        batches.retries_count
+    }
+
+    fn on_batch_sent(&mut self, now: Instant) {
+        let Some(bulk) = &mut self.bulk else {
+            return;
+        };
+        if let Some(batches) = bulk.batches() {
+            batches.on_sent(now);
+        }
+        let num = bulk.num;
+        if let Some(sent) = self.sent_mut(num)
+            && sent.is_self_contained
+        {
+            sent.presumed_since = Some(now);
+        }
+    }
+
+    fn on_ack(&mut self, num: u64, now: Instant) -> Result<Acked, PeerError> {
         if num > self.last().num {
             return Err(PeerError(format!("channel {}: never sent {num}", self.id)));
         }
@@ -358,9 +381,16 @@ impl<S: State> AnySender for Sender<S> {
             sent.state.forget(&front);
         }
         self.current.forget(&front);
+        let is_missed =
+            |bulk: &mut Bulk| bulk.batches().is_some_and(|b: &mut Batches| b.is_missed());
+        if let Some(mut bulk) = self.bulk.take_if(|bulk| bulk.num <= num)
+            && is_missed(&mut bulk)
+        {
+            // What was sent meanwhile could not be used.
+            self.lost_at = Some(self.last_sent_at.unwrap_or(now));
+        }
         if self.front().num == self.last().num {
             self.lost_at = None;
-            self.streaming = None;
         }
         Ok(Acked { is_news: true, is_newest: self.is_acknowledged(), is_first_attempt })
     }
@@ -371,6 +401,12 @@ impl<S: State> AnySender for Sender<S> {
         }
         // A newest state that depends on nothing uncertain is its own repair.
         if self.last().is_self_contained || num <= self.front().num {
+            return Ok(());
+        }
+        if let Some(batches) =
+            self.bulk.as_mut().filter(|bulk| bulk.num < num).and_then(Bulk::batches)
+        {
+            batches.on_missed();
             return Ok(());
         }
         for sent in &mut self.sent {
@@ -388,15 +424,16 @@ impl<S: State> AnySender for Sender<S> {
         self.is_written_off = true;
         self.last_sent_at = None;
         self.paid_at = None;
-        self.lost_at = (!self.is_acknowledged() && self.streaming.is_none()).then_some(now);
+        self.bulk.take_if(|bulk| bulk.stream_id().is_none());
+        self.lost_at = (!self.is_acknowledged() && self.bulk.is_none()).then_some(now);
     }
 
-    fn on_streams_lost(&mut self) {
-        self.streaming = None;
+    fn on_bulk_lost(&mut self) {
+        self.bulk = None;
     }
 
     fn is_streaming(&self) -> bool {
-        self.streaming.is_some()
+        self.bulk.as_ref().is_some_and(|bulk| bulk.stream_id().is_some())
     }
 
     fn load(&self) -> usize {

@@ -12,8 +12,8 @@ use std::time::Instant;
 pub(crate) enum Via {
     /// In one datagram.
     Datagram,
-    /// In several datagrams.
-    Pieces,
+    /// In shards, a datagram each.
+    Shards,
     /// On this stream.
     Stream { id: u64 },
 }
@@ -78,15 +78,23 @@ pub(crate) trait AnySender: std::fmt::Debug + Send + Sync {
     fn on_sent(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) -> Option<u64>;
     /// What was prepared as a copy is not worth sending.
     fn on_copy_dropped(&mut self);
-    /// What was said to be sent could not be after all.
-    fn on_unsent(&mut self, now: Instant);
-    fn on_ack(&mut self, num: u64) -> Result<Acked, PeerError>;
+    /// The shards of state `num` cannot be sent after all.
+    fn on_unsent(&mut self, num: u64, now: Instant);
+    /// The state whose shards may be needed.
+    fn shards_num(&self) -> Option<u64>;
+    /// When more shards of it are due.
+    fn more_at(&self, pace: &Pace) -> Option<Instant>;
+    /// More shards are going to be sent; gives how many times that was.
+    fn on_more(&mut self) -> u32;
+    /// The shards that were going to be sent are.
+    fn on_batch_sent(&mut self, now: Instant);
+    fn on_ack(&mut self, num: u64, now: Instant) -> Result<Acked, PeerError>;
     /// State `num` arrived, but the peer lacks its base.
     fn on_nack(&mut self, num: u64, now: Instant) -> Result<(), PeerError>;
     /// Nothing in flight can be relied on.
     fn on_all_lost(&mut self, now: Instant);
-    /// Streams are gone with their connection.
-    fn on_streams_lost(&mut self);
+    /// Streams are gone with their connection, and shards are to be cut anew.
+    fn on_bulk_lost(&mut self);
     /// Whether a stream is on its way.
     fn is_streaming(&self) -> bool;
     /// States kept.

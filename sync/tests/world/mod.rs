@@ -79,6 +79,8 @@ pub struct World {
     pub counts: bool,
     /// Side 1 answers each number by an edit of its document after this time.
     pub echo_after: Option<Duration>,
+    /// An echo replaces the whole document by this many bytes.
+    pub echo_size: Option<usize>,
     echoes: VecDeque<Instant>,
     path: u64,
     sent_count: u64,
@@ -97,6 +99,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             counts: true,
             echo_after: None,
+            echo_size: None,
             echoes: VecDeque::new(),
             path: 0,
             sent_count: 0,
@@ -156,10 +159,18 @@ impl World {
         }
         while self.echoes.front().is_some_and(|at| *at <= self.now) {
             self.echoes.pop_front();
-            self.edit(1, |doc| doc.0.push(b'k'));
+            self.echo();
         }
         self.pump();
         true
+    }
+
+    fn echo(&mut self) {
+        let noise = self.echo_size.map(|size| (0..size).map(|_| self.rng.random()).collect());
+        self.edit(1, |doc| match noise {
+            Some(noise) => doc.0 = noise,
+            None => doc.0.push(b'k'),
+        });
     }
 
     fn deliver(&mut self, to: usize, path: u64, parcel: Parcel) {
@@ -207,7 +218,7 @@ impl World {
         }
         let load = self.sides[to].endpoint.load();
         assert!(load.states_count <= 3 * (17 + 18), "{load:?}");
-        assert!(load.pending_size <= 3 * 4 * 2048, "{load:?}");
+        assert!(load.pending_size <= 3 * 64 * 2048, "{load:?}");
     }
 
     /// Takes what both sides want to send.
@@ -220,7 +231,7 @@ impl World {
                     break;
                 };
                 count += 1;
-                assert!(count < 100, "output without end");
+                assert!(count < 500, "output without end");
                 self.send(from, output, size_max);
             }
             let next = self.sides[from].endpoint.poll_timeout();
