@@ -2,12 +2,12 @@
 //!
 //! What comes in is dealt with in [`crate::input`], what goes out decided in [`crate::output`].
 
-use crate::fragment::Run;
 use crate::log::{Entry, Log};
 use crate::pace::Pace;
 use crate::receiver::{AnyReceiver, Receiver};
 use crate::sender::Sender;
 use crate::sending::AnySender;
+use crate::shard::Run;
 use crate::{Channel, Event, State};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -37,12 +37,14 @@ pub struct Endpoint {
     pub(crate) last_heard: Option<Instant>,
     /// When to answer the peer, if nothing else goes out before.
     pub(crate) answer_at: Option<Instant>,
+    /// How many more packets shall carry the latest acknowledgements, on a lossy path.
+    pub(crate) ack_copies_left: u32,
     /// When to ask a peer that says nothing and owes nothing.
     pub(crate) heartbeat_at: Instant,
     /// When the peer was last sent something that it must answer.
     pub(crate) asked_at: Instant,
-    /// The pieces of a diff that follow one another now.
-    pub(crate) run: Option<Run>,
+    /// Diffs on their way in shards, at most one per channel.
+    pub(crate) runs: Vec<Run>,
     pub(crate) runs_count: u32,
     pub(crate) streams_count: u64,
     /// Streams to be reset, at most one per sender.
@@ -84,9 +86,10 @@ impl Endpoint {
             peer_clock: None,
             last_heard: None,
             answer_at: None,
+            ack_copies_left: 0,
             heartbeat_at: now,
             asked_at: now,
-            run: None,
+            runs: Vec::new(),
             runs_count: 0,
             streams_count: 0,
             resets: VecDeque::new(),
@@ -192,17 +195,31 @@ impl Endpoint {
     /// states remain. What the peer lacks is sent at once.
     pub fn handle_new_path(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        self.pace = Pace::default();
+        self.pace.on_new_path();
         self.peer_clock = None;
-        self.run = None;
+        self.runs.clear();
         self.resets.clear();
         for sender in &mut self.senders {
-            sender.on_streams_lost();
+            sender.on_bulk_lost();
             sender.on_all_lost(now);
         }
         self.answer_at = Some(now);
         self.owe_all_acks();
         self.heartbeat_at = now;
+    }
+
+    /// What the connection counted since it began: packets sent, and those that were lost (QUIC's
+    /// path statistics). Call it whenever the endpoint is dealt with, if the transport counts: above
+    /// 2 % of loss, small diffs and acknowledgements are sent several times, a few milliseconds
+    /// apart. A transport without loss needs no call.
+    pub fn handle_path_stats(&mut self, sent_packets: u64, lost_packets: u64, now: Instant) {
+        self.now = self.now.max(now);
+        self.pace.loss.on_stats(sent_packets, lost_packets, self.now);
+    }
+
+    /// The part of packets that is presently lost on the way to the peer, 0 to 1.
+    pub fn loss(&self) -> f64 {
+        self.pace.loss.estimate(self.now)
     }
 
     /// Time passed. [`Endpoint::poll_output`] then gives what is due.

@@ -5,7 +5,7 @@ use crate::pace::{HEARTBEAT_INTERVAL, HEARTBEAT_TURN};
 use crate::reader::Reader;
 use crate::receiver::Outcome;
 use crate::rtt::ACK_DELAY_MAX;
-use crate::wire::{DATAGRAM_SIZE_MAX, Item, MESSAGE_SIZE_MAX};
+use crate::wire::{ACK_SIZE_MAX, DATAGRAM_SIZE_MAX, Item, MESSAGE_SIZE_MAX};
 use crate::{Event, PeerError};
 use std::time::{Duration, Instant};
 
@@ -94,8 +94,18 @@ impl Endpoint {
                     let at = self.receiver_index(head.channel);
                     let at = at.ok_or_else(|| unknown(head.channel))?;
                     let receiver = &mut self.receivers[at].receiver;
-                    let outcome = receiver.handle_fragment(head, place, body)?;
-                    self.on_outcome(at, head.num, outcome, now, ack_delay);
+                    match receiver.handle_fragment(head, place, body, self.now)? {
+                        // The shards behind the last that was needed: one answer will do.
+                        Outcome::Known => {
+                            self.receivers[at].is_owed = true;
+                            self.owe_answer(now + self.pace.rtt.copy_interval());
+                        }
+                        // A lossy peer sends no more before it knows.
+                        Outcome::Newer => {
+                            self.on_outcome(at, head.num, Outcome::Newer, now, Duration::ZERO);
+                        }
+                        outcome => self.on_outcome(at, head.num, outcome, now, ack_delay),
+                    }
                 }
             }
         }
@@ -104,9 +114,12 @@ impl Endpoint {
 
     fn on_ack(&mut self, channel: u16, num: u64) -> Result<(), PeerError> {
         let at = self.sender_index(channel).ok_or_else(|| unknown(channel))?;
-        let acked = self.senders[at].on_ack(num)?;
+        let acked = self.senders[at].on_ack(num, self.now)?;
         if acked.is_news {
             self.pace.on_answered();
+        }
+        if acked.is_first_attempt {
+            self.pace.loss.on_arrival(self.now);
         }
         if acked.is_newest {
             self.tell(Event::Acknowledged(channel));
@@ -122,6 +135,7 @@ impl Endpoint {
         now: Instant,
         ack_delay: Duration,
     ) {
+        let ack_copies = self.pace.copies(ACK_SIZE_MAX, now);
         let incoming = &mut self.receivers[at];
         let id = incoming.receiver.id();
         match outcome {
@@ -129,13 +143,16 @@ impl Endpoint {
                 incoming.is_owed = true;
                 incoming.changed_at = Some(now);
                 incoming.unusable = None;
+                self.ack_copies_left = ack_copies;
                 self.tell(Event::Received(id));
                 self.owe_answer(now + ack_delay);
             }
-            // The sender must have missed the acknowledgement.
+            // The sender missed the acknowledgement, or it is a copy, which others follow.
             Outcome::Known => {
                 incoming.is_owed = true;
-                self.owe_answer(now);
+                let is_lossy = ack_copies > 1;
+                let wait = if is_lossy { self.pace.rtt.copy_interval() } else { Duration::ZERO };
+                self.owe_answer(now + wait);
             }
             Outcome::Unusable => {
                 incoming.is_owed = true;

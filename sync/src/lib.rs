@@ -5,11 +5,13 @@
 //! [`link`] carries it over QUIC. [`session`] names what a shared terminal session keeps in step.
 
 mod body;
+mod bulk;
 mod endpoint;
-mod fragment;
+mod erasure;
 mod input;
 pub mod link;
 pub mod log;
+mod loss;
 mod output;
 mod pace;
 mod reader;
@@ -18,6 +20,7 @@ mod rtt;
 mod sender;
 mod sending;
 pub mod session;
+mod shard;
 mod valve;
 mod wire;
 mod writer;

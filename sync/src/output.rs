@@ -2,11 +2,11 @@
 
 use crate::Output;
 use crate::endpoint::{ECHO_HOLD_MAX, Endpoint, Incoming};
-use crate::fragment::Run;
-use crate::sending::{From, Prepared, Via};
+use crate::sending::{Cause, From, Prepared, Via};
+use crate::shard::Run;
 use crate::wire::{
     ACK_SIZE_MAX, Body, DATAGRAM_SIZE_MAX, DATAGRAM_SIZE_MIN, FRAGMENT_HEAD_SIZE_MAX,
-    HEAD_SIZE_MAX, HEADER_SIZE_MAX, Head,
+    HEAD_SIZE_MAX, HEADER_SIZE_MAX,
 };
 use crate::writer::Writer;
 use std::time::{Duration, Instant};
@@ -28,34 +28,74 @@ impl Endpoint {
             return Some(Output::ResetStream { id });
         }
         let size_max = datagram_size_max.min(DATAGRAM_SIZE_MAX);
-        self.poll_run(now, size_max).or_else(|| self.poll_packet(now, size_max))
+        self.begin_batches(now);
+        self.poll_packet(now, size_max)
+            .or_else(|| self.poll_run(now, size_max))
+            .or_else(|| self.poll_packet(now, size_max))
     }
 
     /// When [`Endpoint::handle_timeout`] is due. After [`Endpoint::poll_output`] gave nothing, later
     /// than the time given there.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let at_once = (self.run.is_some() || !self.resets.is_empty()).then_some(self.now);
+        let is_sending = self.is_run_sending() || !self.resets.is_empty();
+        let at_once = is_sending.then_some(self.now);
+        let more = self.senders.iter().filter_map(|sender| sender.more_at(&self.pace));
+        let more = more.filter(|_| self.pace.probe_at().is_none());
         let senders = self.senders.iter().filter_map(|sender| sender.due_at(&self.pace));
         let own = [at_once, self.answer_at, Some(self.ping_at())];
-        senders.chain(own.into_iter().flatten()).min()
+        senders.chain(more).chain(own.into_iter().flatten()).min()
     }
 
-    /// The next piece of the diff that is being sent in pieces.
-    fn poll_run(&mut self, now: Instant, size_max: usize) -> Option<Output> {
-        let mut run = self.run.take().filter(|run| !run.is_done())?;
-        if run.piece_size_max() > fragment_room(size_max) {
-            // The path takes less than when the diff was cut; it will be cut anew.
-            if let Some(at) = self.sender_index(run.channel()) {
-                self.senders[at].on_unsent(now);
+    fn is_run_sending(&self) -> bool {
+        self.pace.probe_at().is_none() && self.runs.iter().any(Run::is_sending)
+    }
+
+    /// Drops runs that are of no use any more, and sends more of those that didn't suffice.
+    fn begin_batches(&mut self, now: Instant) {
+        let senders = &self.senders;
+        self.runs.retain(|run| {
+            let at = senders.binary_search_by_key(&run.channel(), |sender| sender.id());
+            at.is_ok_and(|at| senders[at].shards_num() == Some(run.num()))
+        });
+        if self.pace.probe_at().is_some() {
+            return;
+        }
+        for run in &mut self.runs {
+            let at = self.senders.binary_search_by_key(&run.channel(), |sender| sender.id());
+            let Ok(at) = at else {
+                continue;
+            };
+            let sender = &mut self.senders[at];
+            if sender.more_at(&self.pace).is_some_and(|at| at <= now) {
+                self.pace.loss.on_retry(1, now);
+                let retries_count = sender.on_more() - 1;
+                run.add(self.pace.loss.more_parity(run.count(), retries_count, now));
             }
+        }
+    }
+
+    /// The next shard of a diff that is being sent in shards.
+    fn poll_run(&mut self, now: Instant, size_max: usize) -> Option<Output> {
+        if !self.is_run_sending() {
+            return None;
+        }
+        let at = self.runs.iter().position(Run::is_sending)?;
+        let (channel, size) = (self.runs[at].channel(), self.runs[at].shard_size());
+        let sender = self.sender_index(channel)?;
+        if size > fragment_room(size_max) {
+            // The path takes less than when the diff was cut; it will be cut anew.
+            let run = self.runs.swap_remove(at);
+            self.senders[sender].on_unsent(run.num(), now);
             return None;
         }
         let mut writer = self.writer(now);
-        let room = size_max - FRAGMENT_HEAD_SIZE_MAX - run.piece_size_max();
+        let room = size_max - FRAGMENT_HEAD_SIZE_MAX - size;
         let acked = self.write_acks(&mut writer, room, now);
-        let (head, place, body) = run.next()?;
+        let (head, place, body) = self.runs[at].next()?;
         writer.fragment(head, place, body);
-        self.run = Some(run).filter(|run| !run.is_done());
+        if !self.runs[at].is_sending() {
+            self.senders[sender].on_batch_sent(now);
+        }
         self.on_asked(now);
         Some(Output::Datagram(self.finish(writer, &acked, now)))
     }
@@ -65,7 +105,8 @@ impl Endpoint {
         let is_answer_due = self.answer_at.is_some_and(|at| at <= now);
         let is_diff_due = |at: usize| self.senders[at].due_at(&self.pace).is_some_and(|t| t <= now);
         let due: Vec<usize> = (0..self.senders.len()).filter(|at| is_diff_due(*at)).collect();
-        if !is_ping_due && !is_answer_due && due.is_empty() {
+        if !is_ping_due && due.is_empty() && (!is_answer_due || self.is_run_sending()) {
+            // An answer rides on the next shard.
             return None;
         }
         let mut writer = self.writer(now);
@@ -81,15 +122,16 @@ impl Endpoint {
             };
             let size = prepared.packed.len();
             if writer.len() + SIZED_HEAD_SIZE_MAX + size <= size_max {
-                let Prepared { head, packed } = prepared;
-                match packed.body() {
+                match prepared.packed.body() {
                     Body::Plain(diff) if i + 1 < due.len() => {
-                        writer.diff_sized(head, diff);
+                        writer.diff_sized(prepared.head, diff);
                     }
-                    body => writer.diff_last(head, body),
+                    body => writer.diff_last(prepared.head, body),
                 }
-                self.on_sent(*at, head, Via::Datagrams, now);
+                self.on_sent(*at, &prepared, Via::Datagram, now);
                 has_diff = true;
+            } else if prepared.cause == Cause::Copy {
+                self.senders[*at].on_copy_dropped();
             } else if !has_diff && self.pace.probe_at().is_none() {
                 return self.send_large(*at, prepared, now, size_max);
             }
@@ -113,7 +155,7 @@ impl Endpoint {
         Some(Output::Datagram(message))
     }
 
-    /// Sends what one datagram doesn't hold: in pieces, or on a stream.
+    /// Sends what one datagram doesn't hold: in shards, or on a stream.
     fn send_large(
         &mut self,
         at: usize,
@@ -121,32 +163,37 @@ impl Endpoint {
         now: Instant,
         size_max: usize,
     ) -> Option<Output> {
-        let Prepared { head, packed } = prepared;
+        let head = prepared.head;
         self.runs_count = self.runs_count.wrapping_add(1);
-        match Run::new(head, self.runs_count, packed, fragment_room(size_max)) {
-            Ok(run) => {
-                self.run = Some(run);
-                self.on_sent(at, head, Via::Datagrams, now);
+        match Run::new(head, self.runs_count, &prepared.packed, fragment_room(size_max)) {
+            Some(mut run) => {
+                run.add(self.pace.loss.parity(run.count(), now));
+                self.runs.retain(|other| other.channel() != head.channel);
+                self.runs.push(run);
+                self.on_sent(at, &prepared, Via::Shards, now);
                 self.poll_run(now, size_max)
             }
-            Err(_) if head.base != head.front => {
+            None if head.base != head.front => {
                 let prepared = self.senders[at].prepare(now, &self.pace, From::Front)?;
                 self.send_large(at, prepared, now, size_max)
             }
-            Err(packed) => {
+            None => {
                 let id = self.stream_id();
                 let mut writer = Writer::new(self.clock(now), None);
-                writer.diff_last(head, packed.body());
-                self.on_sent(at, head, Via::Stream { id }, now);
+                writer.diff_last(head, prepared.packed.body());
+                self.on_sent(at, &prepared, Via::Stream { id }, now);
                 self.on_asked(now);
                 Some(Output::Stream { id, message: writer.finish() })
             }
         }
     }
 
-    fn on_sent(&mut self, at: usize, head: Head, via: Via, now: Instant) {
-        let replaced = self.senders[at].on_sent(head, via, now, &self.pace);
+    fn on_sent(&mut self, at: usize, prepared: &Prepared, via: Via, now: Instant) {
+        let replaced = self.senders[at].on_sent(prepared, via, now, &self.pace);
         self.resets.extend(replaced);
+        if let (Cause::Retry { lost_count }, None) = (prepared.cause, self.pace.probe_at()) {
+            self.pace.loss.on_retry(lost_count, now);
+        }
     }
 
     /// A packet with the header.
@@ -191,8 +238,15 @@ impl Endpoint {
         if let Some(peer) = &mut self.peer_clock {
             peer.is_echoed = true;
         }
+        if !acked.is_empty() {
+            self.ack_copies_left = self.ack_copies_left.saturating_sub(1);
+        }
         let is_owing = self.receivers.iter().any(|incoming| incoming.is_owed);
-        self.answer_at = is_owing.then_some(now);
+        self.answer_at = match (is_owing, self.ack_copies_left) {
+            (true, _) => Some(now),
+            (false, 0) => None,
+            (false, _) => Some(now + self.pace.rtt.copy_interval()),
+        };
         writer.finish()
     }
 

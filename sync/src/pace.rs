@@ -4,6 +4,7 @@
 //! answered for [`ACTIVE_RETRY`], only small probes go out at a steady pace, so that a path that
 //! comes back is noticed soon but finds no queue of stale datagrams. No delay doubles.
 
+use crate::loss::Loss;
 use crate::rtt::Rtt;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ const STREAM_PING_INTERVAL_MIN: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace {
     pub(crate) rtt: Rtt,
+    pub(crate) loss: Loss,
     asking: Option<Asking>,
 }
 
@@ -53,6 +55,19 @@ struct Asking {
 }
 
 impl Pace {
+    /// The connection was replaced.
+    pub(crate) fn on_new_path(&mut self) {
+        self.rtt = Rtt::default();
+        self.loss.on_new_path();
+        self.asking = None;
+    }
+
+    /// How often to send a diff of `size` bytes, with [`Rtt::copy_interval`] between: once to a
+    /// peer that is silent, for then the probes are what is repeated.
+    pub(crate) fn copies(&self, size: usize, now: Instant) -> u32 {
+        if self.probe_at().is_some() { 1 } else { self.loss.copies(size, now) }
+    }
+
     /// Something that the peer must answer was sent.
     pub(crate) fn on_asked(&mut self, now: Instant) {
         match &mut self.asking {

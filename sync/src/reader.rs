@@ -1,7 +1,8 @@
 //! Takes packets apart as [`crate::wire`] describes them. Any bytes may come.
 
 use crate::PeerError;
-use crate::wire::{Body, DATAGRAM_SIZE_MAX, FRAGMENTS_MAX, Head, Item, Place};
+use crate::erasure::{parity_count, shard_size};
+use crate::wire::{Body, DATAGRAM_SIZE_MAX, Head, Item, Place};
 use crate::wire::{TAG_FRAGMENT, TAG_REST_LZ4, TAG_SIZED};
 
 /// Takes a packet apart, without allocating.
@@ -81,15 +82,21 @@ impl<'a> Reader<'a> {
 
     fn fragment(&mut self, head: Head) -> Result<Item<'a>, PeerError> {
         let id = self.int()?;
-        let packed: u8 = self.int()?;
-        let place = Place { id, index: packed >> 4, count: (packed >> 1) & 7 };
-        let count = usize::from(place.count);
-        if count == 0 || count > FRAGMENTS_MAX || place.index >= place.count {
-            return Err(bad("fragment out of range"));
+        let packed: u16 = self.int()?;
+        let count = (packed >> 1 & 63) as u8 + 1;
+        let index = u8::try_from(packed >> 7).map_err(|_| bad("shard out of range"))?;
+        let place = Place { id, index, count, size: self.int()? };
+        let data_count = usize::from(count);
+        if usize::from(index) >= data_count + parity_count(data_count) {
+            return Err(bad("shard out of range"));
+        }
+        let size = usize::try_from(place.size).map_err(|_| bad("diff too large"))?;
+        if size == 0 || size > data_count * DATAGRAM_SIZE_MAX {
+            return Err(bad("diff too large for shards"));
         }
         let bytes = std::mem::take(&mut self.rest);
-        if bytes.len() > DATAGRAM_SIZE_MAX {
-            return Err(bad("fragment too large"));
+        if bytes.len() != shard_size(size, data_count) {
+            return Err(bad("shard of another size"));
         }
         let body = if packed & 1 == 1 { Body::Lz4(bytes) } else { Body::Plain(bytes) };
         Ok(Item::Fragment(head, place, body))

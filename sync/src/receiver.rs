@@ -1,11 +1,12 @@
 //! The receiving side of a channel: the states held so far.
 
 use crate::body::unpack;
-use crate::fragment::Assembly;
 use crate::sender::KEPT_STATES_MAX;
+use crate::shard::Assembly;
 use crate::wire::{Body, Head, Place};
 use crate::{PeerError, State};
 use std::any::Any;
+use std::time::Instant;
 
 /// What a diff did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) enum Outcome {
     Known,
     /// Its base is not held: it was lost, or comes later.
     Unusable,
-    /// A piece of a diff; others are missing.
+    /// A shard of a diff; others are missing.
     Incomplete,
 }
 
@@ -33,6 +34,7 @@ pub(crate) trait AnyReceiver: std::fmt::Debug + Send + Sync {
         head: Head,
         place: Place,
         body: Body<'_>,
+        now: Instant,
     ) -> Result<Outcome, PeerError>;
     /// States held, and bytes that wait for the rest of a diff.
     fn load(&self) -> (usize, usize);
@@ -143,12 +145,13 @@ impl<S: State> AnyReceiver for Receiver<S> {
         head: Head,
         place: Place,
         body: Body<'_>,
+        now: Instant,
     ) -> Result<Outcome, PeerError> {
         if head.num <= self.newest_num() {
             self.prune(head);
             return Ok(Outcome::Known);
         }
-        match self.assembly.handle(head, place, body)? {
+        match self.assembly.handle(head, place, body, now)? {
             None => Ok(Outcome::Incomplete),
             Some(whole) => self.handle_diff(whole.head, whole.body()),
         }

@@ -18,6 +18,11 @@ pub(crate) const ACK_DELAY_MAX: Duration = Duration::from_millis(25);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 /// Least time between frames of a channel: 100 per second, more than any screen shows.
 pub(crate) const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// Least time between copies of one datagram: losses of a radio come in bursts of a few
+/// milliseconds.
+const COPY_INTERVAL_MIN: Duration = Duration::from_millis(5);
+/// Most time between copies of one datagram.
+const COPY_INTERVAL_MAX: Duration = Duration::from_millis(25);
 /// Most time between frames (as mosh).
 const FRAME_INTERVAL_MAX: Duration = Duration::from_millis(250);
 
@@ -52,6 +57,13 @@ impl Rtt {
     pub(crate) fn frame_interval(&self) -> Duration {
         let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
         (srtt / 2).clamp(FRAME_INTERVAL_MIN, FRAME_INTERVAL_MAX)
+    }
+
+    /// Time between copies of one datagram on a lossy path: a sixteenth of a round trip, so that six
+    /// are sent within a third, within [`COPY_INTERVAL_MIN`] and [`COPY_INTERVAL_MAX`].
+    pub(crate) fn copy_interval(&self) -> Duration {
+        let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
+        (srtt / 16).clamp(COPY_INTERVAL_MIN, COPY_INTERVAL_MAX)
     }
 
     /// Delay before what isn't acknowledged is sent again: `SRTT + max(4 * RTTVAR, 5 ms)` and the

@@ -6,9 +6,10 @@
 //! the newest state that the peer presumably has; should that prove wrong, from the front.
 
 use crate::body::Packed;
+use crate::bulk::{Batches, Bulk};
 use crate::pace::Pace;
 use crate::rtt::FRAME_INTERVAL_MIN;
-use crate::sending::{Acked, AnySender, From, Prepared, Via};
+use crate::sending::{Acked, AnySender, Cause, From, Prepared, Via};
 use crate::wire::{DATAGRAM_SIZE_MAX, DIFF_SIZE_MAX, Head};
 use crate::{PeerError, State};
 use std::any::Any;
@@ -23,9 +24,11 @@ pub(crate) const KEPT_STATES_MAX: u64 = 16;
 const SELF_CONTAINED_COST_MAX: usize = 100;
 /// Longest diff to which that applies: still one datagram.
 const SELF_CONTAINED_SIZE_MAX: usize = 1000;
-/// A stream is given up for a message of at most one part in this many of its size. Each reset thus
-/// halves what must get through at least, so a slow link cannot be kept busy with beginnings.
-const SUPERSEDE_RATIO: usize = 2;
+/// Longest diff that is sent several times on a lossy path, or ahead of its frame time in place of
+/// a copy of an older one.
+const COPY_SIZE_MAX: usize = 1000;
+/// Frame intervals by which frames that went ahead of their time may delay the next.
+const DEBT_MAX: u32 = 2;
 
 struct Sent<S> {
     num: u64,
@@ -37,12 +40,10 @@ struct Sent<S> {
     is_self_contained: bool,
 }
 
-/// The last state sent is on its way on a stream.
-struct Streaming {
-    id: u64,
-    size: usize,
-    /// When it was last considered whether something smaller should replace it.
-    considered_at: Instant,
+/// The last state sent will be sent again soon, though nothing says that it is lost.
+struct Copies {
+    left: u32,
+    at: Instant,
 }
 
 /// Sends states of one type.
@@ -60,9 +61,14 @@ pub(crate) struct Sender<S> {
     paid_at: Option<Instant>,
     /// Something is known to be lost since then.
     lost_at: Option<Instant>,
-    streaming: Option<Streaming>,
-    /// Size of what [`AnySender::prepare`] gave last.
-    prepared_size: usize,
+    bulk: Option<Bulk>,
+    copies: Option<Copies>,
+    /// How often the last state was sent since it was first sent or seemed lost.
+    copies_count: u32,
+    /// Whether the last state sent was sent again because it seemed lost.
+    is_retried: bool,
+    /// Whether all that was sent was written off, and nothing sent since.
+    is_written_off: bool,
 }
 
 impl<S: State> Sender<S> {
@@ -78,8 +84,11 @@ impl<S: State> Sender<S> {
             last_sent_at: None,
             paid_at: None,
             lost_at: None,
-            streaming: None,
-            prepared_size: 0,
+            bulk: None,
+            copies: None,
+            copies_count: 0,
+            is_retried: false,
+            is_written_off: false,
         }
     }
 
@@ -115,11 +124,17 @@ impl<S: State> Sender<S> {
     }
 
     fn wanted_at(&self, pace: &Pace) -> Option<Instant> {
+        let copy_at = self.copies.as_ref().map(|copies| copies.at);
+        copy_at.into_iter().chain(self.frame_wanted_at(pace)).min()
+    }
+
+    /// When something other than a copy should go.
+    fn frame_wanted_at(&self, pace: &Pace) -> Option<Instant> {
         let frame_at = self.frame_at(pace);
         let after_frame = |at: Instant| frame_at.map_or(at, |frame_at| frame_at.max(at));
-        if let (Some(streaming), None) = (&self.streaming, self.lost_at) {
-            let considered = streaming.considered_at + pace.rtt.frame_interval();
-            return self.changed_at.map(|at| after_frame(at).max(considered));
+        if let (Some(bulk), None) = (&self.bulk, self.lost_at) {
+            let at = after_frame(self.changed_at?);
+            return Some(if bulk.is_blocking() { at.max(bulk.consider_at(pace)) } else { at });
         }
         if let Some(at) = self.lost_at.into_iter().chain(self.changed_at).min() {
             return Some(after_frame(at));
@@ -132,28 +147,49 @@ impl<S: State> Sender<S> {
         Some(after_frame(since + pace.rtt.retry_delay()))
     }
 
-    /// The newest state that the peer presumably holds, beside the front.
+    /// Number of the state that would be sent now.
+    fn next_num(&self) -> u64 {
+        self.last().num + u64::from(self.changed_at.is_some())
+    }
+
+    fn cause(&self, now: Instant, pace: &Pace) -> Cause {
+        if self.changed_at.is_some() {
+            return Cause::New;
+        }
+        match self.frame_wanted_at(pace) {
+            Some(at) if at <= now && self.is_written_off => Cause::Resumed,
+            Some(at) if at <= now => Cause::Retry { lost_count: self.copies_count },
+            _ => Cause::Copy,
+        }
+    }
+
+    /// The newest state that the peer presumably holds, beside the front, before the one to be sent.
     fn presumed(&self, now: Instant, pace: &Pace) -> Option<&Sent<S>> {
         let delay = pace.rtt.retry_delay();
+        let num = self.next_num();
         let is_presumed = |sent: &&Sent<S>| {
             sent.num != self.front().num
+                && sent.num < num
                 && sent.presumed_since.is_some_and(|since| since + delay > now)
         };
         self.sent.iter().rev().find(is_presumed)
     }
 
     /// The better of the diffs from the front and from the presumed state.
-    fn diff(&self, now: Instant, pace: &Pace, from: From) -> (u64, Vec<u8>) {
+    fn diff(&self, now: Instant, pace: &Pace, from: From, cause: Cause) -> (u64, Vec<u8>) {
         let front = self.front();
         let own = self.checked_diff(front);
-        let is_new = self.changed_at.is_some() && self.streaming.is_none();
+        let may_presume = matches!(cause, Cause::New | Cause::Copy)
+            && self.bulk.as_ref().is_none_or(|bulk| !bulk.is_blocking());
         let presumed = match self.presumed(now, pace) {
-            Some(presumed) if is_new && from == From::Any && pace.probe_at().is_none() => presumed,
+            Some(presumed) if may_presume && from == From::Any && pace.probe_at().is_none() => {
+                presumed
+            }
             _ => return (front.num, own),
         };
         let short = self.checked_diff(presumed);
         let is_cheap = own.len() < SELF_CONTAINED_SIZE_MAX
-            && own.len() < short.len() + SELF_CONTAINED_COST_MAX;
+            && (own.len() < short.len() + SELF_CONTAINED_COST_MAX || pace.loss.is_notable(now));
         if own.len() <= short.len() || is_cheap { (front.num, own) } else { (presumed.num, short) }
     }
 
@@ -166,6 +202,22 @@ impl<S: State> Sender<S> {
             self.id
         );
         diff
+    }
+
+    /// One more copy was sent, or the first of what is to have copies.
+    fn count_copies(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) {
+        let left = match (sent.cause, via) {
+            (_, Via::Shards | Via::Stream { .. }) => 0,
+            (Cause::Copy, Via::Datagram) => {
+                self.copies.as_ref().map_or(0, |copies| copies.left.saturating_sub(1))
+            }
+            (Cause::New | Cause::Retry { .. } | Cause::Resumed, Via::Datagram) => {
+                pace.copies(sent.packed.len(), now) - 1
+            }
+        };
+        self.copies_count = if sent.cause == Cause::Copy { self.copies_count + 1 } else { 1 };
+        let at = now + pace.rtt.copy_interval();
+        self.copies = (left > 0).then_some(Copies { left, at });
     }
 
     fn sent_mut(&mut self, num: u64) -> Option<&mut Sent<S>> {
@@ -199,31 +251,43 @@ impl<S: State> AnySender for Sender<S> {
     }
 
     fn prepare(&mut self, now: Instant, pace: &Pace, from: From) -> Option<Prepared> {
-        let (base, diff) = self.diff(now, pace, from);
+        let cause = self.cause(now, pace);
+        let is_ahead = self.frame_wanted_at(pace).is_none_or(|at| at > now);
+        let (base, diff) = self.diff(now, pace, from, cause);
         if diff.len() > DIFF_SIZE_MAX {
             tracing::error!(channel = self.id, size = diff.len(), "state is too large to send");
             self.is_stuck = true;
             return None;
         }
         let packed = Packed::new(diff);
-        if let (Some(streaming), None) = (&mut self.streaming, self.lost_at)
-            && packed.len() > streaming.size / SUPERSEDE_RATIO
-        {
-            streaming.considered_at = now;
+        if is_ahead && packed.len() > COPY_SIZE_MAX {
+            self.copies = None;
             return None;
         }
-        self.prepared_size = packed.len();
-        let num = self.last().num + u64::from(self.changed_at.is_some());
+        if let (Some(bulk), None) = (&mut self.bulk, self.lost_at)
+            && !bulk.yields_to(packed.len(), now)
+        {
+            return None;
+        }
+        let num = self.next_num();
         let head = Head { channel: self.id, num, front: self.front().num, base };
-        Some(Prepared { head, packed })
+        Some(Prepared { head, packed, cause })
     }
 
-    fn on_sent(&mut self, head: Head, via: Via, now: Instant, pace: &Pace) -> Option<u64> {
+    fn on_copy_dropped(&mut self) {
+        self.copies = None;
+    }
+
+    fn on_sent(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) -> Option<u64> {
+        let head = sent.head;
+        self.count_copies(sent, via, now, pace);
         let is_self_contained = head.base == head.front;
         let presumed_since = match via {
             Via::Stream { .. } => None,
-            Via::Datagrams if is_self_contained => Some(now),
-            Via::Datagrams => self.sent_mut(head.base).and_then(|base| base.presumed_since),
+            Via::Datagram | Via::Shards if is_self_contained => Some(now),
+            Via::Datagram | Via::Shards => {
+                self.sent_mut(head.base).and_then(|base| base.presumed_since)
+            }
         };
         match self.sent_mut(head.num) {
             Some(again) => {
@@ -238,26 +302,69 @@ impl<S: State> AnySender for Sender<S> {
                 }
             }
         }
+        if sent.cause == Cause::Copy {
+            return None;
+        }
+        self.is_retried = sent.cause != Cause::New;
+        self.is_written_off = false;
         self.changed_at = None;
         self.lost_at = None;
         self.last_sent_at = Some(now);
-        let paid_at = self.paid_at.map_or(now, |at| at.max(now));
-        self.paid_at = Some(paid_at + pace.rtt.frame_interval());
-        let replaced = self.streaming.take().map(|streaming| streaming.id);
-        if let Via::Stream { id } = via {
-            let size = self.prepared_size;
-            self.streaming = Some(Streaming { id, size, considered_at: now });
-        }
-        replaced
+        let interval = pace.rtt.frame_interval();
+        let paid_at = self.paid_at.map_or(now, |at| at.max(now)) + interval;
+        self.paid_at = Some(paid_at.min(now + DEBT_MAX * interval));
+        let size = sent.packed.len();
+        let bulk = match via {
+            Via::Stream { id } => Some(Bulk::stream(head.num, size, id, now)),
+            Via::Shards => Some(Bulk::shards(head.num, size, now, pace)),
+            Via::Datagram if is_self_contained => None,
+            // It relies on what is on its way.
+            Via::Datagram => return None,
+        };
+        let replaced = std::mem::replace(&mut self.bulk, bulk);
+        replaced.and_then(|bulk| bulk.stream_id())
     }
 
-    fn on_unsent(&mut self, now: Instant) {
-        let last = self.sent.back_mut().expect("never empty");
-        last.presumed_since = None;
+    fn on_unsent(&mut self, num: u64, now: Instant) {
+        if let Some(sent) = self.sent_mut(num) {
+            sent.presumed_since = None;
+        }
+        self.bulk = None;
         self.lost_at = self.lost_at.or(Some(now));
     }
 
-    fn on_ack(&mut self, num: u64) -> Result<Acked, PeerError> {
+    fn shards_num(&self) -> Option<u64> {
+        self.bulk.as_ref().filter(|bulk| bulk.stream_id().is_none()).map(|bulk| bulk.num)
+    }
+
+    fn more_at(&self, pace: &Pace) -> Option<Instant> {
+        self.bulk.as_ref()?.more_at(pace)
+    }
+
+    fn on_more(&mut self) -> u32 {
+        let Some(batches) = self.bulk.as_mut().and_then(Bulk::batches) else {
+            return 0;
+        };
+        batches.on_more();
+        batches.retries_count
+    }
+
+    fn on_batch_sent(&mut self, now: Instant) {
+        let Some(bulk) = &mut self.bulk else {
+            return;
+        };
+        if let Some(batches) = bulk.batches() {
+            batches.on_sent(now);
+        }
+        let num = bulk.num;
+        if let Some(sent) = self.sent_mut(num)
+            && sent.is_self_contained
+        {
+            sent.presumed_since = Some(now);
+        }
+    }
+
+    fn on_ack(&mut self, num: u64, now: Instant) -> Result<Acked, PeerError> {
         if num > self.last().num {
             return Err(PeerError(format!("channel {}: never sent {num}", self.id)));
         }
@@ -265,16 +372,27 @@ impl<S: State> AnySender for Sender<S> {
             return Ok(Acked::default());
         }
         self.sent.retain(|sent| sent.num >= num);
+        if num == self.last().num {
+            self.copies = None;
+        }
+        let is_first_attempt = !self.is_retried && self.last().num == num;
         let front = self.front().state.clone();
         for sent in &mut self.sent {
             sent.state.forget(&front);
         }
         self.current.forget(&front);
+        let is_missed =
+            |bulk: &mut Bulk| bulk.batches().is_some_and(|b: &mut Batches| b.is_missed());
+        if let Some(mut bulk) = self.bulk.take_if(|bulk| bulk.num <= num)
+            && is_missed(&mut bulk)
+        {
+            // What was sent meanwhile could not be used.
+            self.lost_at = Some(self.last_sent_at.unwrap_or(now));
+        }
         if self.front().num == self.last().num {
             self.lost_at = None;
-            self.streaming = None;
         }
-        Ok(Acked { is_news: true, is_newest: self.is_acknowledged() })
+        Ok(Acked { is_news: true, is_newest: self.is_acknowledged(), is_first_attempt })
     }
 
     fn on_nack(&mut self, num: u64, now: Instant) -> Result<(), PeerError> {
@@ -283,6 +401,12 @@ impl<S: State> AnySender for Sender<S> {
         }
         // A newest state that depends on nothing uncertain is its own repair.
         if self.last().is_self_contained || num <= self.front().num {
+            return Ok(());
+        }
+        if let Some(batches) =
+            self.bulk.as_mut().filter(|bulk| bulk.num < num).and_then(Bulk::batches)
+        {
+            batches.on_missed();
             return Ok(());
         }
         for sent in &mut self.sent {
@@ -296,17 +420,20 @@ impl<S: State> AnySender for Sender<S> {
         for sent in &mut self.sent {
             sent.presumed_since = None;
         }
+        self.copies = None;
+        self.is_written_off = true;
         self.last_sent_at = None;
         self.paid_at = None;
-        self.lost_at = (!self.is_acknowledged() && self.streaming.is_none()).then_some(now);
+        self.bulk.take_if(|bulk| bulk.stream_id().is_none());
+        self.lost_at = (!self.is_acknowledged() && self.bulk.is_none()).then_some(now);
     }
 
-    fn on_streams_lost(&mut self) {
-        self.streaming = None;
+    fn on_bulk_lost(&mut self) {
+        self.bulk = None;
     }
 
     fn is_streaming(&self) -> bool {
-        self.streaming.is_some()
+        self.bulk.as_ref().is_some_and(|bulk| bulk.stream_id().is_some())
     }
 
     fn load(&self) -> usize {

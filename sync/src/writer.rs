@@ -68,7 +68,7 @@ impl Writer {
         self.is_closed = true;
     }
 
-    /// A piece of a diff, which ends the packet.
+    /// A shard of a diff, which ends the packet.
     pub(crate) fn fragment(&mut self, head: Head, place: Place, body: Body<'_>) {
         let (is_lz4, bytes) = match body {
             Body::Plain(bytes) => (0, bytes),
@@ -76,7 +76,9 @@ impl Writer {
         };
         self.head(head, TAG_FRAGMENT);
         self.put_num(u64::from(place.id));
-        self.put_num(u64::from(place.index) * 16 + u64::from(place.count) * 2 + is_lz4);
+        let count = u64::from(place.count) - 1;
+        self.put_num(u64::from(place.index) * 128 + count * 2 + is_lz4);
+        self.put_num(u64::from(place.size));
         self.bytes.extend_from_slice(bytes);
         self.is_closed = true;
     }

@@ -176,9 +176,9 @@ fn new_connection_goes_on_from_what_the_peer_holds() {
 }
 
 #[test]
-fn large_state_goes_on_a_stream_and_arrives_whole() {
+fn very_large_state_goes_on_a_stream_and_arrives_whole() {
     let mut world = quiet(50 * MS);
-    world.edit(0, |doc| doc.0 = noise(50_000));
+    world.edit(0, |doc| doc.0 = noise(100_000));
     assert_eq!(world.sides[0].streams_count, 1);
     let took = world.run_until(Duration::from_secs(2), World::is_settled);
     assert!(took.is_some(), "{:?}", world.sides[0].endpoint);
@@ -188,7 +188,7 @@ fn large_state_goes_on_a_stream_and_arrives_whole() {
 fn stream_is_given_up_for_something_much_smaller() {
     let mut world = quiet(50 * MS);
     world.faults.stream_rate = 10_000;
-    world.edit(0, |doc| doc.0 = noise(50_000));
+    world.edit(0, |doc| doc.0 = noise(100_000));
     world.run(500 * MS);
     world.edit(0, |doc| doc.0 = b"ctrl-c".to_vec());
     let took = world.run_until(Duration::from_secs(1), |w| {
@@ -201,9 +201,9 @@ fn stream_is_given_up_for_something_much_smaller() {
 #[test]
 fn slow_link_gets_whole_states_though_newer_ones_come_all_the_time() {
     let mut world = quiet(50 * MS);
-    world.faults.stream_rate = 10_000;
+    world.faults.stream_rate = 50_000;
     for i in 0..300 {
-        world.edit(0, |doc| doc.0 = noise(20_000 + i));
+        world.edit(0, |doc| doc.0 = noise(100_000 + i));
         world.run(100 * MS);
     }
     let count = world.sides[1].seen.len();

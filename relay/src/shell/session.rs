@@ -105,6 +105,10 @@ impl SessionTask {
     /// Does what the machine wants. `false`: the session is over.
     fn carry_out(&mut self, guard: &SessionGuard) -> bool {
         let now = Instant::now();
+        if let Some(link) = &self.link {
+            let (sent, lost) = link.path_stats();
+            self.core.handle_path_stats(sent, lost, now);
+        }
         loop {
             let size =
                 self.link.as_ref().filter(|link| link.has_room()).map(Link::datagram_size_max);

@@ -127,6 +127,8 @@ impl Link {
 
     /// Sends what the endpoint has due, as far as there is room.
     pub fn pump(&mut self, endpoint: &mut Endpoint, now: Instant) {
+        let (sent, lost) = self.path_stats();
+        endpoint.handle_path_stats(sent, lost, now);
         while self.has_room() {
             let Some(output) = endpoint.poll_output(now, self.datagram_size_max()) else { return };
             self.send(output);

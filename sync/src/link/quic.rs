@@ -139,10 +139,14 @@ impl QuicLink {
         self.held.is_none()
     }
 
-    /// Packets sent and lost since the connection began.
+    /// Packets sent and lost since the connection began. Packets that hold only acknowledgements are
+    /// never known to be lost, so they aren't counted as sent either: on a path with traffic in both
+    /// directions they would halve the loss.
     pub fn path_stats(&self) -> (u64, u64) {
-        let path = self.connection.stats().path;
-        (path.sent_packets, path.lost_packets)
+        let stats = self.connection.stats();
+        let frames = stats.frame_tx;
+        let eliciting = frames.datagram + frames.stream + frames.ping + frames.crypto;
+        (stats.path.sent_packets.min(eliciting), stats.path.lost_packets)
     }
 
     /// The connection itself.

@@ -6,7 +6,7 @@ pub mod states;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 pub use states::{DOC, Doc, NAME, NUMBERS, Name, Numbered};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::{Endpoint, Event, Output};
@@ -60,6 +60,9 @@ pub struct Side {
     pub read: u64,
     was_lost: bool,
     pub datagrams: Vec<(Instant, usize)>,
+    /// Datagrams that were lost, by the time at which QUIC would know.
+    losses: VecDeque<Instant>,
+    lost_count: u64,
     pub streams_count: usize,
     pub resets_count: usize,
     /// When documents arrived, with their length.
@@ -72,6 +75,13 @@ pub struct World {
     pub sides: [Side; 2],
     pub faults: Faults,
     pub rng: StdRng,
+    /// Whether the endpoints are told what was lost, as by QUIC.
+    pub counts: bool,
+    /// Side 1 answers each number by an edit of its document after this time.
+    pub echo_after: Option<Duration>,
+    /// An echo replaces the whole document by this many bytes.
+    pub echo_size: Option<usize>,
+    echoes: VecDeque<Instant>,
     path: u64,
     sent_count: u64,
     /// By time of arrival and number: receiver, path, content.
@@ -87,6 +97,10 @@ impl World {
             sides: [Side::new(seed, start), Side::new(seed ^ 1, start)],
             faults,
             rng: StdRng::seed_from_u64(seed),
+            counts: true,
+            echo_after: None,
+            echo_size: None,
+            echoes: VecDeque::new(),
             path: 0,
             sent_count: 0,
             parcels: BTreeMap::new(),
@@ -120,7 +134,8 @@ impl World {
     fn step(&mut self, end: Instant) -> bool {
         let arrival = self.parcels.keys().next().map(|(at, _)| *at);
         let timeouts = self.sides.iter().filter_map(|side| side.endpoint.poll_timeout());
-        let Some(next) = timeouts.chain(arrival).min().filter(|at| *at <= end) else {
+        let echo = self.echoes.front().copied();
+        let Some(next) = timeouts.chain(arrival).chain(echo).min().filter(|at| *at <= end) else {
             self.now = end;
             return false;
         };
@@ -133,9 +148,29 @@ impl World {
         }
         for side in &mut self.sides {
             side.endpoint.handle_timeout(self.now);
+            while side.losses.front().is_some_and(|at| *at <= self.now) {
+                side.losses.pop_front();
+                side.lost_count += 1;
+            }
+            if self.counts {
+                let count = side.datagrams.len() as u64;
+                side.endpoint.handle_path_stats(count, side.lost_count, self.now);
+            }
+        }
+        while self.echoes.front().is_some_and(|at| *at <= self.now) {
+            self.echoes.pop_front();
+            self.echo();
         }
         self.pump();
         true
+    }
+
+    fn echo(&mut self) {
+        let noise = self.echo_size.map(|size| (0..size).map(|_| self.rng.random()).collect());
+        self.edit(1, |doc| match noise {
+            Some(noise) => doc.0 = noise,
+            None => doc.0.push(b'k'),
+        });
     }
 
     fn deliver(&mut self, to: usize, path: u64, parcel: Parcel) {
@@ -175,12 +210,15 @@ impl World {
                 for Numbered(number, _) in self.sides[to].endpoint.take(NUMBERS) {
                     assert_eq!(number, self.sides[to].read, "each once, in order");
                     self.sides[to].read += 1;
+                    if let (1, Some(after)) = (to, self.echo_after) {
+                        self.echoes.push_back(self.now + after);
+                    }
                 }
             }
         }
         let load = self.sides[to].endpoint.load();
         assert!(load.states_count <= 3 * (17 + 18), "{load:?}");
-        assert!(load.pending_size <= 3 * 4 * 2048, "{load:?}");
+        assert!(load.pending_size <= 3 * 64 * 2048, "{load:?}");
     }
 
     /// Takes what both sides want to send.
@@ -193,7 +231,7 @@ impl World {
                     break;
                 };
                 count += 1;
-                assert!(count < 100, "output without end");
+                assert!(count < 500, "output without end");
                 self.send(from, output, size_max);
             }
             let next = self.sides[from].endpoint.poll_timeout();
@@ -209,7 +247,10 @@ impl World {
                 self.sides[from].datagrams.push((self.now, datagram.len()));
                 let copies = 1 + usize::from(self.rng.random_bool(self.faults.duplicate));
                 for _ in 0..copies {
-                    if !self.is_lost(from) {
+                    if self.is_lost(from) {
+                        let known_at = self.now + self.faults.delay * 9 / 4;
+                        self.sides[from].losses.push_back(known_at);
+                    } else {
                         let jitter = self.faults.jitter.mul_f64(self.rng.random());
                         let at = self.now + self.faults.delay + jitter;
                         self.post(at, to, Parcel::Datagram(datagram.clone()));
@@ -328,6 +369,8 @@ impl Side {
             read: 0,
             was_lost: false,
             datagrams: Vec::new(),
+            losses: VecDeque::new(),
+            lost_count: 0,
             streams_count: 0,
             resets_count: 0,
             seen: Vec::new(),

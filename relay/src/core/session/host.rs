@@ -126,6 +126,11 @@ impl Session {
         self.update(now);
     }
 
+    /// The present link has sent so many packets, and lost so many, since it began.
+    pub fn handle_path_stats(&mut self, sent: u64, lost: u64, now: Instant) {
+        self.endpoint.handle_path_stats(sent, lost, now);
+    }
+
     /// A datagram came over the present link.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let result = self.endpoint.handle_datagram(datagram, now);
