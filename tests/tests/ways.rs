@@ -28,7 +28,10 @@ fn share_from_within(world: &World, terminal: &Terminal, relay: &Relay) -> JoinL
     let line = world.wait_for("tern shows the join lines", || {
         JoinLine::find_all(&terminal.text()).into_iter().find(|line| !line.is_read_only())
     });
+    // In a popup, although that can't be as wide as it would like to be.
+    assert!(terminal.shows("Press <q>"), "{}", world.report());
     terminal.press(&["q"]);
+    world.wait_until("the popup closes", || !terminal.shows("Press <q>"));
     line
 }
 

@@ -7,7 +7,8 @@ use crate::shell::{
     tty,
 };
 use anyhow::bail;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -68,9 +69,25 @@ pub struct ShareArgs {
     /// Program to share, with its arguments; your shell if none is given.
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+    /// Whether the relay was named on the command line itself.
+    #[arg(skip)]
+    pub is_relay_named: bool,
 }
 
 impl ShareArgs {
+    /// The same for a session that was shared before: what is not named now is as it was then.
+    pub fn relay_args_again(&self, before: Option<RelayArgs>) -> RelayArgs {
+        let now = self.relay_args();
+        match before {
+            Some(before) if !self.is_relay_named => {
+                let is_named = !now.identities.is_empty();
+                let identities = if is_named { now.identities } else { before.identities };
+                RelayArgs { identities, ..before }
+            }
+            Some(_) | None => now,
+        }
+    }
+
     /// What is said about the relay.
     pub fn relay_args(&self) -> RelayArgs {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -119,7 +136,9 @@ enum Sub {
 
 /// Runs `tern`.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    cli.share.is_relay_named = matches.value_source("relay") == Some(ValueSource::CommandLine);
     let is_agent = matches!(cli.command, Some(Sub::Agent));
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
@@ -219,6 +238,26 @@ mod tests {
         assert_eq!(cli.share.command, ["ls", "-la", "a b"]);
         assert_eq!(cli.share.relay.as_deref(), Some("r:1"));
         assert!(Cli::try_parse_from(["tern", "htop"]).is_err());
+    }
+
+    #[test]
+    fn relay_of_before_is_meant_unless_one_is_named() {
+        let before = RelayArgs {
+            relay: Some("before".into()),
+            fingerprints: vec!["SHA256:x".into()],
+            identities: vec!["/before".into()],
+        };
+        let mut share = Cli::try_parse_from(["tern"]).expect("it is right").share;
+        share.relay = Some("usual".into());
+        let args = share.relay_args_again(Some(before.clone()));
+        assert_eq!(
+            (args.relay, args.identities),
+            (before.relay.clone(), before.identities.clone())
+        );
+        assert_eq!(share.relay_args_again(None).relay.as_deref(), Some("usual"));
+        share.is_relay_named = true;
+        let args = share.relay_args_again(Some(before));
+        assert_eq!((args.relay.as_deref(), args.fingerprints.len()), (Some("usual"), 0));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod program;
 pub mod protocol;
 pub mod pty;
 pub mod quic;
+pub mod remembered;
 pub mod run_command;
 pub mod sharing;
 pub mod start_view;
