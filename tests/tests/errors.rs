@@ -1,5 +1,6 @@
 //! What goes wrong says so: what happened, what to do, and a code that isn't zero.
 
+use rustix::process::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Stdio;
@@ -230,4 +231,21 @@ fn relay_for_some_lets_only_their_keys_host() {
     let line = ViewerOptions { size: (120, 24), ..ViewerOptions::default() };
     let viewer = Viewer::open(&world, &host.read_write, line);
     viewer.wait_until_same(&host);
+}
+
+#[test]
+fn agent_that_does_not_answer_is_named_and_what_to_do() {
+    let shared = Shared::start();
+    let agent = shared.host.agent();
+    agent.signal(Signal::STOP);
+    for command in ["status", "stop"] {
+        let output = shared.host.tern(&[command]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let advice = format!("kill -CONT {}", agent.pid);
+        assert!(said.contains("does not answer") && said.contains(&advice), "{said}");
+    }
+    agent.signal(Signal::CONT);
+    let output = shared.host.tern(&["status"]);
+    assert!(output.status.success(), "{}", text(&output));
 }
