@@ -3,16 +3,31 @@
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
-    agent_start, agents, commands, inside_tmux, own_tmux, plain, program, run_command, start_view,
-    tty,
+    agent_start, agents, commands, inside_tmux, manual, own_tmux, plain, program, run_command,
+    start_view, tty,
 };
 use anyhow::bail;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+const LONG_ABOUT: &str = "\
+Share the terminal you are in: others join with plain ssh, and see and type the same.
+
+Outside of tmux, a tmux session is started (its server is tern's own, with your usual
+configuration); inside of tmux, the session you are in is shared where it is. The lines to join
+with are shown first, to you alone: whoever has `ssh TOKEN@...` sees and types, whoever has
+`ssh ro-TOKEN@...` only looks.";
+const EXAMPLES: &str = "  \
+  tern                          share a shell with people in your network
+  tern --relay relay.example    share it over a relay, with anybody
+  tern -- htop                  share just that program
+  tern --no-tmux                share a shell on a plain terminal
+  tern stop                     end the sharing; the session goes on";
 
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
 #[derive(Debug, Parser)]
@@ -20,13 +35,8 @@ use std::process::ExitCode;
     name = "tern",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  \
-        tern                          share a shell with people in your network\n  \
-        tern --relay relay.example    share it over a relay, with anybody\n  \
-        tern -- htop                  share just that program\n  \
-        tern                          inside of tmux: share that session as it is\n\n\
-        Outside of tmux, a tmux session is started (its server is tern's own, with your usual\n\
-        configuration). The lines to join with are shown first; `ssh ro-...` only looks."
+    long_about = LONG_ABOUT,
+    after_help = format!("Examples:\n{EXAMPLES}")
 )]
 struct Cli {
     #[command(flatten)]
@@ -60,11 +70,11 @@ pub struct ShareArgs {
     /// terminal.
     #[arg(long)]
     pub no_tmux: bool,
-    /// Socket of the tmux server: where a new one listens, or which one a subcommand means.
-    #[arg(short = 'S', long, value_name = "SOCKET", global = true)]
+    /// Where the new tmux server listens.
+    #[arg(short = 'S', long, value_name = "SOCKET")]
     pub socket: Option<PathBuf>,
     /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
-    #[arg(short, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, action = clap::ArgAction::Count)]
     pub verbosity: u8,
     /// Program to share, with its arguments; your shell if none is given.
     #[arg(last = true, value_name = "CMD")]
@@ -99,17 +109,25 @@ impl ShareArgs {
     }
 }
 
+/// Which sharing a command means.
+#[derive(Debug, Args)]
+struct Which {
+    /// Which sharing is meant, if there are several: its tmux's socket, or its name.
+    #[arg(short = 'S', long, value_name = "SOCKET")]
+    socket: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// End the sharing; the session itself goes on.
-    Stop,
+    Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
-    Status,
+    Status(Which),
     /// Show the log of the sharing: join lines, who came and went, what the relay does.
-    ShowMessages,
+    ShowMessages(Which),
     /// Print completions for a shell.
     Completions {
-        /// Which shell.
+        /// For this shell.
         shell: Shell,
     },
     /// Print the manual page (`tern man | man -l -`).
@@ -136,7 +154,11 @@ enum Sub {
 
 /// Runs `tern`.
 pub fn run() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let matches = match parse(arguments) {
+        Ok(matches) => matches,
+        Err(error) => error.exit(),
+    };
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.share.is_relay_named = matches.value_source("relay") == Some(ValueSource::CommandLine);
     let is_agent = matches!(cli.command, Some(Sub::Agent));
@@ -151,18 +173,46 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Reads the command line, and understands two common mistakes.
+fn parse(mut arguments: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+    let is_help = |argument: &OsString| argument == "--help" || argument == "-h";
+    if arguments.get(1).is_some_and(|word| word == "help") && arguments.get(2).is_some_and(is_help)
+    {
+        arguments.remove(1);
+    }
+    let mut command = Cli::command();
+    command.try_get_matches_from_mut(&arguments).map_err(|error| {
+        // A program without the two dashes before it.
+        match arguments.get(1).and_then(|word| word.to_str()) {
+            Some(word) if is_unknown(&error) && !word.starts_with('-') => {
+                let words: Vec<_> =
+                    arguments[1..].iter().map(|word| word.to_string_lossy()).collect();
+                let text = format!(
+                    "tern has no command '{word}'. To share a program: tern -- {}",
+                    words.join(" ")
+                );
+                command.error(ErrorKind::InvalidSubcommand, text)
+            }
+            Some(_) | None => error,
+        }
+    })
+}
+
+fn is_unknown(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand)
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<u8> {
-    let socket = cli.share.socket.as_deref();
     match cli.command {
         None => return share(&cli.share),
-        Some(Sub::Stop) => commands::stop(socket)?,
-        Some(Sub::Status) => commands::status(socket)?,
-        Some(Sub::ShowMessages) => commands::show_messages(socket)?,
+        Some(Sub::Stop(which)) => commands::stop(which.socket.as_deref())?,
+        Some(Sub::Status(which)) => commands::status(which.socket.as_deref())?,
+        Some(Sub::ShowMessages(which)) => commands::show_messages(which.socket.as_deref())?,
         Some(Sub::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "tern", &mut std::io::stdout());
         }
         Some(Sub::Man) => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            manual::write(Cli::command(), EXAMPLES, &mut std::io::stdout())?;
         }
         Some(Sub::RunCommand { code_file, command }) => {
             return run_command::run(&code_file, &command);
@@ -263,6 +313,51 @@ mod tests {
     #[test]
     fn socket_may_be_named_after_a_subcommand() {
         let cli = Cli::try_parse_from(["tern", "stop", "-S", "/x"]).expect("it is right");
-        assert_eq!(cli.share.socket, Some("/x".into()));
+        let Some(Sub::Stop(which)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(which.socket, Some("/x".into()));
+    }
+
+    fn mistake(words: &[&str]) -> String {
+        let words = words.iter().map(Into::into).collect();
+        parse(words).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn program_without_dashes_gets_a_hint() {
+        assert!(mistake(&["tern", "htop", "-d", "5"]).contains("tern -- htop -d 5"));
+        let said = mistake(&["tern", "stop", "--nonsense"]);
+        assert!(said.contains("--nonsense"), "{said}");
+    }
+
+    #[test]
+    fn help_of_help_is_help() {
+        assert!(mistake(&["tern", "help", "--help"]).contains("Usage:"));
+        assert!(mistake(&["tern", "help", "stop"]).contains("Usage:"));
+    }
+
+    #[test]
+    fn only_commands_that_ask_an_agent_have_a_socket() {
+        for (words, has) in [
+            (["tern", "stop", "--help"], true),
+            (["tern", "man", "--help"], false),
+            (["tern", "completions", "--help"], false),
+        ] {
+            assert_eq!(mistake(&words).contains("--socket"), has, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn manual_has_the_sections_of_a_manual() {
+        let mut page = Vec::new();
+        manual::write(Cli::command(), EXAMPLES, &mut page).expect("memory takes it");
+        let page = String::from_utf8_lossy(&page);
+        for heading in ["SYNOPSIS", "OPTIONS", "COMMANDS", "ENVIRONMENT", "EXIT STATUS", "EXAMPLES"]
+        {
+            assert!(page.contains(heading), "{heading}");
+        }
+        // No other pages, nothing that tern starts by itself.
+        for word in ["(1)\n.br", "tern\\-stop", "EXTRA", "run\\-command", "start\\-view"] {
+            assert!(!page.contains(word), "{word}");
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod inside_tmux;
 pub mod link;
 pub mod local_socket;
 pub mod logging;
+pub mod manual;
 pub mod orphan;
 pub mod own_tmux;
 pub mod passthrough;
