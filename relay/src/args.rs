@@ -131,6 +131,10 @@ pub(crate) struct LimitArguments {
     /// How long a session waits for its host to come back [default: 24h]
     #[arg(long, env = "TERN_RELAY_HOST_AWAY", value_name = "TIME", value_parser = duration)]
     host_away: Option<Duration>,
+
+    /// How long viewers who join are shown how to leave [default: 5s]
+    #[arg(long, env = "TERN_RELAY_HINT_TIME", value_name = "TIME", value_parser = duration)]
+    hint_time: Option<Duration>,
 }
 
 impl From<LimitArguments> for Limits {
@@ -153,6 +157,7 @@ impl From<LimitArguments> for Limits {
             message_size: given.message_size.unwrap_or(default.message_size),
             session_memory: given.session_memory.unwrap_or(default.session_memory),
             host_away: given.host_away.unwrap_or(default.host_away),
+            hint_time: given.hint_time.unwrap_or(default.hint_time),
         }
     }
 }

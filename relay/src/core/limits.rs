@@ -34,6 +34,8 @@ pub struct Limits {
     pub session_memory: usize,
     /// How long a host may stay away before its session ends: a night and a day.
     pub host_away: Duration,
+    /// How long a viewer who joins is shown how to leave: long enough to read a short line.
+    pub hint_time: Duration,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             message_size: MESSAGE_SIZE_MAX,
             session_memory: 64 * 1024 * 1024,
             host_away: Duration::from_secs(24 * 60 * 60),
+            hint_time: Duration::from_secs(5),
         }
     }
 }
