@@ -95,6 +95,34 @@ fn pinned_fingerprint_that_does_not_match_stops_tern() {
 }
 
 #[test]
+fn failed_sharing_is_tried_again_with_what_was_wrong_put_right() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let wrong = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let args = ["--relay", &relay.name(), "--relay-fingerprint", wrong];
+    let tern = tern_tests::process::binary("tern").display().to_string();
+
+    let terminal = Host::try_share(&world, None, options(&args));
+    assert_says(&world, &terminal, &["Not shared"]);
+    terminal.press(&["q"]);
+    world.wait_until("the shell is there", || terminal.text().contains('$'));
+    terminal.enter_line(&format!("{tern} --relay-fingerprint {}", relay.fingerprint));
+    let line = world.wait_for("tern shows the join lines", || {
+        JoinLine::find_all(&terminal.text()).into_iter().next()
+    });
+    assert_eq!(line.port, relay.port);
+
+    // A plain terminal is shared by the process that runs it, or not at all.
+    let args = [["--no-tmux"].as_slice(), &args].concat();
+    let terminal = Host::try_share(&world, None, options(&args));
+    assert_says(&world, &terminal, &["Not shared"]);
+    terminal.press(&["q"]);
+    world.wait_until("the shell is there", || terminal.text().contains('$'));
+    terminal.enter_line(&tern);
+    assert_says(&world, &terminal, &["has failed", "leave the shell", "start `tern` anew"]);
+}
+
+#[test]
 fn unknown_key_is_learnt_with_a_notice_and_a_changed_one_stops_tern() {
     let world = World::new();
     let relay = Relay::start(&world);

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::shell::protocol::Connection;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
@@ -82,6 +83,9 @@ pub struct ShareArgs {
     /// Whether the relay was named on the command line itself.
     #[arg(skip)]
     pub is_relay_named: bool,
+    /// The same of its fingerprints.
+    #[arg(skip)]
+    pub are_fingerprints_named: bool,
 }
 
 impl ShareArgs {
@@ -90,9 +94,13 @@ impl ShareArgs {
         let now = self.relay_args();
         match before {
             Some(before) if !self.is_relay_named => {
-                let is_named = !now.identities.is_empty();
-                let identities = if is_named { now.identities } else { before.identities };
-                RelayArgs { identities, ..before }
+                let are_identities_named = !now.identities.is_empty();
+                let choose = |is_new| if is_new { &now } else { &before };
+                RelayArgs {
+                    relay: before.relay.clone(),
+                    fingerprints: choose(self.are_fingerprints_named).fingerprints.clone(),
+                    identities: choose(are_identities_named).identities.clone(),
+                }
             }
             Some(_) | None => now,
         }
@@ -160,7 +168,9 @@ pub fn run() -> ExitCode {
         Err(error) => error.exit(),
     };
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    cli.share.is_relay_named = matches.value_source("relay") == Some(ValueSource::CommandLine);
+    let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    cli.share.is_relay_named = is_named("relay");
+    cli.share.are_fingerprints_named = is_named("relay_fingerprint");
     let is_agent = matches!(cli.command, Some(Sub::Agent));
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
@@ -242,8 +252,15 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
         return Ok(0);
     }
     if let Some(path) = agents::surrounding()?.filter(|_| Surrounding::from_env().is_none()) {
-        let status = agents::status(&path)?;
-        bail!("this terminal is shared already ({}); see `tern status`", status.shared);
+        match agents::status(&path)?.connection {
+            Connection::Failed(reason) => bail!(
+                "sharing this terminal has failed: {reason}. It lives and ends with the tern that \
+                 runs it: leave the shell, and start `tern` anew"
+            ),
+            Connection::Connecting | Connection::Connected(_) | Connection::Reconnecting(_) => {
+                bail!("this terminal is shared already; see `tern status`")
+            }
+        }
     }
     if !tty::is_terminal() {
         bail!("there is no terminal to share: standard input and output must be one");
