@@ -138,6 +138,10 @@ pub(crate) struct LimitArguments {
     /// [default: 30d]
     #[arg(long, env = "TERN_RELAY_TICKET_TIME", value_name = "TIME", value_parser = duration)]
     ticket_time: Option<Duration>,
+
+    /// How long viewers who join are shown how to leave [default: 5s]
+    #[arg(long, env = "TERN_RELAY_HINT_TIME", value_name = "TIME", value_parser = duration)]
+    hint_time: Option<Duration>,
 }
 
 impl From<LimitArguments> for Limits {
@@ -161,6 +165,7 @@ impl From<LimitArguments> for Limits {
             session_memory: given.session_memory.unwrap_or(default.session_memory),
             host_away: given.host_away.unwrap_or(default.host_away),
             ticket_time: given.ticket_time.unwrap_or(default.ticket_time),
+            hint_time: given.hint_time.unwrap_or(default.hint_time),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong says so: what happened, what to do, and a code that isn't zero.
 
+use rustix::process::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Stdio;
@@ -91,6 +92,34 @@ fn pinned_fingerprint_that_does_not_match_stops_tern() {
     let args = ["--relay", &relay.name(), "--relay-fingerprint", other];
     let terminal = Host::try_share(&world, None, options(&args));
     assert_fails_with(&world, &terminal, &["host key", &relay.fingerprint, "not the pinned one"]);
+}
+
+#[test]
+fn failed_sharing_is_tried_again_with_what_was_wrong_put_right() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let wrong = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let args = ["--relay", &relay.name(), "--relay-fingerprint", wrong];
+    let tern = tern_tests::process::binary("tern").display().to_string();
+
+    let terminal = Host::try_share(&world, None, options(&args));
+    assert_says(&world, &terminal, &["Not shared"]);
+    terminal.press(&["q"]);
+    world.wait_until("the shell is there", || terminal.text().contains('$'));
+    terminal.enter_line(&format!("{tern} --relay-fingerprint {}", relay.fingerprint));
+    let line = world.wait_for("tern shows the join lines", || {
+        JoinLine::find_all(&terminal.text()).into_iter().next()
+    });
+    assert_eq!(line.port, relay.port);
+
+    // A plain terminal is shared by the process that runs it, or not at all.
+    let args = [["--no-tmux"].as_slice(), &args].concat();
+    let terminal = Host::try_share(&world, None, options(&args));
+    assert_says(&world, &terminal, &["Not shared"]);
+    terminal.press(&["q"]);
+    world.wait_until("the shell is there", || terminal.text().contains('$'));
+    terminal.enter_line(&tern);
+    assert_says(&world, &terminal, &["has failed", "leave the shell", "start `tern` anew"]);
 }
 
 #[test]
@@ -230,4 +259,21 @@ fn relay_for_some_lets_only_their_keys_host() {
     let line = ViewerOptions { size: (120, 24), ..ViewerOptions::default() };
     let viewer = Viewer::open(&world, &host.read_write, line);
     viewer.wait_until_same(&host);
+}
+
+#[test]
+fn agent_that_does_not_answer_is_named_and_what_to_do() {
+    let shared = Shared::start();
+    let agent = shared.host.agent();
+    agent.signal(Signal::STOP);
+    for command in ["status", "stop"] {
+        let output = shared.host.tern(&[command]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let advice = format!("kill -CONT {}", agent.pid);
+        assert!(said.contains("does not answer") && said.contains(&advice), "{said}");
+    }
+    agent.signal(Signal::CONT);
+    let output = shared.host.tern(&["status"]);
+    assert!(output.status.success(), "{}", text(&output));
 }

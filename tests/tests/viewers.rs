@@ -1,6 +1,7 @@
 //! Many viewers, what the host is told about them, and what each of them is told.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use tern_tests::shared::wait_until_shows;
 use tern_tests::{Host, HostOptions, Relay, Shared, Viewer, ViewerOptions, World};
 
@@ -130,4 +131,20 @@ fn logs_in(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn viewer_is_told_at_first_how_to_leave() {
+    let world = World::new();
+    let relay = Relay::start_with(&world, Ipv4Addr::LOCALHOST, &["--hint-time", "1h"]);
+    let host = Host::share(&world, &relay);
+    let viewer = Viewer::open(&world, &host.read_write, ViewerOptions::default());
+    viewer.wait_until_shows("to leave: Enter ~ .");
+    let reader = Viewer::open(&world, &host.read_only, ViewerOptions::default());
+    reader.wait_until_shows("press q to leave");
+    // The first key takes it away for good.
+    viewer.terminal.enter_line("echo typed $((40 + 2))");
+    wait_until_shows(&world, &host.terminal, "\ntyped 42");
+    viewer.wait_until_same(&host);
+    assert!(reader.terminal.shows("press q to leave"), "{}", world.report());
 }

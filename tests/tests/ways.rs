@@ -28,7 +28,10 @@ fn share_from_within(world: &World, terminal: &Terminal, relay: &Relay) -> JoinL
     let line = world.wait_for("tern shows the join lines", || {
         JoinLine::find_all(&terminal.text()).into_iter().find(|line| !line.is_read_only())
     });
+    // In a popup, although that can't be as wide as it would like to be.
+    assert!(terminal.shows("Press <q>"), "{}", world.report());
     terminal.press(&["q"]);
+    world.wait_until("the popup closes", || !terminal.shows("Press <q>"));
     line
 }
 
@@ -220,4 +223,33 @@ fn tern_stop_ends_the_sharing_and_not_the_session() {
     wait_until_shows(&world, &host.terminal, "\non 42");
     let output = host.tern(&["status"]);
     assert!(!output.status.success(), "nothing is shared any more");
+}
+
+#[test]
+fn several_that_are_shared_are_listed_by_names_that_find_them() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    let relay_args = tern_tests::host::relay_args(Some(&relay));
+    let mut plain = vec!["--no-tmux"];
+    plain.extend(relay_args.iter().map(String::as_str));
+    let plain = host.again(&plain);
+    world.wait_until("the plain one is shared", || !JoinLine::find_all(&plain.text()).is_empty());
+    // One that could never be shared is none.
+    let wrong = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let socket = host.home.join("unshared").display().to_string();
+    let unshared =
+        host.again(&["-S", &socket, "--relay", &relay.name(), "--relay-fingerprint", wrong]);
+    wait_until_shows(&world, &unshared, "Not shared");
+
+    let said = tern_tests::process::text(&host.tern(&["status"]));
+    let names: Vec<_> = said
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("-S ")?.split_whitespace().next())
+        .collect();
+    assert_eq!(names.len(), 2, "{said}");
+    for name in names {
+        let said = tern_tests::process::text(&host.tern(&["status", "-S", name]));
+        assert!(said.contains("ssh session: ssh"), "{name}: {said}");
+    }
 }

@@ -80,7 +80,9 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     let shared =
         format!("session {} of the tmux at {}", config.session_id, config.tmux_socket.display());
     let sharing = Sharing::start(&config.relay).await?;
-    let board = Board::new(shared, config.is_own_server.then_some(attach), sharing.relay_name());
+    let tmux_socket = config.tmux_socket.to_str().map(str::to_owned);
+    let attach = config.is_own_server.then_some(attach);
+    let board = Board::new(shared, tmux_socket, attach, sharing.relay_name());
     let (stop_sender, stops) = mpsc::channel(16);
     let socket = local_socket::serve(&config.agent_socket, board.clone(), stop_sender)?;
     report_ready()?;
@@ -110,9 +112,11 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         stopper: None,
         _socket: socket,
     };
-    let text = agent.run().await?;
+    let (text, stopper) = agent.run().await?;
     tracing::info!(text, "the sharing ended");
     sharing.finish().await;
+    // Who asked for it may start another one, which finds everything free.
+    drop(stopper);
     let is_gone = || std::os::unix::net::UnixStream::connect(&config.tmux_socket).is_err();
     if config.is_own_server && is_gone() {
         // tmux leaves its socket behind.
@@ -146,7 +150,7 @@ struct Agent {
     /// When the join lines are shown on status lines, if no view showed them before.
     lines_due: Option<Instant>,
     stops: mpsc::Receiver<StopRequest>,
-    /// Dropped before those who wait for the end are told, since they may start another agent.
+    /// Gone before those who wait for the end are told, since they may start another agent.
     _socket: LocalSocket,
     /// Who asked for the end; told by being dropped.
     stopper: Option<StopRequest>,
@@ -160,14 +164,15 @@ enum Turn {
 }
 
 impl Agent {
-    async fn run(mut self) -> anyhow::Result<&'static str> {
+    /// Until the end: what viewers were told then, and who asked for it.
+    async fn run(mut self) -> anyhow::Result<(&'static str, Option<StopRequest>)> {
         let mut signals = Signals::new()?;
         let mut stop_deadline = None;
         loop {
             if let Turn::End(text) = self.do_commands() {
                 self.hidden = None;
                 self.uplink.finish(text.into()).await;
-                return Ok(text);
+                return Ok((text, self.stopper.take()));
             }
             let due = [self.session.poll_timeout(), self.lines_due, stop_deadline];
             let due = due.into_iter().flatten().min();
@@ -209,7 +214,7 @@ impl Agent {
                     let now = Instant::now();
                     if stop_deadline.is_some_and(|due| due <= now) {
                         self.uplink.finish(STOPPED_TEXT.into()).await;
-                        return Ok(STOPPED_TEXT);
+                        return Ok((STOPPED_TEXT, self.stopper.take()));
                     }
                     self.show_lines_if_due(now);
                     self.session.handle_timeout(now);

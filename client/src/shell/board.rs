@@ -29,11 +29,17 @@ pub struct Board {
 
 impl Board {
     /// For sharing `shared` over `relay`.
-    pub fn new(shared: String, attach: Option<String>, relay: String) -> Self {
+    pub fn new(
+        shared: String,
+        tmux_socket: Option<String>,
+        attach: Option<String>,
+        relay: String,
+    ) -> Self {
         let status = Status {
             software: software(),
             pid: std::process::id(),
             shared,
+            tmux_socket,
             attach,
             relay,
             connection: Connection::Connecting,

@@ -1,17 +1,34 @@
 //! The command line.
 
+use crate::shell::protocol::Connection;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
-    agent_start, agents, commands, inside_tmux, own_tmux, plain, program, run_command, start_view,
-    tty,
+    agent_start, agents, commands, inside_tmux, manual, own_tmux, plain, program, run_command,
+    start_view, tty,
 };
 use anyhow::bail;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+const LONG_ABOUT: &str = "\
+Share the terminal you are in: others join with plain ssh, and see and type the same.
+
+Outside of tmux, a tmux session is started (its server is tern's own, with your usual
+configuration); inside of tmux, the session you are in is shared where it is. The lines to join
+with are shown first, to you alone: whoever has `ssh TOKEN@...` sees and types, whoever has
+`ssh ro-TOKEN@...` only looks.";
+const EXAMPLES: &str = "  \
+  tern                          share a shell with people in your network
+  tern --relay relay.example    share it over a relay, with anybody
+  tern -- htop                  share just that program
+  tern --no-tmux                share a shell on a plain terminal
+  tern stop                     end the sharing; the session goes on";
 
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
 #[derive(Debug, Parser)]
@@ -19,13 +36,8 @@ use std::process::ExitCode;
     name = "tern",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  \
-        tern                          share a shell with people in your network\n  \
-        tern --relay relay.example    share it over a relay, with anybody\n  \
-        tern -- htop                  share just that program\n  \
-        tern                          inside of tmux: share that session as it is\n\n\
-        Outside of tmux, a tmux session is started (its server is tern's own, with your usual\n\
-        configuration). The lines to join with are shown first; `ssh ro-...` only looks."
+    long_about = LONG_ABOUT,
+    after_help = format!("Examples:\n{EXAMPLES}")
 )]
 struct Cli {
     #[command(flatten)]
@@ -59,18 +71,41 @@ pub struct ShareArgs {
     /// terminal.
     #[arg(long)]
     pub no_tmux: bool,
-    /// Socket of the tmux server: where a new one listens, or which one a subcommand means.
-    #[arg(short = 'S', long, value_name = "SOCKET", global = true)]
+    /// Where the new tmux server listens.
+    #[arg(short = 'S', long, value_name = "SOCKET")]
     pub socket: Option<PathBuf>,
     /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
-    #[arg(short, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, action = clap::ArgAction::Count)]
     pub verbosity: u8,
     /// Program to share, with its arguments; your shell if none is given.
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+    /// Whether the relay was named on the command line itself.
+    #[arg(skip)]
+    pub is_relay_named: bool,
+    /// The same of its fingerprints.
+    #[arg(skip)]
+    pub are_fingerprints_named: bool,
 }
 
 impl ShareArgs {
+    /// The same for a session that was shared before: what is not named now is as it was then.
+    pub fn relay_args_again(&self, before: Option<RelayArgs>) -> RelayArgs {
+        let now = self.relay_args();
+        match before {
+            Some(before) if !self.is_relay_named => {
+                let are_identities_named = !now.identities.is_empty();
+                let choose = |is_new| if is_new { &now } else { &before };
+                RelayArgs {
+                    relay: before.relay.clone(),
+                    fingerprints: choose(self.are_fingerprints_named).fingerprints.clone(),
+                    identities: choose(are_identities_named).identities.clone(),
+                }
+            }
+            Some(_) | None => now,
+        }
+    }
+
     /// What is said about the relay.
     pub fn relay_args(&self) -> RelayArgs {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
@@ -82,17 +117,25 @@ impl ShareArgs {
     }
 }
 
+/// Which sharing a command means.
+#[derive(Debug, Args)]
+struct Which {
+    /// Which sharing is meant, if there are several: its tmux's socket, or its name.
+    #[arg(short = 'S', long, value_name = "SOCKET")]
+    socket: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// End the sharing; the session itself goes on.
-    Stop,
+    Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
-    Status,
+    Status(Which),
     /// Show the log of the sharing: join lines, who came and went, what the relay does.
-    ShowMessages,
+    ShowMessages(Which),
     /// Print completions for a shell.
     Completions {
-        /// Which shell.
+        /// For this shell.
         shell: Shell,
     },
     /// Print the manual page (`tern man | man -l -`).
@@ -119,7 +162,15 @@ enum Sub {
 
 /// Runs `tern`.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let matches = match parse(arguments) {
+        Ok(matches) => matches,
+        Err(error) => error.exit(),
+    };
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    cli.share.is_relay_named = is_named("relay");
+    cli.share.are_fingerprints_named = is_named("relay_fingerprint");
     let is_agent = matches!(cli.command, Some(Sub::Agent));
     match dispatch(cli) {
         Ok(code) => ExitCode::from(code),
@@ -132,18 +183,46 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Reads the command line, and understands two common mistakes.
+fn parse(mut arguments: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
+    let is_help = |argument: &OsString| argument == "--help" || argument == "-h";
+    if arguments.get(1).is_some_and(|word| word == "help") && arguments.get(2).is_some_and(is_help)
+    {
+        arguments.remove(1);
+    }
+    let mut command = Cli::command();
+    command.try_get_matches_from_mut(&arguments).map_err(|error| {
+        // A program without the two dashes before it.
+        match arguments.get(1).and_then(|word| word.to_str()) {
+            Some(word) if is_unknown(&error) && !word.starts_with('-') => {
+                let words: Vec<_> =
+                    arguments[1..].iter().map(|word| word.to_string_lossy()).collect();
+                let text = format!(
+                    "tern has no command '{word}'. To share a program: tern -- {}",
+                    words.join(" ")
+                );
+                command.error(ErrorKind::InvalidSubcommand, text)
+            }
+            Some(_) | None => error,
+        }
+    })
+}
+
+fn is_unknown(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand)
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<u8> {
-    let socket = cli.share.socket.as_deref();
     match cli.command {
         None => return share(&cli.share),
-        Some(Sub::Stop) => commands::stop(socket)?,
-        Some(Sub::Status) => commands::status(socket)?,
-        Some(Sub::ShowMessages) => commands::show_messages(socket)?,
+        Some(Sub::Stop(which)) => commands::stop(which.socket.as_deref())?,
+        Some(Sub::Status(which)) => commands::status(which.socket.as_deref())?,
+        Some(Sub::ShowMessages(which)) => commands::show_messages(which.socket.as_deref())?,
         Some(Sub::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "tern", &mut std::io::stdout());
         }
         Some(Sub::Man) => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
+            manual::write(Cli::command(), EXAMPLES, &mut std::io::stdout())?;
         }
         Some(Sub::RunCommand { code_file, command }) => {
             return run_command::run(&code_file, &command);
@@ -173,8 +252,15 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
         return Ok(0);
     }
     if let Some(path) = agents::surrounding()?.filter(|_| Surrounding::from_env().is_none()) {
-        let status = agents::status(&path)?;
-        bail!("this terminal is shared already ({}); see `tern status`", status.shared);
+        match agents::status(&path)?.connection {
+            Connection::Failed(reason) => bail!(
+                "sharing this terminal has failed: {reason}. It lives and ends with the tern that \
+                 runs it: leave the shell, and start `tern` anew"
+            ),
+            Connection::Connecting | Connection::Connected(_) | Connection::Reconnecting(_) => {
+                bail!("this terminal is shared already; see `tern status`")
+            }
+        }
     }
     if !tty::is_terminal() {
         bail!("there is no terminal to share: standard input and output must be one");
@@ -222,8 +308,73 @@ mod tests {
     }
 
     #[test]
+    fn relay_of_before_is_meant_unless_one_is_named() {
+        let before = RelayArgs {
+            relay: Some("before".into()),
+            fingerprints: vec!["SHA256:x".into()],
+            identities: vec!["/before".into()],
+        };
+        let mut share = Cli::try_parse_from(["tern"]).expect("it is right").share;
+        share.relay = Some("usual".into());
+        let args = share.relay_args_again(Some(before.clone()));
+        assert_eq!(
+            (args.relay, args.identities),
+            (before.relay.clone(), before.identities.clone())
+        );
+        assert_eq!(share.relay_args_again(None).relay.as_deref(), Some("usual"));
+        share.is_relay_named = true;
+        let args = share.relay_args_again(Some(before));
+        assert_eq!((args.relay.as_deref(), args.fingerprints.len()), (Some("usual"), 0));
+    }
+
+    #[test]
     fn socket_may_be_named_after_a_subcommand() {
         let cli = Cli::try_parse_from(["tern", "stop", "-S", "/x"]).expect("it is right");
-        assert_eq!(cli.share.socket, Some("/x".into()));
+        let Some(Sub::Stop(which)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(which.socket, Some("/x".into()));
+    }
+
+    fn mistake(words: &[&str]) -> String {
+        let words = words.iter().map(Into::into).collect();
+        parse(words).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn program_without_dashes_gets_a_hint() {
+        assert!(mistake(&["tern", "htop", "-d", "5"]).contains("tern -- htop -d 5"));
+        let said = mistake(&["tern", "stop", "--nonsense"]);
+        assert!(said.contains("--nonsense"), "{said}");
+    }
+
+    #[test]
+    fn help_of_help_is_help() {
+        assert!(mistake(&["tern", "help", "--help"]).contains("Usage:"));
+        assert!(mistake(&["tern", "help", "stop"]).contains("Usage:"));
+    }
+
+    #[test]
+    fn only_commands_that_ask_an_agent_have_a_socket() {
+        for (words, has) in [
+            (["tern", "stop", "--help"], true),
+            (["tern", "man", "--help"], false),
+            (["tern", "completions", "--help"], false),
+        ] {
+            assert_eq!(mistake(&words).contains("--socket"), has, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn manual_has_the_sections_of_a_manual() {
+        let mut page = Vec::new();
+        manual::write(Cli::command(), EXAMPLES, &mut page).expect("memory takes it");
+        let page = String::from_utf8_lossy(&page);
+        for heading in ["SYNOPSIS", "OPTIONS", "COMMANDS", "ENVIRONMENT", "EXIT STATUS", "EXAMPLES"]
+        {
+            assert!(page.contains(heading), "{heading}");
+        }
+        // No other pages, nothing that tern starts by itself.
+        for word in ["(1)\n.br", "tern\\-stop", "EXTRA", "run\\-command", "start\\-view"] {
+            assert!(!page.contains(word), "{word}");
+        }
     }
 }

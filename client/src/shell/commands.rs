@@ -3,7 +3,7 @@
 use crate::core::viewers::ViewerRole;
 use crate::shell::agents;
 use crate::shell::board::unix_time;
-use crate::shell::protocol::{self, Answer, Connection, Request, Status};
+use crate::shell::protocol::{Answer, Connection, Request, Status};
 use std::path::Path;
 
 /// `tern stop`.
@@ -23,12 +23,11 @@ pub fn status(socket: Option<&Path>) -> anyhow::Result<()> {
 /// `tern show-messages`.
 pub fn show_messages(socket: Option<&Path>) -> anyhow::Result<()> {
     let mut stream = agents::connect(&agents::find(socket)?, Request::Messages)?;
-    while let Some(answer) = protocol::read(&mut stream)? {
+    while let Some(answer) = agents::read_answer(&mut stream)? {
         match answer {
             Answer::Message(message) => println!("{}", message.line()),
             Answer::End => break,
-            Answer::Refused(text) => anyhow::bail!("the agent refuses: {text}"),
-            Answer::Status(_) | Answer::Stopped => {}
+            Answer::Status(_) | Answer::Stopped | Answer::Refused(_) => {}
         }
     }
     Ok(())
@@ -76,6 +75,7 @@ mod tests {
             software: "tern".into(),
             pid: 1,
             shared: "session $0".into(),
+            tmux_socket: Some("/x".into()),
             attach: Some("tmux -S /x attach".into()),
             relay: "relay.example:2200".into(),
             connection: Connection::Connected(100),

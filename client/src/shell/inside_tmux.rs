@@ -1,17 +1,19 @@
 //! `tern` inside of tmux: the session that it runs in is shared where it is.
 
-use crate::core::tmux_clients::{self, CLIENT_FORMAT};
+use crate::core::tmux_clients::{self, CLIENT_FORMAT, TmuxClient};
 use crate::shell::agent::AgentConfig;
 use crate::shell::cli::ShareArgs;
 use crate::shell::protocol::Connection;
 use crate::shell::tmux::{Surrounding, Tmux, shell_quoted};
-use crate::shell::{agent_start, agents, paths, tty};
+use crate::shell::{agent_start, agents, paths, remembered, tty};
 use anyhow::Context;
 use std::path::Path;
 use std::process::Stdio;
+use tern_term::Size;
 
 /// Columns and rows of the popup: the longest line (80 characters with an IPv4 address) and some.
-const POPUP_SIZE: (&str, &str) = ("90", "14");
+/// tmux shows none that is larger than its client.
+const POPUP_SIZE: Size = Size { cols: 90, rows: 14 };
 
 /// tmux's `$N` of the session that this process runs in.
 pub fn session_id(tmux: &Tmux) -> anyhow::Result<String> {
@@ -34,6 +36,8 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
     let is_shared = agents::is_alive(&agent_socket) && !has_given_up(&agent_socket)?;
     if !is_shared {
         let size = tty::size();
+        let relay = args.relay_args_again(remembered::recall(&tmux, &id));
+        remembered::remember(&tmux, &id, &relay);
         agent_start::start(&AgentConfig {
             tmux_binary: tmux.binary.clone(),
             tmux_socket: tmux.socket.clone(),
@@ -42,7 +46,7 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             size: (size.cols, size.rows),
             is_own_server: tmux.socket.parent() == paths::runtime_folder().ok().as_deref(),
             agent_socket: agent_socket.clone(),
-            relay: args.relay_args(),
+            relay,
             verbosity: args.verbosity,
             display_time_ms: args.display_time,
         })?;
@@ -57,7 +61,7 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
         Some(client) => {
             // The first time, the agent does so when it knows them.
             if is_shared {
-                show_on_status_line(&tmux, &client, &agent_socket)?;
+                show_on_status_line(&tmux, &client.tty, &agent_socket)?;
             }
             "is on the status line"
         }
@@ -82,21 +86,23 @@ fn has_given_up(agent_socket: &Path) -> anyhow::Result<bool> {
 
 /// The terminal of the person who typed: the session's client that was active last. `None` if no
 /// terminal is attached.
-fn local_client(tmux: &Tmux, id: &str, agent_socket: &Path) -> anyhow::Result<Option<String>> {
+fn local_client(tmux: &Tmux, id: &str, agent_socket: &Path) -> anyhow::Result<Option<TmuxClient>> {
     let hidden = agents::status(agent_socket)?.hidden_tty;
     let list = tmux.run(&["list-clients", "-t", id, "-F", CLIENT_FORMAT])?;
     let clients = tmux_clients::parse(list.lines())
         .into_iter()
         .filter(|client| client.is_terminal() && hidden.as_deref() != Some(client.tty.as_str()));
-    Ok(clients.max_by_key(|client| client.active_at).map(|client| client.tty))
+    Ok(clients.max_by_key(|client| client.active_at))
 }
 
-fn show_popup(tmux: &Tmux, client: &str, agent_socket: &Path) -> anyhow::Result<()> {
+fn show_popup(tmux: &Tmux, client: &TmuxClient, agent_socket: &Path) -> anyhow::Result<()> {
+    let cols = POPUP_SIZE.cols.min(client.size.cols).to_string();
+    let rows = POPUP_SIZE.rows.min(client.size.rows).to_string();
     let program = std::env::current_exe().context("cannot find tern's own program file")?;
     let command = format!("{} start-view {}", shell_quoted(&program), shell_quoted(agent_socket));
     // It lasts as long as the popup does; this command doesn't wait.
     tmux.command()
-        .args(["display-popup", "-c", client, "-E", "-w", POPUP_SIZE.0, "-h", POPUP_SIZE.1])
+        .args(["display-popup", "-c", &client.tty, "-E", "-w", &cols, "-h", &rows])
         .arg(command)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -7,7 +7,7 @@ use crate::shell::agent_start::StartedAgent;
 use crate::shell::cli::ShareArgs;
 use crate::shell::program::CodeFile;
 use crate::shell::tmux::Tmux;
-use crate::shell::{agent_start, agents, attach, paths, start_view, tty};
+use crate::shell::{agent_start, agents, attach, paths, remembered, start_view, tty};
 use anyhow::{Context, bail};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -80,7 +80,8 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
     };
     let id = new_session(tmux, &window_args(&args.command, code_file.as_ref())?)?;
     let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
-    let size = tty::size();
+    let (size, relay) = (tty::size(), args.relay_args());
+    remembered::remember(tmux, &id, &relay);
     let config = AgentConfig {
         tmux_binary: tmux.binary.clone(),
         tmux_socket: tmux.socket.clone(),
@@ -89,7 +90,7 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
         size: (size.cols, size.rows),
         is_own_server: true,
         agent_socket: agent_socket.clone(),
-        relay: args.relay_args(),
+        relay,
         verbosity: args.verbosity,
         display_time_ms: args.display_time,
     };

@@ -84,7 +84,7 @@ impl Shared {
     async fn start(args: &ShareArgs) -> anyhow::Result<Self> {
         let socket_path = agents::path_for_plain()?;
         let sharing = Sharing::start(&args.relay_args()).await?;
-        let board = Board::new("a plain terminal".into(), None, sharing.relay_name());
+        let board = Board::new("a plain terminal".into(), None, None, sharing.relay_name());
         let (stop_sender, stops) = mpsc::channel(16);
         let socket = local_socket::serve(&socket_path, board.clone(), stop_sender)?;
         for notice in sharing.notices() {

@@ -64,6 +64,9 @@ pub struct Status {
     pub pid: u32,
     /// What is shared, e.g. `session 0 of tmux`.
     pub shared: String,
+    /// Socket of the tmux in which it is, if it is in one.
+    #[serde(default)]
+    pub tmux_socket: Option<String>,
     /// How to come back to it, if it is a tmux of tern's own.
     pub attach: Option<String>,
     /// The relay.
@@ -190,6 +193,7 @@ mod tests {
             software: "tern".into(),
             pid: 1,
             shared: "x".repeat(1000),
+            tmux_socket: None,
             attach: None,
             relay: "x".repeat(300),
             connection: Connection::Connecting,

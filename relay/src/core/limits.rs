@@ -37,6 +37,8 @@ pub struct Limits {
     /// How long after it was granted a session may be brought back by its ticket, when the relay
     /// has forgotten it (restart, or the host was away too long).
     pub ticket_time: Duration,
+    /// How long a viewer who joins is shown how to leave: long enough to read a short line.
+    pub hint_time: Duration,
 }
 
 impl Default for Limits {
@@ -55,6 +57,7 @@ impl Default for Limits {
             session_memory: 64 * 1024 * 1024,
             host_away: Duration::from_secs(24 * 60 * 60),
             ticket_time: Duration::from_secs(30 * 24 * 60 * 60),
+            hint_time: Duration::from_secs(5),
         }
     }
 }

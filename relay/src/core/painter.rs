@@ -66,6 +66,11 @@ impl Painter {
         self.is_changed = true;
     }
 
+    /// Takes the hint away, if there is one.
+    pub fn drop_hint(&mut self) {
+        self.is_changed |= self.hint.take().is_some();
+    }
+
     /// Bytes to begin with.
     pub fn enter(&mut self) -> Vec<u8> {
         self.renderer.enter()
@@ -236,6 +241,18 @@ mod tests {
         pair.painter.handle_view(view("text", Some("host last heard 9 s ago")));
         assert!(pair.paint(Room::Open));
         assert!(pair.shown().contains("host last heard 9 s ago"));
+    }
+
+    #[test]
+    fn hint_that_is_dropped_goes_at_once() {
+        let mut pair = Pair::new(view("text", None));
+        pair.painter.set_hint("press q", pair.now + Duration::from_secs(5));
+        assert!(pair.paint(Room::Open));
+        pair.painter.drop_hint();
+        pair.now = pair.painter.poll_paint_time().expect("something to paint");
+        assert!(pair.paint(Room::Open));
+        assert!(!pair.shown().contains("press q"));
+        assert_eq!(pair.painter.poll_timeout(), None);
     }
 
     #[test]

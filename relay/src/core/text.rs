@@ -36,6 +36,9 @@ pub const RETURNING: &str = "The relay has just been started: waiting for the ho
 pub const WAITING_NOTICE: &str = "waiting for the host to connect";
 /// Shown to read-only viewers when they join.
 pub const READ_ONLY_HINT: &str = "read only - press q to leave";
+/// Shown to viewers who may type when they join, until their first key: ssh's own escape, since
+/// every key of theirs is the session's.
+pub const READ_WRITE_HINT: &str = "joined - to leave: Enter ~ . (the session goes on)";
 /// A read-only viewer left on its own wish.
 pub const LEFT: &str = "[left the session]";
 /// The host stayed away longer than it may.

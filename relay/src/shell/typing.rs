@@ -4,7 +4,7 @@
 use super::line::Line;
 use super::session::{Message, SessionHandle};
 use crate::core::input::VIEWER_BACKLOG_MAX;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tern_sync::session::ViewerId;
 use tokio::sync::Semaphore;
@@ -30,6 +30,8 @@ pub(super) struct ViewerState {
     joined: OnceLock<Joined>,
     /// Typed before the viewer had joined. A lock, as both sides use it; held for an append.
     early: Mutex<Vec<u8>>,
+    /// Whether anything was ever typed.
+    has_typed: AtomicBool,
     /// Left and top of what the viewer sees, 16 bits each.
     offset: AtomicU32,
 }
@@ -37,6 +39,11 @@ pub(super) struct ViewerState {
 impl ViewerState {
     pub(super) fn set_offset(&self, (left, top): (u16, u16)) {
         self.offset.store(u32::from(left) << 16 | u32::from(top), Ordering::Relaxed);
+    }
+
+    /// Whether the viewer ever typed anything.
+    pub(super) fn has_typed(&self) -> bool {
+        self.has_typed.load(Ordering::Relaxed)
     }
 
     /// The viewer has joined: its task passes on what was typed before, then the connection what
@@ -58,6 +65,7 @@ impl ViewerState {
     /// The viewer's terminal sent bytes. Returns when there is room for more: not reading on is
     /// what slows the viewer down.
     pub(super) async fn on_typed(&self, bytes: &[u8], line: &Line) {
+        self.has_typed.store(true, Ordering::Relaxed);
         if self.keep_early(bytes) {
             return;
         }

@@ -30,8 +30,6 @@ const SILENCE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often room is looked for, at first and at most. The kernel doesn't tell when it comes.
 const ROOM_INTERVAL_MIN: Duration = Duration::from_millis(2);
 const ROOM_INTERVAL_MAX: Duration = Duration::from_millis(50);
-/// How long the read-only hint stays.
-const HINT_TIME: Duration = Duration::from_secs(5);
 /// A refusal comes after a random time between these, whatever its reason.
 const REFUSAL_DELAY_MIN: Duration = Duration::from_millis(50);
 const REFUSAL_DELAY_SPAN: Duration = Duration::from_millis(150);
@@ -155,8 +153,13 @@ impl NewViewerTask {
             Role::ReadOnly => self.capabilities.watch_only(),
         };
         let mut painter = Painter::new(capabilities, size, view);
-        if role == Role::ReadOnly {
-            painter.set_hint(text::READ_ONLY_HINT, Instant::now() + HINT_TIME);
+        let hint_time = self.shared.limits.hint_time;
+        if !hint_time.is_zero() {
+            let hint = match role {
+                Role::ReadWrite => text::READ_WRITE_HINT,
+                Role::ReadOnly => text::READ_ONLY_HINT,
+            };
+            painter.set_hint(hint, Instant::now() + hint_time);
         }
         ViewerTask {
             id,
@@ -296,6 +299,11 @@ impl ViewerTask {
     async fn paint(&mut self) -> Result<Option<Instant>, End> {
         loop {
             let now = Instant::now();
+            // Whoever types has no need of it, and it covers what they may type in. What they see
+            // of their keys brings us here.
+            if self.role == Role::ReadWrite && self.state.has_typed() {
+                self.painter.drop_hint();
+            }
             let room = self.line.room();
             if self.parts.bytes.is_empty()
                 && let Some(bytes) = self.painter.poll_paint(room, now)

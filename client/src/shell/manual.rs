@@ -1,0 +1,114 @@
+//! The manual page, `tern man`: one page for all commands, made of the same text as `--help`.
+
+use clap::{Arg, Command};
+use clap_mangen::Man;
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use std::io::Write;
+
+/// Variables that are read besides those that stand for an option.
+const VARIABLES: [(&str, &str); 4] = [
+    ("TERN_LOG", "What is logged, as a filter of the Rust crate tracing-subscriber; before -v."),
+    ("SHELL", "What is shared with --no-tmux if no program is given."),
+    ("XDG_RUNTIME_DIR", "Sockets are in its folder tern; without it, in /tmp/tern-UID."),
+    (
+        "XDG_STATE_HOME",
+        "Logs, learnt host keys and the keys of this machine's relay are in its folder tern; \
+         without it, in ~/.local/state/tern.",
+    ),
+];
+const EXIT_STATUS: &str = "That of the program that was shared with `--`, or 128 and the number \
+    of the signal that killed it; 127 if there is no such program, 126 if it can't be run. Else 0, \
+    1 if something failed or nobody could ever join, 2 if the command line is wrong.";
+
+/// Writes the page. `examples` are lines of a command, two blanks or more, and what it is for.
+pub fn write(mut command: Command, examples: &str, to: &mut dyn Write) -> std::io::Result<()> {
+    command.build();
+    let man = Man::new(command.clone());
+    man.render_title(to)?;
+    man.render_name_section(to)?;
+    synopsis().to_writer(to)?;
+    man.render_description_section(to)?;
+    man.render_options_section(to)?;
+    commands(&command).to_writer(to)?;
+    environment(&command).to_writer(to)?;
+    let mut rest = Roff::new();
+    rest.control("SH", ["EXIT STATUS"]).text([roman(EXIT_STATUS)]);
+    rest.control("SH", ["EXAMPLES"]);
+    for line in examples.lines().map(str::trim) {
+        let (example, meaning) = line.split_once("  ").unwrap_or((line, ""));
+        rest.control("TP", []).text([bold(example)]).text([roman(meaning.trim())]);
+    }
+    rest.control("SH", ["SEE ALSO"]);
+    rest.text([bold("tmux"), roman("(1), "), bold("ssh"), roman("(1)")]);
+    rest.to_writer(to)?;
+    man.render_version_section(to)
+}
+
+fn synopsis() -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text(
+        [bold("tern"), roman(" ["), italic("OPTIONS"), roman("] ["), bold("--")]
+            .into_iter()
+            .chain([roman(" "), italic("CMD"), roman(" ...]")])
+            .collect::<Vec<_>>(),
+    );
+    roff.control("br", []);
+    roff.text(
+        [bold("tern"), roman(" "), italic("COMMAND"), roman(" ["), italic("OPTIONS")]
+            .into_iter()
+            .chain([roman("]")])
+            .collect::<Vec<_>>(),
+    );
+    roff
+}
+
+fn commands(command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["COMMANDS"]);
+    let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+    for sub in shown.filter(|sub| sub.get_name() != "help") {
+        let mut usage = vec![bold(format!("tern {}", sub.get_name()))];
+        let options = || sub.get_arguments().filter(|arg| !is_everywhere(arg));
+        for arg in options() {
+            usage.extend(argument(arg));
+        }
+        roff.control("TP", []).text(usage);
+        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+        roff.text([roman(format!("{about}."))]);
+        for help in options().filter_map(Arg::get_help) {
+            roff.text([roman(format!("{help}."))]);
+        }
+    }
+    roff
+}
+
+fn is_everywhere(arg: &Arg) -> bool {
+    ["help", "version"].contains(&arg.get_id().as_str())
+}
+
+fn argument(arg: &Arg) -> Vec<Inline> {
+    let value = arg.get_value_names().and_then(|names| names.first());
+    let value = value.map(ToString::to_string).unwrap_or_default();
+    match arg.get_short() {
+        Some(short) => {
+            vec![roman(" ["), bold(format!("-{short}")), roman(" "), italic(value), roman("]")]
+        }
+        None => vec![roman(" "), italic(value)],
+    }
+}
+
+fn environment(command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["ENVIRONMENT"]);
+    for arg in command.get_arguments() {
+        if let (Some(name), Some(option)) = (arg.get_env(), arg.get_long()) {
+            let meaning = format!("As --{option}, where that is not given.");
+            roff.control("TP", []).text([bold(name.to_string_lossy())]).text([roman(meaning)]);
+        }
+    }
+    for (name, meaning) in VARIABLES {
+        roff.control("TP", []).text([bold(name)]).text([roman(meaning)]);
+    }
+    roff
+}
