@@ -11,16 +11,16 @@ mod latency;
 mod memory;
 #[cfg(target_os = "linux")]
 mod networks;
-#[cfg(target_os = "linux")]
 mod plot;
 mod pty;
 mod report;
+mod screens;
 mod shaper;
 mod sharing;
 mod sshd;
-#[cfg(target_os = "linux")]
 mod table;
 mod throughput;
+mod virtual_time;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -73,6 +73,8 @@ enum What {
     /// Tern, mosh and ssh on bad networks with real packets (root): loss, roaming, outages.
     #[cfg(target_os = "linux")]
     Networks(networks::Arguments),
+    /// Loss, full screens, rebinding and outages over many seeds in virtual time.
+    Virtual(virtual_time::Arguments),
     /// All of them but `networks`, with their defaults.
     All,
     /// Floods standard output and writes the number of bytes to a file (used by `bytes`).
@@ -84,7 +86,6 @@ enum What {
         seconds: u64,
     },
     /// Paints a new screen at each key and writes the times to a file (used by `networks`).
-    #[cfg(target_os = "linux")]
     #[command(hide = true)]
     Paint {
         /// Gets the times.
@@ -111,8 +112,8 @@ fn main() -> anyhow::Result<()> {
         }
         #[cfg(target_os = "linux")]
         What::Networks(arguments) => return networks::measure(&arguments, &json),
-        #[cfg(target_os = "linux")]
-        What::Paint { log } => return networks::paint::run(&log),
+        What::Virtual(arguments) => return virtual_time::measure(&arguments, &json),
+        What::Paint { log } => return screens::run(&log),
         What::Flood { file, seconds } => return bytes::flood(&file, seconds),
     }
     report.write(&json).with_context(|| format!("cannot write {}", json.display()))?;

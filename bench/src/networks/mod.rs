@@ -7,7 +7,6 @@
 mod bytes;
 mod echo;
 mod interrupt;
-pub(crate) mod paint;
 mod place;
 mod restart;
 mod roam;
@@ -145,13 +144,14 @@ impl Run {
 
 /// Measures what `arguments` ask for; the figures go to `json`.
 pub(crate) fn measure(arguments: &Arguments, json: &Path) -> anyhow::Result<()> {
-    system::require_programs()?;
     let is_wanted = |name: Name| arguments.systems.is_empty() || arguments.systems.contains(&name);
     let names = [Name::Tern, Name::Mosh, Name::Ssh];
     let systems = System::ALL.into_iter().zip(names);
     let systems = systems.filter(|(_, name)| is_wanted(*name)).map(|(system, _)| system);
+    let systems: Vec<System> = systems.collect();
+    system::require_programs(&systems)?;
     let mut run = Run {
-        systems: systems.collect(),
+        systems,
         is_quick: arguments.quick,
         seed: arguments.seed,
         packets: arguments.packets.clone(),

@@ -4,10 +4,11 @@ use super::place::{Place, RTT, lose};
 use super::stage::{Setting, Stage};
 use super::system::side_by_side;
 use super::typist::ms;
-use super::{Run, Samples, paint};
+use super::{Run, Samples};
 use crate::glyphs::glyph;
 use crate::pty::pause;
 use crate::report::quantile;
+use crate::screens;
 use crate::table::Target;
 use std::fs;
 use std::path::Path;
@@ -41,7 +42,7 @@ fn at(run: &mut Run, percent: f64, target: f64) {
     let (count, packets) = (run.count(30, 4), run.packets(&key));
     let program =
         format!("stty raw -echo; exec {} paint {}.SYSTEM", bench.display(), log.display());
-    let setting = Setting { size: paint::SIZE, ..run.setting(&program, packets.as_deref()) };
+    let setting = Setting { size: screens::SIZE, ..run.setting(&program, packets.as_deref()) };
     let outcomes = side_by_side(
         &run.systems,
         |_| Place::line(),
@@ -94,7 +95,7 @@ fn at(run: &mut Run, percent: f64, target: f64) {
 
 fn show(stage: &mut Stage, number: u32, log: &Path) -> anyhow::Result<Shown> {
     pause(QUIET_TIME);
-    let wanted = number * paint::GLYPHS..(number + 1) * paint::GLYPHS;
+    let wanted = number * screens::GLYPHS..(number + 1) * screens::GLYPHS;
     let (start, wall) = (Instant::now(), SystemTime::now());
     stage.viewer.write(b" ")?;
     let mut complete_at = None;

@@ -66,20 +66,22 @@ pub(crate) fn side_by_side<T: Send>(
     })
 }
 
-/// Programs that are needed, with their Debian packages.
-const NEEDS: [(&str, &str); 6] = [
-    ("tmux", "tmux"),
-    ("ssh", "openssh-client"),
-    ("sshd", "openssh-server"),
-    ("mosh-server", "mosh"),
-    ("mosh-client", "mosh"),
-    ("ip", "iproute2"),
-];
+/// Programs that all need, and those that a system needs, with their Debian packages.
+const NEEDS: [(&str, &str); 3] = [("tmux", "tmux"), ("ssh", "openssh-client"), ("ip", "iproute2")];
 
-/// Installs what is missing, or says what it is.
-pub(crate) fn require_programs() -> anyhow::Result<()> {
+fn needs(system: System) -> &'static [(&'static str, &'static str)] {
+    match system {
+        System::Tern => &[],
+        System::Mosh => &[("mosh-server", "mosh"), ("mosh-client", "mosh")],
+        System::Ssh => &[("sshd", "openssh-server")],
+    }
+}
+
+/// Installs what `systems` miss, or says what it is.
+pub(crate) fn require_programs(systems: &[System]) -> anyhow::Result<()> {
     let missing = || {
-        let all = NEEDS.iter().filter(|(program, _)| !is_installed(program));
+        let all = NEEDS.iter().chain(systems.iter().flat_map(|system| needs(*system)));
+        let all = all.filter(|(program, _)| !is_installed(program));
         let mut packages: Vec<&str> = all.map(|(_, package)| *package).collect();
         packages.dedup();
         packages
