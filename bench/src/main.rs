@@ -6,14 +6,21 @@
 //! ```
 
 mod bytes;
+mod glyphs;
 mod latency;
 mod memory;
+#[cfg(target_os = "linux")]
+mod networks;
+mod plot;
 mod pty;
 mod report;
+mod screens;
 mod shaper;
 mod sharing;
 mod sshd;
+mod table;
 mod throughput;
+mod virtual_time;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -63,7 +70,12 @@ enum What {
         #[arg(long, default_value_t = 100)]
         sessions: usize,
     },
-    /// All of them, with their defaults.
+    /// Tern, mosh and ssh on bad networks with real packets (root): loss, roaming, outages.
+    #[cfg(target_os = "linux")]
+    Networks(networks::Arguments),
+    /// Loss, full screens, rebinding and outages over many seeds in virtual time.
+    Virtual(virtual_time::Arguments),
+    /// All of them but `networks`, with their defaults.
     All,
     /// Floods standard output and writes the number of bytes to a file (used by `bytes`).
     #[command(hide = true)]
@@ -73,10 +85,17 @@ enum What {
         /// How long.
         seconds: u64,
     },
+    /// Paints a new screen at each key and writes the times to a file (used by `networks`).
+    #[command(hide = true)]
+    Paint {
+        /// Gets the times.
+        log: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let json = arguments.json;
     let mut report = Report::new();
     match arguments.what {
         What::Latency { keys } => latency::measure(&mut report, keys)?,
@@ -91,11 +110,13 @@ fn main() -> anyhow::Result<()> {
             throughput::measure(&mut report, 100, 5)?;
             memory::measure(&mut report, 100)?;
         }
+        #[cfg(target_os = "linux")]
+        What::Networks(arguments) => return networks::measure(&arguments, &json),
+        What::Virtual(arguments) => return virtual_time::measure(&arguments, &json),
+        What::Paint { log } => return screens::run(&log),
         What::Flood { file, seconds } => return bytes::flood(&file, seconds),
     }
-    report
-        .write(&arguments.json)
-        .with_context(|| format!("cannot write {}", arguments.json.display()))?;
-    println!("\nfigures: {}", arguments.json.display());
+    report.write(&json).with_context(|| format!("cannot write {}", json.display()))?;
+    println!("\nfigures: {}", json.display());
     Ok(())
 }

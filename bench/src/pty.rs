@@ -1,10 +1,11 @@
 //! A terminal without an emulator: a pty whose output is read at once, with the time of reading.
 
+use crate::glyphs::Glyphs;
 use anyhow::Context as _;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -16,6 +17,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SIZE: (u16, u16) = (80, 24);
 /// Output that is kept for searching.
 const KEPT_SIZE_MAX: usize = 64 * 1024;
+
+/// Starts a program: here, or on a host of a described network.
+pub(crate) type Starter<'a> = &'a dyn Fn(Command) -> io::Result<Child>;
 
 /// A program in a terminal of its own.
 pub(crate) struct Pty {
@@ -33,6 +37,7 @@ struct Output {
 #[derive(Default)]
 struct State {
     recent: Vec<u8>,
+    glyphs: Glyphs,
     total: u64,
     is_closed: bool,
     /// Looked for in what comes after it was set.
@@ -44,13 +49,22 @@ impl Pty {
     /// Starts a command in a terminal. `setsid --ctty` makes it the session's leader, as a login
     /// does.
     pub(crate) fn spawn(command: &Command) -> anyhow::Result<Self> {
+        Self::spawn_by(&|mut command| command.spawn(), command, SIZE)
+    }
+
+    /// The same, started by `starter` in a terminal of `size` (columns and rows).
+    pub(crate) fn spawn_by(
+        starter: Starter<'_>,
+        command: &Command,
+        size: (u16, u16),
+    ) -> anyhow::Result<Self> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
         let path = std::ffi::OsStr::from_bytes(name.as_bytes());
         let slave = OpenOptions::new().read(true).write(true).open(path)?;
-        let size = Winsize { ws_col: SIZE.0, ws_row: SIZE.1, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_col: size.0, ws_row: size.1, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&slave, size)?;
         let mut leader = Command::new("setsid");
         leader.arg("--ctty").arg(command.get_program()).args(command.get_args()).env_clear();
@@ -59,8 +73,7 @@ impl Pty {
             leader.current_dir(folder);
         }
         leader.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
-        let child = leader.spawn().with_context(|| format!("cannot start {command:?}"))?;
-        drop(leader);
+        let child = starter(leader).with_context(|| format!("cannot start {command:?}"))?;
         let output = Arc::<Output>::default();
         let (mut reader, shared) = (File::from(master.try_clone()?), Arc::clone(&output));
         std::thread::spawn(move || read_all(&mut reader, &shared));
@@ -80,6 +93,37 @@ impl Pty {
     /// What it wrote last, as text.
     pub(crate) fn recent(&self) -> String {
         String::from_utf8_lossy(&self.state().recent).into_owned()
+    }
+
+    /// When this ideograph came out first.
+    pub(crate) fn first_seen(&self, glyph: char) -> Option<Instant> {
+        self.state().glyphs.first_seen(glyph)
+    }
+
+    /// Whether the program has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
+    /// Waits until output has made `condition` true; `false` if it doesn't within `patience`, or the
+    /// program has ended.
+    pub(crate) fn wait_until(
+        &self,
+        patience: Duration,
+        mut condition: impl FnMut(&Glyphs) -> bool,
+    ) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.state();
+        loop {
+            if condition(&state.glyphs) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if state.is_closed || left.is_zero() {
+                return false;
+            }
+            state = self.output.changed.wait_timeout(state, left).expect("as in `state`").0;
+        }
     }
 
     /// Types `key` and waits until `glyph` comes out; the time in between.
@@ -158,6 +202,7 @@ fn read_all(reader: &mut File, output: &Output) {
 impl State {
     fn handle_output(&mut self, bytes: &[u8], now: Instant) {
         self.total += bytes.len() as u64;
+        self.glyphs.handle_output(bytes, now);
         self.recent.extend(bytes);
         if let Some((wanted, from)) = &self.wanted
             && self.found_at.is_none()

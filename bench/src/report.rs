@@ -62,7 +62,7 @@ fn figure(value: f64) -> String {
 }
 
 /// What the figures depend on.
-fn machine() -> Value {
+pub(crate) fn machine() -> Value {
     let said = |program: &str, args: &[&str]| {
         let output = Command::new(program).args(args).output().ok();
         output.map_or_else(String::new, |output| {
@@ -78,6 +78,7 @@ fn machine() -> Value {
         "cpu": model.split(": ").nth(1).unwrap_or(""),
         "tmux": said("tmux", &["-V"]),
         "ssh": said("ssh", &["-V"]),
+        "mosh": said("mosh-client", &["--version"]),
         "commit": said("git", &["rev-parse", "HEAD"]),
     })
 }

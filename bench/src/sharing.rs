@@ -1,8 +1,8 @@
 //! A shared session whose terminals are bare ptys, so that no emulator's work is measured.
 
-use crate::pty::{Pty, wait_until};
+use crate::pty::{Pty, SIZE, Starter, wait_until};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tern_tests::host::relay_args;
 use tern_tests::process::{binary, text};
 use tern_tests::viewer::ssh_command;
@@ -25,13 +25,27 @@ impl Sharing {
         relay_args: &[String],
         more: &[&str],
     ) -> anyhow::Result<Self> {
+        Self::start_by(&|mut command| command.spawn(), world, SIZE, relay_args, more)
+    }
+
+    /// The same, started by `starter` in a terminal of `size`.
+    pub(crate) fn start_by(
+        starter: Starter<'_>,
+        world: &World,
+        size: (u16, u16),
+        relay_args: &[String],
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let home = world.home(&world.unique("host"));
         let mut command = world.command(binary("tern"), &home);
         command.arg("-S").arg(home.join("tmux")).args(relay_args).args(more);
-        let terminal = Pty::spawn(&command)?;
+        let terminal = Pty::spawn_by(starter, &command, size)?;
         let status = || {
             let mut command = world.command(binary("tern"), &home);
-            command.arg("status").output().map_or_else(|_| String::new(), |output| text(&output))
+            command.arg("status").stdin(Stdio::null());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            let output = starter(command).and_then(|child| child.wait_with_output());
+            output.map_or_else(|_| String::new(), |output| text(&output))
         };
         let mut lines = Vec::new();
         wait_until("tern has join lines", || {
@@ -54,11 +68,16 @@ impl Sharing {
 
     /// Joins by the stock ssh.
     pub(crate) fn join(&self) -> anyhow::Result<Pty> {
+        self.join_by(&|mut command| command.spawn(), SIZE)
+    }
+
+    /// The same, started by `starter` in a terminal of `size`.
+    pub(crate) fn join_by(&self, starter: Starter<'_>, size: (u16, u16)) -> anyhow::Result<Pty> {
         let home = self.world.home(&self.world.unique("viewer"));
         let args = ssh_command(&self.world, &self.read_write, &[]);
         let mut command = self.world.command(&args[0], &home);
         command.args(&args[1..]);
-        Pty::spawn(&command)
+        Pty::spawn_by(starter, &command, size)
     }
 
     /// The session's tmux socket.

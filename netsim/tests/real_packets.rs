@@ -94,6 +94,17 @@ fn a_rate_spaces_packets_and_a_full_queue_drops() {
 }
 
 #[test]
+fn a_program_that_nobody_has_waited_for_does_not_hold_up_the_end() {
+    let Some(lab) = lab(&home()) else { return };
+    let mut program = std::process::Command::new("sleep");
+    program.arg("infinity");
+    let mut child = lab.spawn("laptop", program).expect("started");
+    // Dropping the lab kills the program, which is a zombie until it is waited for.
+    drop(lab);
+    assert!(!child.wait().expect("our own child").success());
+}
+
+#[test]
 fn the_peer_sees_rebinding_and_changed_addresses() {
     let Some(lab) = lab(&home()) else { return };
     let relay = socket(&lab, "relay", "0.0.0.0:7");

@@ -20,6 +20,9 @@ use nix::unistd::Pid;
 
 use crate::real::namespace::Namespaces;
 
+/// How long the namespace may take to end once its first process is killed: milliseconds, unless
+/// there are zombies in it.
+const END_TIME_MAX: Duration = Duration::from_millis(500);
 /// Programs that wait to be started; whoever has one more waits too.
 const REQUESTS_MAX: usize = 16;
 
@@ -124,7 +127,15 @@ fn run(requests: &Receiver<Request>, report: &SyncSender<io::Result<Pid>>) {
     }
     // With the first process, the kernel kills all others of the namespace.
     drop(first.kill());
-    drop(first.wait());
+    if let Ok(handle) = pidfd(first.id()) {
+        wait_for_end(handle.as_fd(), END_TIME_MAX);
+    }
+    // The first process is gone only when nobody else is left in the namespace, and a program that
+    // the caller started and hasn't waited for is: as a zombie, until the caller does (or ends).
+    if !matches!(first.try_wait(), Ok(Some(_))) {
+        // Where there is no thread to be had, it is this process's end that reaps it.
+        let _ = std::thread::Builder::new().spawn(move || first.wait());
+    }
 }
 
 /// The first process of the namespace: it does nothing, and takes all with it when it dies.

@@ -1,0 +1,122 @@
+//! Roaming: new addresses, forgotten mappings, and outages. All times are from the event's end to the
+//! first echo of a key typed after it.
+
+use super::place::{HOST, LINE, NAT, Place, RTT};
+use super::stage::Stage;
+use super::system::{Outcome, side_by_side};
+use super::typist::{Typist, ms};
+use super::{Run, Samples};
+use crate::latency::ECHO;
+use crate::pty::pause;
+use crate::report::quantile;
+use crate::table::Target;
+use netsim::Action;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// How long an echo may take; what takes longer never comes.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The same after an outage: TCP's repetitions back off to two minutes.
+const OUTAGE_PATIENCE: Duration = Duration::from_secs(150);
+/// Quiet before each event; a part that differs from time to time comes on top.
+const QUIET_TIME: Duration = Duration::from_millis(1200);
+const QUIET_SPREAD: Duration = Duration::from_millis(900);
+
+/// What happens, how often, and how long it takes until the viewer sees something.
+pub(crate) fn measure(run: &mut Run) {
+    let times = run.count(50, 4);
+    let told = repeat(run, "roam-told", times, |mobile, time| {
+        // Whoever moves has a new address each time, and is told by its kernel.
+        let last = u8::try_from(10 + time).unwrap_or(u8::MAX);
+        Action::address(mobile, &[IpAddr::V4(Ipv4Addr::new(10, 0, 1, last))])
+    });
+    report(run, "address", "address change (told)", told);
+    let untold = repeat(run, "roam-rebind", times, |_, _| Action::rebind(NAT));
+    report(run, "rebind", "NAT rebinding (nobody is told)", untold);
+}
+
+fn report(run: &mut Run, key: &str, what: &str, outcomes: Vec<Outcome<Vec<f64>>>) {
+    let of = |share| move |times: &Vec<f64>| quantile(times, share) / ms(RTT);
+    let title = format!("{what}: to the first new echo, median, RTT");
+    run.add(&format!("{key}_p50"), &title, &outcomes, Target::AtMost(1.3), of(0.5));
+    let title = format!("{what}: to the first new echo, worst, RTT");
+    run.add(&format!("{key}_max"), &title, &outcomes, Target::AtMost(2.5), of(1.0));
+    keep(run, key, outcomes);
+}
+
+/// Outages while somebody types on.
+pub(crate) fn outages(run: &mut Run) {
+    for (seconds, full, quick) in [(10, 6, 1), (60, 3, 0)] {
+        let times = run.count(full, quick);
+        if times == 0 {
+            continue;
+        }
+        let key = format!("outage_{seconds}s");
+        let packets = run.packets(&key);
+        let setting = run.setting(ECHO, packets.as_deref());
+        let outcomes = side_by_side(
+            &run.systems,
+            |_| Place::line(),
+            &setting,
+            |stage| {
+                let mut typist = Typist::default();
+                (0..times)
+                    .map(|_| outage(stage, &mut typist, Duration::from_secs(seconds)))
+                    .collect()
+            },
+        );
+        let of = |share| move |times: &Vec<f64>| quantile(times, share) / ms(RTT);
+        let title = format!("return from an outage of {seconds} s while typing: median, RTT");
+        run.add(&format!("{key}_p50"), &title, &outcomes, Target::Informative, of(0.5));
+        let title = format!("return from an outage of {seconds} s while typing: worst, RTT");
+        run.add(&format!("{key}_max"), &title, &outcomes, Target::AtMost(2.0), of(1.0));
+        keep(run, &key, outcomes);
+    }
+}
+
+fn outage(stage: &mut Stage, typist: &mut Typist, length: Duration) -> anyhow::Result<f64> {
+    typist.type_for(&mut stage.viewer, 2 * QUIET_TIME)?;
+    stage.event(Action::down(LINE))?;
+    typist.type_for(&mut stage.viewer, length)?;
+    stage.event(Action::up(LINE))?;
+    let echo = typist.time_to_echo(&mut stage.viewer, OUTAGE_PATIENCE);
+    Ok(echo.map_or(f64::INFINITY, ms))
+}
+
+/// Times in milliseconds, infinite for what never came; after that a system isn't asked again.
+fn repeat(
+    run: &Run,
+    row: &str,
+    times: u32,
+    event: impl Fn(&'static str, u32) -> Action + Sync,
+) -> Vec<Outcome<Vec<f64>>> {
+    let packets = run.packets(row);
+    let setting = run.setting(ECHO, packets.as_deref());
+    let place = |system: super::System| Place::mobile(system.mobile());
+    side_by_side(&run.systems, place, &setting, |stage| {
+        let mut typist = Typist::default();
+        let mobile = stage.mobile.unwrap_or(HOST);
+        let mut found = Vec::new();
+        for time in 0..times {
+            typist.time_to_echo(&mut stage.viewer, PATIENCE);
+            let part = (f64::from(time) * 0.618_033_988_75).fract();
+            pause(QUIET_TIME + QUIET_SPREAD.mul_f64(part));
+            stage.event(event(mobile, time))?;
+            let echo = typist.time_to_echo(&mut stage.viewer, PATIENCE);
+            found.push(echo.map_or(f64::INFINITY, ms));
+            if echo.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    })
+}
+
+fn keep(run: &mut Run, key: &str, outcomes: Vec<Outcome<Vec<f64>>>) {
+    for (system, outcome) in outcomes {
+        if let Ok(times) = outcome {
+            let times = times.into_iter().map(|time| time.is_finite().then_some(time));
+            run.keep(key, system, Samples::Times(times.collect()));
+        }
+    }
+}
