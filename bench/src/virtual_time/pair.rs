@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use tern_sync::link::{Incoming, QuicLink, transport_config};
+use tern_sync::link::{Link, QuicLink, transport_config};
 use tern_sync::log::Log;
 use tern_sync::session::{VIEWER_EVENTS, ViewerEvent, ViewerId};
 use tern_sync::{Endpoint, Event};
@@ -37,7 +37,7 @@ pub(crate) fn echo(_number: u32, typed: &[u8]) -> Vec<u8> {
 
 struct Side {
     endpoint: Endpoint,
-    link: QuicLink,
+    link: Link,
 }
 
 /// Both sides, connected.
@@ -79,7 +79,7 @@ impl Pair {
         let now = Instant::now().into_std();
         let side = |seed, connection| Side {
             endpoint: Endpoint::new(seed, now),
-            link: QuicLink::new(connection),
+            link: QuicLink::new(connection).into(),
         };
         let screen = Screen::new(size);
         let (mut host, mut relay) = (side(2 * seed, host?), side(2 * seed + 1, relay?));
@@ -162,18 +162,12 @@ impl Side {
     async fn turn(&mut self, end: Instant) -> anyhow::Result<()> {
         let now = Instant::now().into_std();
         self.endpoint.handle_timeout(now);
-        while let Some(output) = self.endpoint.poll_output(now, self.link.datagram_size_max()) {
-            self.link.send(output);
-        }
-        let wake = self.endpoint.poll_timeout().map(Instant::from_std);
+        self.link.pump(&mut self.endpoint, now);
+        let wake = self.link.poll_timeout(&self.endpoint).map(Instant::from_std);
         tokio::select! {
             biased;
             incoming = self.link.recv() => {
-                let now = Instant::now().into_std();
-                match incoming? {
-                    Incoming::Datagram(datagram) => self.endpoint.handle_datagram(&datagram, now),
-                    Incoming::Stream(message) => self.endpoint.handle_stream(&message, now),
-                }?;
+                incoming?.feed(&mut self.endpoint, Instant::now().into_std())?;
             }
             () = tokio::time::sleep_until(wake.map_or(end, |wake| wake.min(end))) => {}
         }
