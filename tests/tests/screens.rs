@@ -150,7 +150,8 @@ fn copy_mode_shows_the_same() {
         ],
     );
     let copied = shared.host.tmux(&["show-buffer"]);
-    assert!(copied.lines().count() >= 2, "two lines and more are copied: {copied:?}");
+    let is_copied = copied.lines().count() >= 2;
+    assert!(is_copied, "two lines and more are copied: {copied:?}\n{}", shared.world.report());
     shared.viewer_presses(&["C-b", "["]);
     shared.wait_until_both_show("[0/");
     steps(&shared, &[(&["q"], "0400 alder")]);

@@ -7,8 +7,9 @@
 use std::time::{Duration, Instant};
 use tern_relay::core::keys::{Cut, PASTE_END, PASTE_START, cut};
 
-/// Time between two keys: more than tmux's millisecond, less than anybody feels.
-const KEY_INTERVAL: Duration = Duration::from_millis(2);
+/// Time between two keys: several times tmux's millisecond, since it counts from when tmux comes to
+/// read them, and drawing a page for the first may take a few; less than anybody feels.
+const KEY_INTERVAL: Duration = Duration::from_millis(5);
 /// More keys than this at once are no person's: they go as they are (an unbracketed paste), or
 /// they would take long.
 const KEYS_MAX: usize = 16;
