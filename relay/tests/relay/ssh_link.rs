@@ -60,9 +60,9 @@ async fn large_screen_passes_over_ssh() {
             };
             (0..70).map(letter).collect::<String>()
         };
-        let last = format!("round {round}.");
-        host.show_lines((0..23).map(line).chain([last.clone()]).collect());
-        viewer.wait_until_shows(&last).await;
+        let first = format!("round {round}.");
+        host.show_lines([first.clone()].into_iter().chain((0..23).map(line)).collect());
+        viewer.wait_until_shows(&first).await;
     }
 }
 

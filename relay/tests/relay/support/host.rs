@@ -117,7 +117,7 @@ pub(crate) struct Host {
     pub(crate) grant: SessionGrant,
     pub(crate) epoch: u64,
     pub(crate) connection: Connection,
-    _quic: QuicEndpoint,
+    quic: QuicEndpoint,
     commands: mpsc::Sender<Command>,
     seen: watch::Receiver<Seen>,
 }
@@ -138,7 +138,7 @@ impl Host {
         let (commands, on_command) = mpsc::channel(COMMANDS_MAX);
         let (seen, on_seen) = watch::channel(Seen::default());
         tokio::spawn(drive(connection.clone(), on_command, seen));
-        Self { grant, epoch, connection, _quic: quic, commands, seen: on_seen }
+        Self { grant, epoch, connection, quic, commands, seen: on_seen }
     }
 
     /// Connects anew; gives whether the relay still had everything.
@@ -147,7 +147,7 @@ impl Host {
         let welcome = must("welcome", introduce(&connection, &self.grant, self.epoch)).await;
         let is_resumed = welcome.expect("welcome").is_resumed;
         self.send(Command::Replace(QuicLink::new(connection.clone()).into(), is_resumed));
-        (self._quic, self.connection) = (quic, connection);
+        (self.quic, self.connection) = (quic, connection);
         is_resumed
     }
 
@@ -166,6 +166,12 @@ impl Host {
 
     pub(crate) fn show_lines(&self, lines: Vec<String>) {
         self.send(Command::Show(lines));
+    }
+
+    /// Its address changes, and the kernel doesn't tell.
+    pub(crate) fn move_away(&self) {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        self.quic.rebind(socket).expect("a new address");
     }
 
     /// Its link breaks, without a word.
