@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, split};
 pub const PROTOCOL_VERSION: u16 = 1;
 /// Name of the SSH subsystem.
 pub const SUBSYSTEM: &str = "tern";
+/// Name of the SSH subsystem that carries a session's link where UDP doesn't pass.
+pub const LINK_SUBSYSTEM: &str = "tern-link";
 /// SSH user name of a host that asks for a session.
 pub const HOST_USER: &str = "tern";
 /// Port of a relay unless told otherwise: TCP for SSH, UDP for QUIC.

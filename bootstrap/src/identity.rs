@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Application protocol of TLS (RFC 7301). Versions are told apart in the hello, where a refusal
 /// can say why.
@@ -27,6 +28,10 @@ const QUIC_SEED_FILE: &str = "quic_seed";
 const TICKET_KEY_FILE: &str = "ticket_key";
 /// Bytes of the seed from which QUIC's reset, connection id and retry token keys come.
 const SEED_SIZE: usize = 32;
+
+/// Least time between two stateless resets: a restarted relay tells a thousand hosts in a second. (A
+/// reset is smaller than the packet that it answers, so that nobody gains by asking for one.)
+const RESET_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A relay's keys.
 pub struct Identity {
@@ -187,6 +192,7 @@ impl Identity {
         let [a, b, c, d, e, f, g, h, ..] = self.derive_bytes(b"tern connection id");
         let id_key = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         let mut config = quinn::EndpointConfig::new(Arc::new(reset));
+        config.min_reset_interval(RESET_INTERVAL);
         config.cid_generator(move || {
             Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(id_key))
         });

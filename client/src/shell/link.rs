@@ -512,7 +512,7 @@ fn retry_delay(error: &BootstrapError) -> Option<Duration> {
         BootstrapError::HostKey(_)
         | BootstrapError::Denied { .. }
         | BootstrapError::NotARelay { .. } => None,
-        BootstrapError::Grant { error, .. } => match error {
+        BootstrapError::Grant { error, .. } | BootstrapError::Link { error, .. } => match error {
             WireError::Refused(refusal) => match refusal.code {
                 RefusalCode::Full | RefusalCode::Stopping | RefusalCode::Other => {
                     Some(REFUSED_RETRY_DELAY)

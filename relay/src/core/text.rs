@@ -8,7 +8,7 @@ pub const WRONG_TOKEN: &str = "Invalid or expired session token";
 /// Too many wrong tokens from one address.
 pub const TOO_MANY_TRIES: &str = "Too many tries from your address: wait a minute, then try again";
 /// A session, or the relay, has all the viewers that it may.
-pub const VIEWERS_FULL: &str = "This session has no room for another viewer: try again later";
+pub const VIEWERS_FULL: &str = "There is no room for another viewer here: try again later";
 /// A viewer came without a terminal.
 pub const NEEDS_TERMINAL: &str = "A terminal is needed: ssh -t ...";
 /// Somebody asked for a command or a subsystem.
@@ -41,10 +41,11 @@ pub const READ_ONLY_HINT: &str = "read only - press q to leave";
 pub const READ_WRITE_HINT: &str = "joined - to leave: Enter ~ . (the session goes on)";
 /// A read-only viewer left on its own wish.
 pub const LEFT: &str = "[left the session]";
-/// The host stayed away longer than it may.
-pub const HOST_GONE: &str = "[session ended: its host did not come back]";
-/// The relay failed; the session is lost.
-pub const INTERNAL: &str = "[session ended: the relay has a defect, please report it]";
+/// The host stayed away longer than it may. With its ticket it may still come back.
+pub const HOST_GONE: &str = "[the host did not come back; if it does, the same line works again]";
+/// The relay failed; its host may bring the session back.
+pub const INTERNAL: &str =
+    "[connection lost by a defect of the relay, please report it; the same line may work again]";
 
 /// While nothing is heard from the host.
 pub fn host_silent(seconds: u64) -> String {

@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) advertised: Advertised,
     pub(super) certificate: CertificatePin,
+    /// Of the SSH host key.
+    pub(super) ssh_fingerprint: String,
     pub(super) ticket_key: TicketKey,
     pub(super) authorized_hosts: Option<PathBuf>,
     pub(super) is_for_this_machine: bool,
@@ -61,6 +63,7 @@ impl Shared {
             limits,
             advertised,
             certificate: identity.certificate_pin(),
+            ssh_fingerprint: identity.ssh_fingerprint(),
             ticket_key: identity.ticket_key(),
             authorized_hosts,
             is_for_this_machine,

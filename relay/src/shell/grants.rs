@@ -18,10 +18,7 @@ use tracing::Instrument;
 
 /// A session with its task running, or why there is none.
 pub(super) fn create(shared: &Arc<Shared>, address: IpAddr) -> Result<SessionGrant, Refusal> {
-    if shared.is_for_this_machine && !address.to_canonical().is_loopback() {
-        let text = text::THIS_MACHINE_ONLY.to_owned();
-        return Err(Refusal { code: RefusalCode::Unauthorized, text });
-    }
+    check_machine(shared, address)?;
     let (token, token_ro) = (token::generate(), token::generate_read_only());
     let content = TicketContent {
         session: SessionId(token::random()),
@@ -115,6 +112,7 @@ fn resume(
     content: &TicketContent,
     address: IpAddr,
 ) -> Result<SessionHandle, Refusal> {
+    check_machine(shared, address)?;
     let alive = shared.keep_alive().ok_or_else(stopping)?;
     let (task, handle) = SessionTask::new(shared);
     let session = new_session(content, address, handle);
@@ -125,6 +123,15 @@ fn resume(
         tokio::spawn(task.run(guard, alive).instrument(span));
     }
     Ok(handle)
+}
+
+/// Whether hosts at `address` may have sessions here.
+fn check_machine(shared: &Shared, address: IpAddr) -> Result<(), Refusal> {
+    if shared.is_for_this_machine && !address.to_canonical().is_loopback() {
+        let text = text::THIS_MACHINE_ONLY.to_owned();
+        return Err(Refusal { code: RefusalCode::Unauthorized, text });
+    }
+    Ok(())
 }
 
 fn new_session(

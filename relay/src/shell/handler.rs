@@ -1,5 +1,5 @@
-//! What an SSH connection may ask for: who it is, one channel, on it a terminal (viewers) or the
-//! subsystem by which hosts get a session. Everything else is refused.
+//! What an SSH connection may ask for: who it is, one channel, on it a terminal (viewers) or one
+//! of the subsystems by which hosts get a session and bring its link. Everything else is refused.
 
 use super::admission::Shared;
 use super::authorized::is_authorized;
@@ -7,13 +7,13 @@ use super::channel::{self, Writer};
 use super::line::{Line, Stage};
 use super::typing::ViewerState;
 use super::viewer::AskedToken;
-use super::{host, viewer};
+use super::{host, ssh_link, viewer};
 use crate::core::text;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tern_bootstrap::grant::{HOST_USER, SUBSYSTEM};
+use tern_bootstrap::grant::{HOST_USER, LINK_SUBSYSTEM, SUBSYSTEM};
 use tern_term::Size;
 use tokio::sync::watch;
 
@@ -276,25 +276,20 @@ impl russh::server::Handler for Handler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        match self.caller {
-            Some(Caller::Host) if name == SUBSYSTEM => {
-                let Some(channel) = self.take_channel() else {
-                    return session.channel_failure(id);
-                };
-                session.channel_success(id)?;
-                let host = host::NewHostTask {
-                    address: self.address.ip(),
-                    channel,
-                    line: Arc::clone(&self.line),
-                    shared: Arc::clone(&self.shared),
-                };
-                tokio::spawn(host.run());
-                Ok(())
-            }
-            Some(Caller::Host | Caller::Viewer(_)) | None => {
-                self.refuse(id, session, text::ONLY_TERMINALS)
-            }
+        let is_host = matches!(self.caller, Some(Caller::Host));
+        if !is_host || (name != SUBSYSTEM && name != LINK_SUBSYSTEM) {
+            return self.refuse(id, session, text::ONLY_TERMINALS);
         }
+        let Some(channel) = self.take_channel() else { return session.channel_failure(id) };
+        session.channel_success(id)?;
+        let address = self.address.ip();
+        let (line, shared) = (Arc::clone(&self.line), Arc::clone(&self.shared));
+        if name == SUBSYSTEM {
+            tokio::spawn(host::NewHostTask { address, channel, line, shared }.run());
+        } else {
+            tokio::spawn(ssh_link::NewLinkTask { address, channel, line, shared }.run());
+        }
+        Ok(())
     }
 
     async fn exec_request(

@@ -18,5 +18,6 @@ pub mod relay;
 mod session;
 mod socket;
 mod ssh;
+mod ssh_link;
 mod typing;
 mod viewer;

@@ -5,6 +5,7 @@ use crate::core::painter::View;
 use crate::core::session::{CloseCode, Output, Session};
 use std::collections::HashMap;
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tern_bootstrap::token::random;
@@ -69,6 +70,8 @@ pub(super) struct SessionTask {
     inbox: mpsc::Receiver<Message>,
     view: watch::Sender<Arc<View>>,
     link: Option<Link>,
+    /// The link's other end, as far as it is known.
+    remote: Option<SocketAddr>,
     viewers: HashMap<ViewerId, ViewerPort>,
     running: watch::Receiver<Running>,
 }
@@ -80,7 +83,8 @@ impl SessionTask {
         let (sender, inbox) = mpsc::channel(INBOX_SIZE);
         let (view, on_view) = watch::channel(core.view());
         let running = shared.running.clone();
-        let task = Self { core, inbox, view, link: None, viewers: HashMap::new(), running };
+        let task =
+            Self { core, inbox, view, link: None, remote: None, viewers: HashMap::new(), running };
         (task, SessionHandle { inbox: sender, view: on_view })
     }
 
@@ -151,6 +155,9 @@ impl SessionTask {
 
     fn on_incoming(&mut self, incoming: Result<Incoming, LinkError>) {
         let now = Instant::now();
+        if incoming.is_ok() {
+            self.check_path(now);
+        }
         match incoming {
             Ok(Incoming::Datagram(datagram)) => self.core.handle_datagram(&datagram, now),
             Ok(Incoming::Stream(message)) => self.core.handle_stream(&message, now),
@@ -160,6 +167,17 @@ impl SessionTask {
                 self.link = None;
                 self.core.handle_link_lost(now);
             }
+        }
+    }
+
+    /// A host that roams may go on from another address: QUIC follows it as soon as a packet of
+    /// its comes from there.
+    fn check_path(&mut self, now: Instant) {
+        let remote = self.link.as_ref().and_then(Link::remote_address);
+        if remote != self.remote {
+            tracing::info!(from = ?self.remote, to = ?remote, "host's address changed");
+            self.remote = remote;
+            self.core.handle_path_changed(now);
         }
     }
 
@@ -187,8 +205,8 @@ impl SessionTask {
     fn on_host(&mut self, epoch: u64, link: Link, answer: oneshot::Sender<bool>, now: Instant) {
         let Some(is_resumed) = self.core.handle_host(epoch, seed(), now) else { return };
         self.close_link(CloseCode::Replaced, "a newer connection took over");
-        let remote = link.remote_address();
-        tracing::info!(?remote, over = %link, is_resumed, "host connected");
+        self.remote = link.remote_address();
+        tracing::info!(remote = ?self.remote, over = %link, is_resumed, "host connected");
         self.link = Some(link);
         // If nobody waits for the answer, the connection is gone, which the link will tell.
         let _ = answer.send(is_resumed);

@@ -86,7 +86,7 @@ impl NewViewerTask {
         let viewer = NewViewer {
             role,
             address: self.address.to_string(),
-            size: *self.size.borrow(),
+            size: *self.size.borrow_and_update(),
             port: ViewerPort { release, credit: credit.clone() },
         };
         let (answer, on_answer) = oneshot::channel();
@@ -140,14 +140,15 @@ impl NewViewerTask {
     }
 
     fn into_task(
-        mut self,
+        self,
         id: ViewerId,
         role: Role,
         mut handle: SessionHandle,
         on_release: oneshot::Receiver<Release>,
     ) -> ViewerTask {
         let view = handle.view.borrow_and_update().clone();
-        let size = *self.size.borrow_and_update();
+        // Not marked as seen: the session knows the size at joining only.
+        let size = *self.size.borrow();
         let capabilities = match role {
             Role::ReadWrite => self.capabilities,
             Role::ReadOnly => self.capabilities.watch_only(),

@@ -123,6 +123,24 @@ async fn host_that_comes_back_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_that_moves_to_another_address_goes_on() {
+    let relay = relay().await;
+    let host = Host::share(&relay).await;
+    host.show("before");
+    let viewer = Viewer::open(&relay, &host.grant.token).await;
+    viewer.wait_until_shows("before").await;
+    for round in 0..3 {
+        host.move_away();
+        viewer.enter("k");
+        host.show(&format!("round {round}"));
+        viewer.wait_until_shows(&format!("round {round}")).await;
+        let typed = "k".repeat(round + 1);
+        host.wait_until("the key", move |seen| seen.typed() == typed).await;
+    }
+    assert!(host.seen().closed.is_none(), "over the same connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn host_that_begins_anew_is_told_who_is_there() {
     let relay = relay().await;
     let mut host = Host::share(&relay).await;

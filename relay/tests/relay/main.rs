@@ -7,4 +7,5 @@ mod life;
 mod pace;
 mod restart;
 mod secrecy;
+mod ssh_link;
 mod support;

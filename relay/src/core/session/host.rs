@@ -126,6 +126,15 @@ impl Session {
         self.update(now);
     }
 
+    /// The present link goes over another path: the host's address changed. What it has not
+    /// confirmed, keys above all, may have gone to the former one, and is sent again at once.
+    pub fn handle_path_changed(&mut self, now: Instant) {
+        if self.host.is_connected() {
+            self.endpoint.handle_new_path(now);
+            self.update(now);
+        }
+    }
+
     /// The present link has sent so many packets, and lost so many, since it began.
     pub fn handle_path_stats(&mut self, sent: u64, lost: u64, now: Instant) {
         self.endpoint.handle_path_stats(sent, lost, now);

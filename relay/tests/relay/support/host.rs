@@ -5,13 +5,13 @@ use quinn::{Connection, Endpoint as QuicEndpoint};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 use tern_bootstrap::client::{
-    BootstrapError, HostKeyPolicy, Options, RelayAddress, request_session,
+    BootstrapError, HostKeyPolicy, OpenedLink, Options, RelayAddress, open_link, request_session,
 };
 use tern_bootstrap::grant::SessionGrant;
 use tern_bootstrap::hello::{introduce, quic_client_config};
 use tern_relay::Relay;
 use tern_sync::Endpoint;
-use tern_sync::link::{Incoming, Link, LinkError, QuicLink, transport_config};
+use tern_sync::link::{Incoming, Link, LinkError, QuicLink, StreamLink, transport_config};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
@@ -30,15 +30,29 @@ pub(crate) async fn ask_with(
     relay: &Relay,
     identities: Vec<std::path::PathBuf>,
 ) -> Result<SessionGrant, BootstrapError> {
+    must("an answer", request_session(&options(relay, identities)))
+        .await
+        .map(|granted| granted.grant)
+}
+
+fn options(relay: &Relay, identities: Vec<std::path::PathBuf>) -> Options {
     let address = relay.ssh_address();
-    let options = Options {
+    Options {
         relay: RelayAddress { host: address.ip().to_string(), port: address.port() },
         host_key: HostKeyPolicy::Pinned(vec![relay.fingerprint().to_owned()]),
         identities,
         use_agent: false,
         software: "test".into(),
-    };
-    must("an answer", request_session(&options)).await.map(|granted| granted.grant)
+    }
+}
+
+/// Opens a link inside SSH.
+pub(crate) async fn open(
+    relay: &Relay,
+    grant: &SessionGrant,
+    epoch: u64,
+) -> Result<OpenedLink, BootstrapError> {
+    must("an answer", open_link(&options(relay, Vec::new()), grant, epoch)).await
 }
 
 /// A QUIC connection to the relay, without a word said on it.
@@ -56,7 +70,8 @@ pub(crate) async fn connect(relay: &Relay, grant: &SessionGrant) -> (QuicEndpoin
 enum Command {
     Show(Vec<String>),
     Say(HostEvent),
-    Replace(Connection, bool),
+    Replace(Link, bool),
+    Vanish,
 }
 
 /// What is known of a host's session from outside.
@@ -102,7 +117,7 @@ pub(crate) struct Host {
     pub(crate) grant: SessionGrant,
     pub(crate) epoch: u64,
     pub(crate) connection: Connection,
-    _quic: QuicEndpoint,
+    quic: QuicEndpoint,
     commands: mpsc::Sender<Command>,
     seen: watch::Receiver<Seen>,
 }
@@ -123,7 +138,7 @@ impl Host {
         let (commands, on_command) = mpsc::channel(COMMANDS_MAX);
         let (seen, on_seen) = watch::channel(Seen::default());
         tokio::spawn(drive(connection.clone(), on_command, seen));
-        Self { grant, epoch, connection, _quic: quic, commands, seen: on_seen }
+        Self { grant, epoch, connection, quic, commands, seen: on_seen }
     }
 
     /// Connects anew; gives whether the relay still had everything.
@@ -131,9 +146,18 @@ impl Host {
         let (quic, connection) = connect(relay, &self.grant).await;
         let welcome = must("welcome", introduce(&connection, &self.grant, self.epoch)).await;
         let is_resumed = welcome.expect("welcome").is_resumed;
-        self.send(Command::Replace(connection.clone(), is_resumed));
-        (self._quic, self.connection) = (quic, connection);
+        self.send(Command::Replace(QuicLink::new(connection.clone()).into(), is_resumed));
+        (self.quic, self.connection) = (quic, connection);
         is_resumed
+    }
+
+    /// Connects anew inside SSH; gives whether the relay still had everything.
+    pub(crate) async fn reconnect_over_ssh(&mut self, relay: &Relay) -> bool {
+        let opened = open(relay, &self.grant, self.epoch).await.expect("welcome");
+        let (reader, writer) = tokio::io::split(opened.stream);
+        let link = StreamLink::new(reader, writer).into();
+        self.send(Command::Replace(link, opened.welcome.is_resumed));
+        opened.welcome.is_resumed
     }
 
     pub(crate) fn show(&self, text: &str) {
@@ -142,6 +166,17 @@ impl Host {
 
     pub(crate) fn show_lines(&self, lines: Vec<String>) {
         self.send(Command::Show(lines));
+    }
+
+    /// Its address changes, and the kernel doesn't tell.
+    pub(crate) fn move_away(&self) {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+        self.quic.rebind(socket).expect("a new address");
+    }
+
+    /// Its link breaks, without a word.
+    pub(crate) fn vanish(&self) {
+        self.send(Command::Vanish);
     }
 
     pub(crate) fn say(&self, event: HostEvent) {
@@ -207,13 +242,14 @@ async fn drive(
                 Some(Command::Say(event)) => endpoint.update(HOST_EVENTS, Instant::now(), |log| {
                     assert!(log.push(event), "the log has room");
                 }),
-                Some(Command::Replace(connection, is_resumed)) => {
+                Some(Command::Vanish) => link = None,
+                Some(Command::Replace(newer, is_resumed)) => {
                     if is_resumed {
                         endpoint.handle_new_path(Instant::now());
                     } else {
                         endpoint = new_endpoint();
                     }
-                    link = Some(QuicLink::new(connection).into());
+                    link = Some(newer);
                     seen.send_modify(|seen| seen.closed = None);
                 }
                 None => return,

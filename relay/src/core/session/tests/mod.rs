@@ -56,6 +56,23 @@ fn read_only_viewer_types_nothing_and_may_leave() {
 }
 
 #[test]
+fn keys_are_sent_again_at_once_when_the_host_is_heard_from_another_address() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.run();
+    world.is_hole = true;
+    world.input(viewer, b"k");
+    world.run_for(Duration::from_secs(6));
+    assert!(world.typed().is_empty());
+    world.is_hole = false;
+    world.session.handle_path_changed(world.now);
+    world.run_for(world::DELAY + Duration::from_millis(5));
+    assert_eq!(world.typed(), b"k");
+    world.run();
+    assert_eq!(world.typed(), b"k", "once");
+}
+
+#[test]
 fn keys_of_two_viewers_are_never_mixed_within_a_sequence_or_a_paste() {
     let mut world = World::connected();
     let (first, second) = (world.join(Role::ReadWrite), world.join(Role::ReadWrite));

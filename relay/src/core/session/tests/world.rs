@@ -16,7 +16,7 @@ use tern_term::{Frame, SCREEN, Size};
 
 pub(super) const SIZE: Size = Size { cols: 80, rows: 24 };
 const DATAGRAM_SIZE: usize = 1200;
-const DELAY: Duration = Duration::from_millis(20);
+pub(super) const DELAY: Duration = Duration::from_millis(20);
 
 /// What arrives, and when.
 enum Packet {

@@ -1,0 +1,157 @@
+//! A host's way to a session: SSH to the relay, its key checked, the user authenticated, then the
+//! grant, and the SSH connection is gone ([`request_session`]); or, where UDP doesn't pass, the
+//! session's link itself, which stays ([`open_link`]).
+
+mod link;
+mod ssh;
+
+pub use crate::host_key::{HostKeyError, HostKeyPolicy};
+pub use link::{LinkStream, OpenedLink, open_link};
+
+use crate::grant::{self, SUBSYSTEM, SessionGrant, SessionRequest, WireError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest time for TCP to answer, over all addresses.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+/// Longest time for everything after that: key exchange, authentication, grant.
+pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Where to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayAddress {
+    /// Name or address.
+    pub host: String,
+    /// TCP port of SSH.
+    pub port: u16,
+}
+
+impl std::fmt::Display for RelayAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Everything a bootstrap needs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which relay.
+    pub relay: RelayAddress,
+    /// How its key is checked.
+    pub host_key: HostKeyPolicy,
+    /// Private keys to try after `none` and the agent's; files that don't exist are passed over.
+    pub identities: Vec<PathBuf>,
+    /// Whether to ask an agent (`SSH_AUTH_SOCK`).
+    pub use_agent: bool,
+    /// e.g. `tern 0.1.0`; for the relay's log.
+    pub software: String,
+}
+
+/// A session, and where it is.
+#[derive(Debug)]
+pub struct Granted {
+    /// The grant.
+    pub grant: SessionGrant,
+    /// The address that SSH reached; QUIC goes to its `grant.quic_port`.
+    pub address: SocketAddr,
+    /// Things that the person should be told (a key trusted on first use, a key file passed over).
+    pub notices: Vec<String>,
+}
+
+/// What goes wrong, each with a way out in its text.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The name has no address.
+    #[error("cannot find the relay {relay}: {error}. Check the name and the network")]
+    Lookup {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// No address answers.
+    #[error(
+        "cannot reach the relay {relay}: {reason}. Is it running, and is TCP to that port open?"
+    )]
+    Connect {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        reason: String,
+    },
+    /// Its key is not trusted.
+    #[error(transparent)]
+    HostKey(#[from] HostKeyError),
+    /// It isn't an SSH server that we can talk to.
+    #[error("the SSH connection to the relay {relay} failed: {reason}")]
+    Ssh {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        reason: String,
+    },
+    /// It lets only some people host, and none of our keys is theirs.
+    #[error(
+        "the relay {relay} accepts none of your SSH keys ({tried}): ask its operator to add yours, \
+         or name the right one with -i"
+    )]
+    Denied {
+        /// Name and port.
+        relay: RelayAddress,
+        /// What was tried.
+        tried: String,
+    },
+    /// It is an SSH server, but not a relay.
+    #[error(
+        "{relay} is an SSH server but not a tern relay (it has no '{SUBSYSTEM}' subsystem): check \
+         host and port"
+    )]
+    NotARelay {
+        /// Name and port.
+        relay: RelayAddress,
+    },
+    /// The relay says no, or something that makes no sense.
+    #[error("the relay {relay} grants no session: {error}")]
+    Grant {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        error: WireError,
+    },
+    /// It doesn't know the session (any more), or something that makes no sense.
+    #[error("the relay {relay} takes no link over SSH: {error}")]
+    Link {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        error: WireError,
+    },
+    /// It stopped answering.
+    #[error("the relay {relay} did not answer within {} seconds", EXCHANGE_TIME_MAX.as_secs())]
+    Timeout {
+        /// Name and port.
+        relay: RelayAddress,
+    },
+}
+
+/// Connects (to all addresses of the name at once, the first that answers is kept), checks,
+/// authenticates, asks. The SSH connection is closed before it returns.
+pub async fn request_session(options: &Options) -> Result<Granted, BootstrapError> {
+    let dialled = ssh::dial(&options.relay).await?;
+    ssh::in_time(options, async {
+        let ssh = ssh::connect(options, dialled).await?;
+        let channel = ssh.subsystem(options, SUBSYSTEM).await?;
+        let request = SessionRequest { software: options.software.clone() };
+        let grant = grant::ask(&mut channel.into_stream(), &request)
+            .await
+            .map_err(|error| BootstrapError::Grant { relay: options.relay.clone(), error })?;
+        let (address, notices) = ssh.close().await;
+        Ok(Granted { grant, address, notices })
+    })
+    .await
+}

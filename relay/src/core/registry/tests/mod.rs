@@ -1,0 +1,145 @@
+//! Who comes in, who waits, who is turned away.
+
+use super::*;
+
+fn registry(limits: Limits) -> Registry<u8> {
+    Registry::new(limits, None)
+}
+
+fn session(number: u8) -> NewSession<u8> {
+    NewSession {
+        id: SessionId([number; 16]),
+        secret: Secret([number; 32]),
+        token: TokenHash::of(&format!("token {number}")),
+        token_ro: TokenHash::of(&format!("ro-token {number}")),
+        address: AddressKey::LOCAL,
+        handle: number,
+    }
+}
+
+fn join(registry: &mut Registry<u8>, token: &str) -> Result<(u8, Role), Denied> {
+    let now = Instant::now();
+    let joined = registry.join(TokenHash::of(token), AddressKey::LOCAL, now);
+    joined.map(|(_, role, handle)| (handle, role))
+}
+
+#[test]
+fn token_leads_to_its_session_and_role_until_it_is_retired() {
+    let mut registry = registry(Limits::default());
+    registry.insert(session(1));
+    registry.insert(session(2));
+    assert_eq!(join(&mut registry, "token 1"), Ok((1, Role::ReadWrite)));
+    assert_eq!(join(&mut registry, "ro-token 2"), Ok((2, Role::ReadOnly)));
+    assert_eq!(join(&mut registry, "token 3"), Err(Denied::WrongToken));
+    registry.retire(SessionId([1; 16]));
+    assert_eq!(join(&mut registry, "token 1"), Err(Denied::WrongToken));
+    registry.remove(SessionId([2; 16]));
+    assert_eq!(join(&mut registry, "ro-token 2"), Err(Denied::WrongToken));
+}
+
+#[test]
+fn viewers_are_counted_in_and_out() {
+    let limits = Limits { viewers: 3, viewers_per_session: 2, ..Limits::default() };
+    let mut registry = registry(limits);
+    registry.insert(session(1));
+    registry.insert(session(2));
+    assert!(join(&mut registry, "token 1").is_ok());
+    assert!(join(&mut registry, "token 1").is_ok());
+    assert_eq!(join(&mut registry, "token 1"), Err(Denied::ViewersFull));
+    assert!(join(&mut registry, "token 2").is_ok());
+    assert_eq!(join(&mut registry, "token 2"), Err(Denied::ViewersFull));
+    registry.leave(SessionId([1; 16]));
+    assert!(join(&mut registry, "token 2").is_ok());
+}
+
+#[test]
+fn guesses_run_out_for_right_tokens_too() {
+    let mut registry = registry(Limits { tries_per_minute: 5, ..Limits::default() });
+    registry.insert(session(1));
+    for _ in 0..5 {
+        assert_eq!(join(&mut registry, "guess"), Err(Denied::WrongToken));
+    }
+    assert_eq!(join(&mut registry, "guess"), Err(Denied::TooManyTries));
+    assert_eq!(join(&mut registry, "token 1"), Err(Denied::TooManyTries));
+}
+
+#[test]
+fn full_relay_says_which_limit_is_reached() {
+    let now = Instant::now();
+    let limits = Limits { sessions: 2, sessions_per_address: 1, ..Limits::default() };
+    let mut registry = registry(limits);
+    assert!(registry.may_create(AddressKey::LOCAL, now).is_ok());
+    registry.insert(session(1));
+    let refusal = registry.may_create(AddressKey::LOCAL, now).expect_err("one per address");
+    assert_eq!(refusal.code, RefusalCode::Full);
+    assert!(refusal.text.contains("your address"), "{refusal}");
+    registry.insert(session(2));
+    let refusal = registry.may_create(AddressKey::LOCAL, now).expect_err("full");
+    assert!(refusal.text.contains("the relay is full"), "{refusal}");
+    registry.stop();
+    let refusal = registry.may_create(AddressKey::LOCAL, now).expect_err("stopping");
+    assert_eq!(refusal.code, RefusalCode::Stopping);
+}
+
+#[test]
+fn connections_are_counted_per_address_and_while_pending() {
+    let now = Instant::now();
+    let limits = Limits { connections_per_address: 2, connections_pending: 1, ..Limits::default() };
+    let mut registry = registry(limits);
+    assert!(registry.connect(AddressKey::LOCAL, now));
+    assert!(!registry.connect(AddressKey::LOCAL, now), "one is pending");
+    registry.identify();
+    assert!(registry.connect(AddressKey::LOCAL, now));
+    registry.identify();
+    assert!(!registry.connect(AddressKey::LOCAL, now), "two of this address");
+    registry.disconnect(AddressKey::LOCAL, false);
+    assert!(registry.connect(AddressKey::LOCAL, now));
+}
+
+#[test]
+fn session_comes_back_without_a_try_as_long_as_there_is_room() {
+    let now = Instant::now();
+    let limits = Limits { sessions: 1, tries_per_minute: 1, ..Limits::default() };
+    let mut registry = registry(limits);
+    assert!(registry.may_create(AddressKey::LOCAL, now).is_ok());
+    assert!(registry.may_create(AddressKey::LOCAL, now).is_err(), "its only try is spent");
+    assert!(registry.may_resume(AddressKey::LOCAL).is_ok());
+    registry.insert(session(1));
+    let refusal = registry.may_resume(AddressKey::LOCAL).expect_err("full");
+    assert_eq!(refusal.code, RefusalCode::Full);
+    registry.stop();
+    let refusal = registry.may_resume(AddressKey::LOCAL).expect_err("stopping");
+    assert_eq!(refusal.code, RefusalCode::Stopping);
+}
+
+#[test]
+fn viewers_wait_for_a_return_in_the_first_seconds_only() {
+    let now = Instant::now();
+    let until = now + RETURN_TIME_MAX;
+    let limits = Limits { viewers: 2, tries_per_minute: 1, ..Limits::default() };
+    let mut registry: Registry<u8> = Registry::new(limits, Some(until));
+    registry.insert(session(1));
+    let unknown = TokenHash::of("token 2");
+    let mut wait = |token, now| registry.begin_wait(token, AddressKey::LOCAL, now);
+    assert_eq!(wait(TokenHash::of("token 1"), now), None, "it is here");
+    assert_eq!(wait(unknown, until), None, "too late");
+    assert_eq!(wait(unknown, now), Some(until));
+    assert_eq!(wait(unknown, now), Some(until), "waiting is no try");
+    assert_eq!(wait(unknown, now), None, "as many as there may be viewers");
+    registry.end_wait();
+    assert_eq!(join(&mut registry, "token 2"), Err(Denied::WrongToken));
+    let wait = registry.begin_wait(unknown, AddressKey::LOCAL, now);
+    assert_eq!(wait, None, "who has no try left waits for nothing");
+}
+
+#[test]
+fn sessions_that_ended_are_remembered_within_bounds() {
+    let mut registry = registry(Limits::default());
+    let id = |number: usize| SessionId((number as u128).to_be_bytes());
+    for number in 0..=ENDED_MAX {
+        registry.bury(id(number));
+    }
+    assert!(registry.has_ended(id(ENDED_MAX)) && registry.has_ended(id(1)));
+    assert!(!registry.has_ended(id(0)));
+    assert_eq!(registry.ended.len(), ENDED_MAX);
+}
