@@ -172,6 +172,12 @@ pub struct QuinnSocket {
 }
 
 impl QuinnSocket {
+    /// From now on nothing goes out or comes in, not even QUIC's last words: as when its process is
+    /// killed.
+    pub fn kill(&self) {
+        self.shared.lock().world.close(self.id);
+    }
+
     fn send(&self, world: &mut World, transmit: &Transmit<'_>) {
         let ecn = transmit.ecn.map_or(0, |ecn| ecn as u8);
         let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);

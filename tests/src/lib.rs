@@ -6,6 +6,9 @@
 //! size. It is also the independent emulator that says what is on the screen ([`Screen`]).
 //! [`Relay`], [`Host`] and [`Viewer`] are Tern's parts, run in such terminals as people run them.
 //!
+//! [`simulated`] is another world: both sides in one process, over a simulated network in virtual
+//! time.
+//!
 //! Tests wait on conditions ([`World::wait_until`]); a condition that doesn't come true in time
 //! fails the test with every terminal's screen in the message.
 
@@ -18,6 +21,7 @@ pub mod proxy;
 pub mod relay;
 pub mod screen;
 pub mod shared;
+pub mod simulated;
 pub mod terminal;
 pub mod viewer;
 pub mod world;

@@ -87,9 +87,9 @@ impl QuicLink {
         loop {
             let has_room = self.reads.len() < STREAMS_MAX as usize;
             tokio::select! {
-                datagram = self.connection.read_datagram() => {
-                    return Ok(Incoming::Datagram(datagram?));
-                }
+                // In a fixed order, so that a run in virtual time can be replayed. Datagrams are
+                // last, as of those there may always be one more; streams are few.
+                biased;
                 Some(read) = self.reads.join_next() => {
                     if let Ok(Some(message)) = read {
                         return Ok(Incoming::Stream(message));
@@ -102,6 +102,9 @@ impl QuicLink {
                 stream = self.connection.accept_uni(), if has_room => {
                     let connection = self.connection.clone();
                     self.reads.spawn(read_message(connection, stream?));
+                }
+                datagram = self.connection.read_datagram() => {
+                    return Ok(Incoming::Datagram(datagram?));
                 }
             }
         }
