@@ -140,6 +140,12 @@ impl Stage {
         Ok(())
     }
 
+    /// The shared terminal itself, and the viewer's.
+    pub(crate) fn terminals(&mut self) -> anyhow::Result<(&mut Pty, &Pty)> {
+        let sharing = self.sharing.as_mut().context("this system shares nothing")?;
+        Ok((&mut sharing.terminal, &self.viewer))
+    }
+
     /// Another viewer joins with the session's line.
     pub(crate) fn join_again(&self) -> anyhow::Result<Pty> {
         let sharing = self.sharing.as_ref().context("this system shares nothing")?;

@@ -90,6 +90,29 @@ impl Typist {
         None
     }
 
+    /// The same, typed at one terminal and looked for at another.
+    pub(crate) fn time_to_other(
+        &mut self,
+        typed_at: &mut Pty,
+        seen_at: &Pty,
+        patience: Duration,
+    ) -> Option<Duration> {
+        let start = Instant::now();
+        let mut keys: Vec<Key> = Vec::new();
+        while start.elapsed() < patience && !seen_at.is_closed() {
+            keys.push(self.type_key(typed_at).ok()?);
+            let mut found = None;
+            seen_at.wait_until(self.interval(), |glyphs| {
+                found = keys.iter().filter_map(|key| glyphs.first_seen(key.glyph)).min();
+                found.is_some()
+            });
+            if let Some(at) = found {
+                return Some(at.saturating_duration_since(start));
+            }
+        }
+        None
+    }
+
     /// Golden ratio: evenly spread, never in step with anything.
     fn interval(&self) -> Duration {
         let part = (f64::from(self.count) * 0.618_033_988_75).fract();

@@ -9,7 +9,7 @@ use crate::report::{machine, quantile};
 use crate::table::{Figure, Table, Target};
 use anyhow::Context as _;
 use clap::Args;
-use scenes::{RTT, Times};
+use scenes::{Case, RTT, Times};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Rows whose names contain this; all, if nothing is given
     #[arg(long, default_value = "")]
     only: String,
+    /// Gets a line for each datagram and event of the last seed played
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Gets a plot: virtual-echoes.svg
     #[arg(long, value_name = "FOLDER")]
     svg: Option<PathBuf>,
@@ -62,22 +65,22 @@ pub(crate) fn measure(arguments: &Arguments, json: &Path) -> anyhow::Result<()> 
         kept.insert(name, found);
     }
     if "idle".contains(&arguments.only) {
-        let kb = scenes::idle_hour(arguments.first_seed)?;
+        let kb = scenes::idle_hour(&Case { seed: arguments.first_seed, trace: None })?;
         let title = "bytes from the host: idle hour, kB";
         table.add("idle_hour", title, [("Tern", kb.into())], Target::AtMost(100.0));
     }
     write(arguments, &table, &kept, json)
 }
 
-type Scene = fn(u64) -> anyhow::Result<Times>;
+type Scene = fn(&Case<'_>) -> anyhow::Result<Times>;
 
 fn scenes() -> Vec<(&'static str, Scene, Vec<Question>)> {
     use Target::{AtMost, Informative};
-    let outage_10: Scene = |seed| scenes::outage(seed, 10);
-    let outage_60: Scene = |seed| scenes::outage(seed, 60);
-    let outage_3600: Scene = |seed| scenes::outage(seed, 3600);
-    let screen_10: Scene = |seed| scenes::screens(seed, 10.0);
-    let screen_29: Scene = |seed| scenes::screens(seed, 29.0);
+    let outage_10: Scene = |case| scenes::outage(case, 10);
+    let outage_60: Scene = |case| scenes::outage(case, 60);
+    let outage_3600: Scene = |case| scenes::outage(case, 3600);
+    let screen_10: Scene = |case| scenes::screens(case, 10.0);
+    let screen_29: Scene = |case| scenes::screens(case, 29.0);
     vec![
         (
             "loss",
@@ -151,7 +154,12 @@ fn distribution(arguments: &Arguments, scene: Scene) -> anyhow::Result<Distribut
             if seed >= end {
                 return Ok(found);
             }
-            found.push((seed, scene(seed).with_context(|| format!("seed {seed}"))?));
+            let is_last = seed + 1 == end;
+            let trace = arguments.trace.as_deref().filter(|_| is_last);
+            found.push((
+                seed,
+                scene(&Case { seed, trace }).with_context(|| format!("seed {seed}"))?,
+            ));
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

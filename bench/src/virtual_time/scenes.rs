@@ -6,6 +6,7 @@ use crate::screens;
 use netsim::link::loss::Loss;
 use netsim::link::settings::Change;
 use netsim::{Action, Description, Link, Nat, Probability};
+use std::path::Path;
 use std::time::Duration;
 use tern_term::Size;
 use tokio::time::Instant;
@@ -32,9 +33,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Keys that are typed in an outage, however long: people stop.
 const OUTAGE_KEYS: u32 = 20;
 
+/// One run of a scene.
+pub(crate) struct Case<'a> {
+    /// Every chance of network, TLS, QUIC and sync is drawn from it.
+    pub seed: u64,
+    /// Gets a line for each datagram that is sent or arrives, and for each event.
+    pub trace: Option<&'a Path>,
+}
+
 /// Echoes at 29 % loss each way.
-pub(crate) fn loss(seed: u64) -> anyhow::Result<Times> {
-    play(seed, async |stage: &mut Stage| {
+pub(crate) fn loss(case: &Case<'_>) -> anyhow::Result<Times> {
+    play(case, async |stage: &mut Stage| {
         stage.warm_up().await?;
         stage.pair.network.handle_event(lose(29.0))?;
         let mut typed = Vec::new();
@@ -49,11 +58,11 @@ pub(crate) fn loss(seed: u64) -> anyhow::Result<Times> {
 }
 
 /// Full new screens, from the key that asks for one.
-pub(crate) fn screens(seed: u64, percent: f64) -> anyhow::Result<Times> {
+pub(crate) fn screens(case: &Case<'_>, percent: f64) -> anyhow::Result<Times> {
     let (cols, rows) = screens::SIZE;
     let size = Size::clamped(cols.into(), rows.into());
     let paint = |number: u32, _: &[u8]| screens::screen(number).into_bytes();
-    play_on(seed, size, paint, async |stage: &mut Stage| {
+    play_on(case, size, paint, async |stage: &mut Stage| {
         stage.pair.run_for(Duration::from_secs(2)).await?;
         stage.pair.network.handle_event(lose(percent))?;
         let mut times = Vec::new();
@@ -72,8 +81,8 @@ pub(crate) fn screens(seed: u64, percent: f64) -> anyhow::Result<Times> {
 
 /// The NAT forgets its mappings while somebody types at the relay's side; from then to the first
 /// echo of a key typed after it.
-pub(crate) fn rebind(seed: u64) -> anyhow::Result<Times> {
-    play(seed, async |stage: &mut Stage| {
+pub(crate) fn rebind(case: &Case<'_>) -> anyhow::Result<Times> {
+    play(case, async |stage: &mut Stage| {
         let mut times = Vec::new();
         for number in 0..REBINDINGS {
             stage.warm_up().await?;
@@ -87,8 +96,8 @@ pub(crate) fn rebind(seed: u64) -> anyhow::Result<Times> {
 
 /// Nothing passes for `seconds` (and a part of two more), while somebody types; from the moment when
 /// it passes again to the first echo of a key typed then.
-pub(crate) fn outage(seed: u64, seconds: u64) -> anyhow::Result<Times> {
-    play(seed, async |stage: &mut Stage| {
+pub(crate) fn outage(case: &Case<'_>, seconds: u64) -> anyhow::Result<Times> {
+    play(case, async |stage: &mut Stage| {
         stage.warm_up().await?;
         let length = Duration::from_secs(seconds) + stage.pause(2000, 0);
         stage.pair.network.handle_event(Action::down(LINE))?;
@@ -104,8 +113,8 @@ pub(crate) fn outage(seed: u64, seconds: u64) -> anyhow::Result<Times> {
 }
 
 /// Kilobytes from the host in an hour in which nobody does anything, IP headers and all.
-pub(crate) fn idle_hour(seed: u64) -> anyhow::Result<f64> {
-    play(seed, async |stage: &mut Stage| {
+pub(crate) fn idle_hour(case: &Case<'_>) -> anyhow::Result<f64> {
+    play(case, async |stage: &mut Stage| {
         stage.warm_up().await?;
         stage.pair.run_for(Duration::from_secs(20)).await?;
         let sent = |stage: &Stage| {
@@ -184,14 +193,14 @@ impl Stage {
 
 /// Plays on the usual terminal with an echo.
 fn play<T>(
-    seed: u64,
+    case: &Case<'_>,
     scene: impl AsyncFnOnce(&mut Stage) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    play_on(seed, Size::clamped(80, 24), echo, scene)
+    play_on(case, Size::clamped(80, 24), echo, scene)
 }
 
 fn play_on<T>(
-    seed: u64,
+    case: &Case<'_>,
     size: Size,
     program: super::pair::Program,
     scene: impl AsyncFnOnce(&mut Stage) -> anyhow::Result<T>,
@@ -199,8 +208,18 @@ fn play_on<T>(
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build()?;
     runtime.block_on(async {
-        let pair = Pair::connect(&network(), seed, size, program).await?;
-        scene(&mut Stage { pair, seed, typed_count: 0 }).await
+        let pair = Pair::connect(&network(), case.seed, size, program).await?;
+        if case.trace.is_some() {
+            pair.network.with_world(|world| world.keep_trace_lines());
+        }
+        let mut stage = Stage { pair, seed: case.seed, typed_count: 0 };
+        let found = scene(&mut stage).await;
+        if let Some(path) = case.trace {
+            let lines = stage.pair.network.with_world(|world| world.trace().lines().to_vec());
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            std::fs::write(path, text)?;
+        }
+        found
     })
 }
 
@@ -228,12 +247,13 @@ mod tests {
 
     #[test]
     fn a_seed_gives_the_same_times_again() {
-        assert_eq!(outage(7, 10).expect("played"), outage(7, 10).expect("played"));
+        let case = Case { seed: 7, trace: None };
+        assert_eq!(outage(&case, 10).expect("played"), outage(&case, 10).expect("played"));
     }
 
     #[test]
     fn a_screen_comes_complete_over_loss() {
-        let times = screens(3, 10.0).expect("played");
+        let times = screens(&Case { seed: 3, trace: None }, 10.0).expect("played");
         assert_eq!(times.len(), SCREENS as usize);
         assert!(times.iter().flatten().all(|time| *time >= ms(RTT)));
         assert!(times.iter().all(Option::is_some), "{times:?}");
