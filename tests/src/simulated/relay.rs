@@ -176,6 +176,12 @@ impl RelaySide {
     /// Does what the session wants.
     fn settle(&mut self) {
         let (now, time) = (self.shared.instant(), self.shared.now());
+        if let Some(running) = &mut self.running
+            && let Some(link) = &running.link
+        {
+            let (sent, lost) = link.path_stats();
+            running.session.handle_path_stats(sent, lost, now);
+        }
         while let Some(running) = &mut self.running {
             let size = running.link.as_ref().filter(|link| link.has_room());
             let size = size.map(Link::datagram_size_max);
@@ -209,7 +215,7 @@ impl RelaySide {
                 Output::Release { text, .. } => {
                     self.shared.journal().accuse(time, &format!("the viewer was let go: {text}"));
                 }
-                Output::Retire | Output::Over => {
+                Output::Ended | Output::Retire | Output::Over => {
                     self.shared.journal().accuse(time, "the session ended");
                 }
                 Output::Taken { .. } => {}
