@@ -28,6 +28,7 @@ mod writer;
 
 pub use counts::packet_counts;
 pub use endpoint::{CHANNELS_MAX, Endpoint, Load};
+pub use pace::Patience;
 pub use wire::{DIFF_SIZE_MAX, MESSAGE_SIZE_MAX};
 
 use std::marker::PhantomData;
