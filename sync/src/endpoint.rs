@@ -3,7 +3,7 @@
 //! What comes in is dealt with in [`crate::input`], what goes out decided in [`crate::output`].
 
 use crate::log::{Entry, Log};
-use crate::pace::Pace;
+use crate::pace::{Pace, Patience};
 use crate::receiver::{AnyReceiver, Receiver};
 use crate::sender::Sender;
 use crate::sending::AnySender;
@@ -95,6 +95,12 @@ impl Endpoint {
             resets: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// How long it probes a silent path at full pace. [`Patience::Eager`] unless told.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.pace.patience = patience;
+        self
     }
 
     /// Opens a channel to the peer. Both ends must give the same `initial`: it is state 0. Panics if
@@ -196,11 +202,27 @@ impl Endpoint {
     pub fn handle_new_path(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.pace.on_new_path();
-        self.peer_clock = None;
-        self.runs.clear();
         self.resets.clear();
         for sender in &mut self.senders {
             sender.on_bulk_lost();
+        }
+        self.resend_all(now);
+    }
+
+    /// The connection stays, but its path is another one: the peer's address changed, or an interface
+    /// here did. What is in flight is presumed lost and the round trip unknown, so all that isn't
+    /// acknowledged is sent again at once, with a question that the peer answers at once. Streams
+    /// live on: they are the connection's. A wrong hint costs those bytes.
+    pub fn handle_path_change(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.pace.on_path_change();
+        self.resend_all(now);
+    }
+
+    fn resend_all(&mut self, now: Instant) {
+        self.peer_clock = None;
+        self.runs.clear();
+        for sender in &mut self.senders {
             sender.on_all_lost(now);
         }
         self.answer_at = Some(now);

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// A 16-bit clock in milliseconds can be compared with one that is at most this old.
 const CLOCK_COMPARABLE: Duration = Duration::from_secs(30);
 
+/// Clocks count milliseconds.
+const CLOCK_STEP: Duration = Duration::from_millis(1);
+
 impl Endpoint {
     /// A datagram came from the peer.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) -> Result<(), PeerError> {
@@ -39,12 +42,15 @@ impl Endpoint {
         self.now = self.now.max(now);
         self.last_heard = Some(self.now);
         self.heartbeat_at = self.now + HEARTBEAT_INTERVAL + self.random(HEARTBEAT_TURN);
-        if self.pace.probe_at().is_some() {
+        if self.pace.probe_at().is_some() && self.pace.on_contact(self.now) {
             // The path is back. Whatever was sent into the hole is lost.
-            self.pace.on_contact(self.now);
-            for sender in &mut self.senders {
-                sender.on_all_lost(now);
-            }
+            self.write_off();
+        }
+    }
+
+    fn write_off(&mut self) {
+        for sender in &mut self.senders {
+            sender.on_all_lost(self.now);
         }
     }
 
@@ -58,8 +64,15 @@ impl Endpoint {
         }
         self.peer_clock = Some(PeerClock { clock, at: now, is_echoed: false });
         if let Some(echo) = echo {
-            let round_trip = self.clock(now).wrapping_sub(echo);
-            self.pace.rtt.on_sample(Duration::from_millis(round_trip.into()));
+            let round_trip = Duration::from_millis(self.clock(now).wrapping_sub(echo).into());
+            // The peer may have been heard all the time, with only our direction down.
+            if now
+                .checked_sub(round_trip + CLOCK_STEP)
+                .is_some_and(|at| self.pace.is_written_off(at))
+            {
+                self.write_off();
+            }
+            self.pace.rtt.on_sample(round_trip);
             self.pace.on_answered();
         }
     }

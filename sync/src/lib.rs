@@ -26,6 +26,7 @@ mod wire;
 mod writer;
 
 pub use endpoint::{CHANNELS_MAX, Endpoint, Load};
+pub use pace::Patience;
 pub use wire::{DIFF_SIZE_MAX, MESSAGE_SIZE_MAX};
 
 use std::marker::PhantomData;

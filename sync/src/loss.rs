@@ -72,6 +72,11 @@ impl Loss {
     /// half.
     pub(crate) fn on_new_path(&mut self) {
         self.counted = None;
+        self.on_path_change();
+    }
+
+    /// The same connection goes on over another path.
+    pub(crate) fn on_path_change(&mut self) {
         self.sent /= 2.0;
         self.lost /= 2.0;
     }

@@ -16,6 +16,13 @@ const VARIATION_MIN: Duration = Duration::from_millis(5);
 pub(crate) const ACK_DELAY_MAX: Duration = Duration::from_millis(25);
 /// Longest delay before an unacknowledged diff is sent again while the peer answers.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+/// Least time without an answer after which a path counts as silent, and most: four round trips in
+/// between, thus three failed retries on a path without known loss.
+const ACTIVE_TIME_MIN: Duration = Duration::from_millis(500);
+const ACTIVE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Least and most time between probes of a silent path.
+const PROBE_INTERVAL_MIN: Duration = Duration::from_millis(25);
+const PROBE_INTERVAL_MAX: Duration = Duration::from_millis(500);
 /// Least time between frames of a channel: 100 per second, more than any screen shows.
 pub(crate) const FRAME_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Least time between copies of one datagram: losses of a radio come in bursts of a few
@@ -40,7 +47,8 @@ impl Rtt {
             return;
         }
         self.smoothed = Some(match self.smoothed {
-            None => (sample, sample / 2),
+            // RFC 6298 takes half, which delays the first resends by a round trip.
+            None => (sample, sample / 4),
             Some((srtt, rttvar)) => {
                 (srtt * 7 / 8 + sample / 8, rttvar * 3 / 4 + srtt.abs_diff(sample) / 4)
             }
@@ -59,6 +67,19 @@ impl Rtt {
         (srtt / 2).clamp(FRAME_INTERVAL_MIN, FRAME_INTERVAL_MAX)
     }
 
+    /// How long a path may give no answer before only probes are sent.
+    pub(crate) fn active_time(&self) -> Duration {
+        let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
+        (srtt * 4).clamp(ACTIVE_TIME_MIN, ACTIVE_TIME_MAX)
+    }
+
+    /// Time between probes of a silent path: a third of a round trip, within
+    /// [`PROBE_INTERVAL_MIN`] and [`PROBE_INTERVAL_MAX`].
+    pub(crate) fn probe_interval(&self) -> Duration {
+        let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
+        (srtt / 3).clamp(PROBE_INTERVAL_MIN, PROBE_INTERVAL_MAX)
+    }
+
     /// Time between copies of one datagram on a lossy path: a sixteenth of a round trip, so that six
     /// are sent within a third, within [`COPY_INTERVAL_MIN`] and [`COPY_INTERVAL_MAX`].
     pub(crate) fn copy_interval(&self) -> Duration {
@@ -70,7 +91,7 @@ impl Rtt {
     /// peer's [`ACK_DELAY_MAX`], never above [`RETRY_DELAY_MAX`]. It doesn't grow with failures:
     /// what limits the resends of a long silence is [`crate::pace`].
     pub(crate) fn retry_delay(&self) -> Duration {
-        let (srtt, rttvar) = self.smoothed.unwrap_or((RTT_INITIAL, RTT_INITIAL / 2));
+        let (srtt, rttvar) = self.smoothed.unwrap_or((RTT_INITIAL, RTT_INITIAL / 4));
         (srtt + (rttvar * 4).max(VARIATION_MIN) + ACK_DELAY_MAX).min(RETRY_DELAY_MAX)
     }
 }
@@ -86,7 +107,7 @@ mod tests {
         rtt.on_sample(Duration::from_millis(80));
         assert_eq!(rtt.smoothed(), Some(Duration::from_millis(80)));
         assert_eq!(rtt.frame_interval(), Duration::from_millis(40));
-        assert_eq!(rtt.retry_delay(), Duration::from_millis(80 + 160 + 25));
+        assert_eq!(rtt.retry_delay(), Duration::from_millis(80 + 80 + 25));
     }
 
     #[test]

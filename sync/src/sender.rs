@@ -25,7 +25,7 @@ const SELF_CONTAINED_COST_MAX: usize = 100;
 /// Longest diff to which that applies: still one datagram.
 const SELF_CONTAINED_SIZE_MAX: usize = 1000;
 /// Longest diff that is sent several times on a lossy path, or ahead of its frame time in place of
-/// a copy of an older one.
+/// a copy of an older one, or as a probe of a silent path.
 const COPY_SIZE_MAX: usize = 1000;
 /// Frame intervals by which frames that went ahead of their time may delay the next.
 const DEBT_MAX: u32 = 2;
@@ -54,6 +54,8 @@ pub(crate) struct Sender<S> {
     changed_at: Option<Instant>,
     /// `current` cannot be sent: its diff is too large.
     is_stuck: bool,
+    /// The diff from the front to `current` is too large for a probe.
+    is_too_large_to_probe: bool,
     /// Front first, by number; never empty.
     sent: VecDeque<Sent<S>>,
     last_sent_at: Option<Instant>,
@@ -80,6 +82,7 @@ impl<S: State> Sender<S> {
             current: initial,
             changed_at: None,
             is_stuck: false,
+            is_too_large_to_probe: false,
             sent: VecDeque::from([front]),
             last_sent_at: None,
             paid_at: None,
@@ -100,6 +103,7 @@ impl<S: State> Sender<S> {
     pub(crate) fn update(&mut self, now: Instant, change: impl FnOnce(&mut S)) {
         change(&mut self.current);
         self.is_stuck = false;
+        self.is_too_large_to_probe = false;
         if self.current.is_same(&self.last().state) {
             self.changed_at = None;
         } else {
@@ -246,8 +250,11 @@ impl<S: State> AnySender for Sender<S> {
         if self.is_stuck || self.is_acknowledged() {
             return None;
         }
-        let at = self.wanted_at(pace)?;
-        Some(pace.probe_at().map_or(at, |probe_at| at.max(probe_at)))
+        match pace.probe_at() {
+            // Each probe brings the news: no one knows which is the first to pass.
+            Some(probe_at) => (!self.is_too_large_to_probe).then_some(probe_at),
+            None => self.wanted_at(pace),
+        }
     }
 
     fn prepare(&mut self, now: Instant, pace: &Pace, from: From) -> Option<Prepared> {
@@ -260,6 +267,10 @@ impl<S: State> AnySender for Sender<S> {
             return None;
         }
         let packed = Packed::new(diff);
+        if pace.probe_at().is_some() && packed.len() > COPY_SIZE_MAX {
+            self.is_too_large_to_probe = true;
+            return None;
+        }
         if is_ahead && packed.len() > COPY_SIZE_MAX {
             self.copies = None;
             return None;
@@ -372,6 +383,7 @@ impl<S: State> AnySender for Sender<S> {
             return Ok(Acked::default());
         }
         self.sent.retain(|sent| sent.num >= num);
+        self.is_too_large_to_probe = false;
         if num == self.last().num {
             self.copies = None;
         }

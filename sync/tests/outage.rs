@@ -16,7 +16,7 @@ use std::time::Duration;
 use tern_sync::link::QuicLink;
 use tern_sync::log::Log;
 use tern_sync::session::{VIEWER_EVENTS, ViewerEvent, ViewerId};
-use tern_sync::{Channel, Endpoint};
+use tern_sync::{Channel, Endpoint, Patience};
 use tokio::time::Instant;
 
 const BACK: Channel<Log<ViewerEvent>> = Channel::new(17);
@@ -24,17 +24,17 @@ const DELAY: Duration = Duration::from_millis(25);
 
 #[tokio::test(start_paused = true)]
 async fn path_that_returns_after_a_minute_carries_what_waits_within_a_probe() {
-    outage(Duration::from_secs(60), Duration::from_millis(500)).await;
+    outage(Duration::from_secs(60)).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn path_that_returns_within_the_hour_carries_what_waits_within_a_probe() {
-    outage(Duration::from_secs(3500), Duration::from_secs(1)).await;
+async fn path_that_returns_after_ten_minutes_carries_what_waits_within_a_probe() {
+    outage(Duration::from_secs(600)).await;
 }
 
-/// Both sides type through a hole of `length`; then all arrives within a probe's interval and two
-/// round trips.
-async fn outage(length: Duration, probe: Duration) {
+/// Both sides type through a hole of `length`; then all arrives within a probe's interval of 25 ms and
+/// two round trips.
+async fn outage(length: Duration) {
     let path = Arc::new(Path::default());
     let (mut host, mut relay, _keep) = connect(&path).await;
     run(&mut host, &mut relay, Duration::from_secs(20)).await;
@@ -51,12 +51,13 @@ async fn outage(length: Duration, probe: Duration) {
     }
     let count = path.sent_count.load(Ordering::Relaxed) - before;
     let seconds = usize::try_from(length.as_secs()).expect("short");
-    assert!(count < 400 + 4 * seconds, "{count} packets into the hole");
+    // The host probes every 25 ms, the relay for a minute; QUIC's own probes are few.
+    assert!(count < 400 + 42 * (seconds + 60) + 2 * seconds, "{count} packets into the hole");
     path.is_down.store(false, Ordering::Relaxed);
     let back_at = Instant::now();
     while !(host.endpoint.is_acknowledged(BACK) && relay.endpoint.is_acknowledged(VIEWER_EVENTS)) {
         run(&mut host, &mut relay, Duration::from_millis(5)).await;
-        let limit = probe + 4 * DELAY + Duration::from_millis(30);
+        let limit = Duration::from_millis(25) + 4 * DELAY + Duration::from_millis(30);
         assert!(back_at.elapsed() <= limit, "{:?} {:?}", host.endpoint, relay.endpoint);
     }
 }
@@ -91,12 +92,13 @@ async fn connect(path: &Arc<Path>) -> (Driver, Driver, [quinn::Endpoint; 2]) {
     let accepting = async { endpoints[1].accept().await.expect("open").await };
     let (host, relay) = tokio::join!(connecting, accepting);
     let now = Instant::now().into_std();
+    let patient = |seed, patience| Endpoint::new(seed, now).with_patience(patience);
     let mut host = Driver {
-        endpoint: Endpoint::new(1, now),
+        endpoint: patient(1, Patience::Eager),
         link: QuicLink::new(host.expect("connected")).into(),
     };
     let mut relay = Driver {
-        endpoint: Endpoint::new(2, now),
+        endpoint: patient(2, Patience::Sparing),
         link: QuicLink::new(relay.expect("connected")).into(),
     };
     host.endpoint.open_sender(BACK, Log::new());

@@ -9,7 +9,7 @@ pub use states::{DOC, Doc, NAME, NUMBERS, Name, Numbered};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
-use tern_sync::{Endpoint, Event, Output};
+use tern_sync::{Endpoint, Event, Output, Patience};
 
 /// What the network does at a time.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,7 @@ pub struct Side {
     pub seen: Vec<Instant>,
 }
 
+/// Side 0 is like a relay, with keys to tell; side 1 like a host, with a screen.
 pub struct World {
     pub now: Instant,
     pub start: Instant,
@@ -94,7 +95,10 @@ impl World {
         let mut world = Self {
             now: start,
             start,
-            sides: [Side::new(seed, start), Side::new(seed ^ 1, start)],
+            sides: [
+                Side::new(seed, Patience::Sparing, start),
+                Side::new(seed ^ 1, Patience::Eager, start),
+            ],
             faults,
             rng: StdRng::seed_from_u64(seed),
             counts: true,
@@ -354,8 +358,8 @@ impl World {
 }
 
 impl Side {
-    fn new(seed: u64, now: Instant) -> Self {
-        let mut endpoint = Endpoint::new(seed, now);
+    fn new(seed: u64, patience: Patience, now: Instant) -> Self {
+        let mut endpoint = Endpoint::new(seed, now).with_patience(patience);
         endpoint.open_sender(DOC, Doc::default());
         endpoint.open_receiver(DOC, Doc::default());
         endpoint.open_sender(NUMBERS, Log::new());
