@@ -6,7 +6,7 @@ use super::authorized::is_authorized;
 use super::channel::{self, Writer};
 use super::line::{Line, Stage};
 use super::typing::ViewerState;
-use super::viewer::AskedToken;
+use super::waiting::AskedToken;
 use super::{host, ssh_link, viewer};
 use crate::core::text;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};

@@ -21,3 +21,4 @@ mod ssh;
 mod ssh_link;
 mod typing;
 mod viewer;
+mod waiting;

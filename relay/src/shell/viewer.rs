@@ -1,11 +1,12 @@
 //! The task of one viewer: joins, paints what its session shows at the viewer's own pace, leaves.
 
-use super::admission::{Running, Shared, ViewerGuard, WaitGuard};
+use super::admission::{Shared, ViewerGuard};
 use super::channel::{self, Writer};
 use super::line::{Line, Stage};
 use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
 use super::ssh::KEEPALIVE_INTERVAL;
 use super::typing::{Joined, ViewerState};
+use super::waiting::{AskedToken, Waited};
 use crate::core::gauge::Room;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use crate::core::painter::{Painter, View};
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_bootstrap::token::{TokenHash, is_well_formed, random};
+use tern_bootstrap::token::random;
 use tern_sync::session::{Role, ViewerId};
 use tern_term::{Capabilities, Size};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -37,19 +38,6 @@ const REFUSAL_DELAY_SPAN: Duration = Duration::from_millis(150);
 const PART_SIZE_MAX: usize = 16 * 1024;
 
 const _: () = assert!(SILENT_AFTER.as_millis() > 2 * KEEPALIVE_INTERVAL.as_millis());
-
-/// What somebody gave as user name. (The name itself is not kept.)
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AskedToken {
-    hash: TokenHash,
-    is_well_formed: bool,
-}
-
-impl AskedToken {
-    pub(super) fn of(user: &str) -> Self {
-        Self { hash: TokenHash::of(user), is_well_formed: is_well_formed(user) }
-    }
-}
 
 /// A viewer with a terminal, whose token was not looked at yet.
 pub(super) struct NewViewerTask {
@@ -105,32 +93,6 @@ impl NewViewerTask {
         leave.tell().await;
     }
 
-    /// Just after the relay's start, the session's host may not be back yet.
-    async fn wait_for_return(&mut self) -> Waited {
-        if !self.token.is_well_formed {
-            return Waited::Enough;
-        }
-        let begun = WaitGuard::begin(&self.shared, self.token.hash, self.address);
-        let Some(mut wait) = begun else { return Waited::Enough };
-        // It doesn't count as one that says nothing, else viewers would keep hosts out.
-        self.line.set_stage(Stage::Serving);
-        let mut running = self.shared.running.clone();
-        let until = wait.until;
-        let waiting = async {
-            // Who has no room for the line is waited for nevertheless.
-            let line = format!("{}\r\n", text::RETURNING);
-            self.line.on_sent(line.len());
-            let _ = self.writer.data_bytes(line).await;
-            wait.arrival().await;
-        };
-        tokio::select! {
-            () = waiting => Waited::Enough,
-            () = wait_until(Some(until)) => Waited::Enough,
-            _ = running.wait_for(|running| *running != Running::Yes) => Waited::Enough,
-            () = closed(&self.size) => Waited::InVain,
-        }
-    }
-
     async fn refuse(self, denied: Denied) {
         tracing::info!(address = %self.address, reason = ?denied, "viewer refused");
         let [byte] = random::<1>();
@@ -177,15 +139,6 @@ impl NewViewerTask {
             room_interval: ROOM_INTERVAL_MIN,
         }
     }
-}
-
-/// How waiting for a session's return came to an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waited {
-    /// The token may be looked up.
-    Enough,
-    /// The viewer is gone.
-    InVain,
 }
 
 /// Tells the session that its viewer is gone, also when the viewer's task panics.
@@ -377,7 +330,7 @@ impl End {
 }
 
 /// When the viewer's connection is gone.
-async fn closed(size: &watch::Receiver<Size>) {
+pub(super) async fn closed(size: &watch::Receiver<Size>) {
     let mut size = size.clone();
     while size.changed().await.is_ok() {}
 }

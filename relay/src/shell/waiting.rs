@@ -1,0 +1,58 @@
+//! Viewers that come before their session's host is back, just after the relay's start.
+
+use super::admission::{Running, WaitGuard};
+use super::line::Stage;
+use super::session::wait_until;
+use super::viewer::{NewViewerTask, closed};
+use crate::core::text;
+use tern_bootstrap::token::{TokenHash, is_well_formed};
+
+/// What somebody gave as user name. (The name itself is not kept.)
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AskedToken {
+    pub(super) hash: TokenHash,
+    is_well_formed: bool,
+}
+
+impl AskedToken {
+    pub(super) fn of(user: &str) -> Self {
+        Self { hash: TokenHash::of(user), is_well_formed: is_well_formed(user) }
+    }
+}
+
+/// How waiting for a session's return came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// The token may be looked up.
+    Enough,
+    /// The viewer is gone.
+    InVain,
+}
+
+impl NewViewerTask {
+    /// Just after the relay's start, the session's host may not be back yet.
+    pub(super) async fn wait_for_return(&mut self) -> Waited {
+        if !self.token.is_well_formed {
+            return Waited::Enough;
+        }
+        let begun = WaitGuard::begin(&self.shared, self.token.hash, self.address);
+        let Some(mut wait) = begun else { return Waited::Enough };
+        // It doesn't count as one that says nothing, else viewers would keep hosts out.
+        self.line.set_stage(Stage::Serving);
+        let mut running = self.shared.running.clone();
+        let until = wait.until;
+        let waiting = async {
+            // Who has no room for the line is waited for nevertheless.
+            let line = format!("{}\r\n", text::RETURNING);
+            self.line.on_sent(line.len());
+            let _ = self.writer.data_bytes(line).await;
+            wait.arrival().await;
+        };
+        tokio::select! {
+            () = waiting => Waited::Enough,
+            () = wait_until(Some(until)) => Waited::Enough,
+            _ = running.wait_for(|running| *running != Running::Yes) => Waited::Enough,
+            () = closed(&self.size) => Waited::InVain,
+        }
+    }
+}
