@@ -51,6 +51,17 @@ fn after_any_faults_both_are_in_step_and_nothing_wrong_was_shown_or_typed() {
     );
 }
 
+/// A relay that was restarted forgot the host's states and said so, and the word was lost: then it
+/// took the host for one that it knew.
+#[test]
+fn scenarios_that_failed_once_pass() {
+    for seed in [355, 1360, 2099] {
+        if let Err(error) = Plan::draw(seed).play() {
+            panic!("seed {seed}: {error}");
+        }
+    }
+}
+
 #[test]
 fn echo_without_loss_takes_a_round_trip() {
     let times = echo_times(&path(RTT / 2), 0..2, 200);

@@ -52,7 +52,6 @@ pub(super) struct HostSide {
     program: Program,
     endpoint: Endpoint,
     epoch: u64,
-    is_used: bool,
     link: Option<Link>,
     linked_at: Instant,
     attempts: JoinSet<Option<Connection>>,
@@ -80,7 +79,6 @@ impl HostSide {
             seed,
             program,
             epoch: seed,
-            is_used: false,
             link: None,
             linked_at: now,
             attempts: JoinSet::new(),
@@ -221,19 +219,24 @@ impl HostSide {
         let now = self.shared.instant();
         if welcome.is_resumed {
             self.endpoint.handle_new_path(now);
-        } else if self.is_used {
-            let screen = self.endpoint.current(SCREEN).clone();
-            self.endpoint = new_endpoint(self.seed, now);
-            self.endpoint.set(SCREEN, screen, now);
-            self.shared.journal().on_new_era(self.shared.now());
+        } else {
+            self.begin_anew();
         }
         self.note(|| format!("connected, {welcome:?}"));
         self.shared.journal().links += 1;
-        self.is_used = true;
         self.link = Some(QuicLink::new(connection).into());
         self.linked_at = now;
         self.dial_at = None;
         self.attempts.abort_all();
+    }
+
+    /// The relay doesn't know our states (any more): both begin with state 0.
+    fn begin_anew(&mut self) {
+        let now = self.shared.instant();
+        let screen = self.endpoint.current(SCREEN).clone();
+        self.endpoint = new_endpoint(self.seed, now);
+        self.endpoint.set(SCREEN, screen, now);
+        self.shared.journal().on_new_era(self.shared.now());
     }
 
     fn on_screen(&mut self) {

@@ -9,7 +9,7 @@ use tern_term::Frame;
 const KEY_FIRST: u8 = b'!';
 const KEYS_COUNT: u64 = 94;
 /// Violations that are kept: the first tell most.
-const VIOLATIONS_MAX: usize = 20;
+const VIOLATIONS_MAX: usize = 5;
 
 /// The byte that key number `index` sends. Lost, doubled and swapped keys are seen at the place, or
 /// by the count.

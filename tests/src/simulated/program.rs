@@ -42,7 +42,12 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn new(size: Size, printing: &[(Duration, Printing)], seed: u64) -> Self {
+    pub(super) fn new(
+        size: Size,
+        printing: &[(Duration, Printing)],
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let mut gulps = Vec::new();
         for &(at, what) in printing {
             match what {
@@ -57,7 +62,9 @@ impl Program {
         }
         gulps.sort_by_key(|(at, _)| *at);
         let chances = ChaCha8Rng::seed_from_u64(seed);
-        Self { screen: Screen::new(size), size, gulps: gulps.into(), lines_count: 0, chances }
+        let mut screen = Screen::new(size);
+        screen.handle_output(b"$ ", now);
+        Self { screen, size, gulps: gulps.into(), lines_count: 0, chances }
     }
 
     /// A key arrived: it is echoed as a shell does.

@@ -126,7 +126,7 @@ impl Scenario {
         if self.is_told {
             shared.network.with_world(|world| world.keep_trace_lines());
         }
-        let program = Program::new(SIZE, &self.printing, self.seed);
+        let program = Program::new(SIZE, &self.printing, self.seed, start.into_std());
         let relay = RelaySide::new(shared.clone(), &self.keys, SIZE, self.seed);
         let host = HostSide::new(shared.clone(), self.relay, self.dialling, program, self.seed);
         let sides = async { tokio::join!(biased; relay.run(), host.run()) };

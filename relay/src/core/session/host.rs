@@ -101,14 +101,18 @@ impl Session {
         if self.phase != Phase::Live {
             return None;
         }
-        let is_resumed = self.host.epoch() == Some(epoch);
-        if is_resumed {
+        let is_known = self.host.epoch() == Some(epoch);
+        // A host speaks when it has read its welcome. One that wasn't heard since may have missed
+        // it, and hold states of an endpoint that is gone: it begins with state 0 in any case,
+        // which is what ours, that has heard nothing, expects.
+        let is_resumed = is_known && self.endpoint.last_heard().is_some();
+        if is_known {
             self.endpoint.handle_new_path(now);
         } else {
             self.endpoint = new_endpoint(seed, now);
         }
         self.host = Host::Connected { epoch, heard_at: now };
-        if !is_resumed {
+        if !is_known {
             self.announce_all(now);
         }
         self.update(now);

@@ -24,6 +24,18 @@ fn viewers_see_what_the_host_shows() {
 }
 
 #[test]
+fn host_that_missed_its_welcome_begins_anew_and_loses_no_key() {
+    let mut world = World::new(Limits::default());
+    let viewer = world.join(Role::ReadWrite);
+    assert_eq!(world.session.handle_host(1, 2, world.now), Some(false));
+    world.input(viewer, b"ls\r");
+    assert!(!world.connect(1), "it may hold states of a relay that is gone");
+    world.run();
+    assert_eq!(world.typed(), b"ls\r");
+    assert!(world.connect(1), "it was heard");
+}
+
+#[test]
 fn host_learns_who_joins_types_resizes_and_leaves() {
     let mut world = World::connected();
     let viewer = world.join(Role::ReadWrite);
