@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 /// A relay should close a connection over which nothing was heard for this long: the endpoint's
 /// states stay, and the host makes a new connection. Until then QUIC keeps about 250 bytes for each
 /// probe sent (`pace.rs`), thus 1 MB.
-pub const SILENCE_MAX: Duration = Duration::from_secs(3600);
+pub const SILENCE_MAX: Duration = Duration::from_secs(2 * 3600);
 /// Streams that the peer may have open at once; further ones wait. A session has three channels that
 /// may need one. A hostile host makes a relay hold this many messages: 16 MB.
 pub const STREAMS_MAX: u32 = 4;

@@ -6,7 +6,7 @@ use crate::core::text;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{HOST_EVENTS, TOPOLOGY, Topology, VIEWER_EVENTS};
-use tern_sync::{Endpoint, PeerError};
+use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{Frame, SCREEN};
 
 /// How long a host that was granted a session may take to connect by QUIC: a retry of everything
@@ -85,7 +85,7 @@ impl Host {
 
 /// Both ends' state 0.
 pub(super) fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
-    let mut endpoint = Endpoint::new(seed, now);
+    let mut endpoint = Endpoint::new(seed, now).with_patience(Patience::Sparing);
     endpoint.open_receiver(SCREEN, Frame::default());
     endpoint.open_receiver(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_receiver(HOST_EVENTS, Log::new());
@@ -134,7 +134,7 @@ impl Session {
     /// confirmed, keys above all, may have gone to the former one, and is sent again at once.
     pub fn handle_path_changed(&mut self, now: Instant) {
         if self.host.is_connected() {
-            self.endpoint.handle_new_path(now);
+            self.endpoint.handle_path_change(now);
             self.update(now);
         }
     }
