@@ -181,6 +181,11 @@ impl Endpoint {
         self.last_heard
     }
 
+    /// Since when the peer owes an answer, `None` if it owes none.
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.pace.unanswered_since()
+    }
+
     /// The smoothed round-trip time on the present path, `None` before the first sample.
     pub fn rtt(&self) -> Option<Duration> {
         self.pace.rtt.smoothed()

@@ -146,6 +146,11 @@ impl Pace {
         }
     }
 
+    /// When the first thing was sent that has no answer.
+    pub(crate) fn unanswered_since(&self) -> Option<Instant> {
+        self.asking.map(|asking| asking.since)
+    }
+
     /// The next time to ask again, `None` if nothing waits for an answer.
     pub(crate) fn ask_again_at(&self) -> Option<Instant> {
         let asking = self.asking?;

@@ -3,6 +3,7 @@
 //! ([`crate::shell`]) does what they say.
 
 pub mod control_mode;
+pub mod dialling;
 pub mod hidden;
 pub mod input;
 pub mod leaving;

@@ -6,8 +6,8 @@ use crate::core::notice;
 use crate::core::viewers::Viewer;
 use crate::shell::protocol::{Connection, Status};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// What is on the board.
@@ -25,6 +25,8 @@ pub struct Board {
     content: watch::Sender<Content>,
     /// Whether somebody who follows the messages was shown the newest join lines.
     are_lines_shown: Arc<AtomicBool>,
+    /// In microseconds; 0: not known.
+    round_trip: Arc<AtomicU64>,
 }
 
 impl Board {
@@ -43,13 +45,19 @@ impl Board {
             attach,
             relay,
             connection: Connection::Connecting,
+            over: None,
+            round_trip_ms: None,
             trouble: None,
             lines: None,
             viewers: Vec::new(),
             hidden_tty: None,
         };
         let content = Content { status, messages: Messages::default() };
-        Self { content: watch::Sender::new(content), are_lines_shown: Arc::default() }
+        Self {
+            content: watch::Sender::new(content),
+            are_lines_shown: Arc::default(),
+            round_trip: Arc::default(),
+        }
     }
 
     /// Adds a line to the log.
@@ -76,6 +84,18 @@ impl Board {
     /// What is on it, and what will be.
     pub fn subscribe(&self) -> watch::Receiver<Content> {
         self.content.subscribe()
+    }
+
+    /// How long the relay takes to answer.
+    pub fn set_round_trip(&self, time: Option<Duration>) {
+        let micros = time.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        self.round_trip.store(micros, Ordering::Relaxed);
+    }
+
+    /// In milliseconds, if it is known.
+    pub fn round_trip_ms(&self) -> Option<u64> {
+        let micros = self.round_trip.load(Ordering::Relaxed);
+        (micros > 0).then(|| micros.div_ceil(1000))
     }
 
     /// Whether anybody saw the newest join lines.

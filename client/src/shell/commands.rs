@@ -37,7 +37,12 @@ fn status_text(status: &Status, now: u64) -> String {
     let seconds = |since: u64| now.saturating_sub(since);
     let connection = match &status.connection {
         Connection::Connecting => "connecting".into(),
-        Connection::Connected(since) => format!("connected for {} s", seconds(*since)),
+        Connection::Connected(since) => {
+            let over = status.over.as_ref().map_or(String::new(), |over| format!(" over {over}"));
+            let round_trip = status.round_trip_ms;
+            let round_trip = round_trip.map_or(String::new(), |ms| format!(" ({ms} ms)"));
+            format!("connected for {} s{over}{round_trip}", seconds(*since))
+        }
         Connection::Reconnecting(since) => format!("reconnecting since {} s", seconds(*since)),
         Connection::Failed(text) => text.clone(),
     };
@@ -79,6 +84,8 @@ mod tests {
             attach: Some("tmux -S /x attach".into()),
             relay: "relay.example:2200".into(),
             connection: Connection::Connected(100),
+            over: Some("QUIC".into()),
+            round_trip_ms: Some(23),
             trouble: None,
             lines: Some(JoinLines::new("tok", "ro-tok", "relay.example", 22)),
             viewers: vec![Viewer {
@@ -92,7 +99,7 @@ mod tests {
         assert_eq!(
             status_text(&status, 160),
             "shared: session $0\nattach: tmux -S /x attach\nrelay: relay.example:2200\n\
-             connection: connected for 60 s\nssh session read only: ssh ro-tok@relay.example\n\
+             connection: connected for 60 s over QUIC (23 ms)\nssh session read only: ssh ro-tok@relay.example\n\
              ssh session: ssh tok@relay.example\nviewers: 1\n  192.0.2.1 read-only 80x24\n"
         );
     }

@@ -73,6 +73,12 @@ pub struct Status {
     pub relay: String,
     /// The way there.
     pub connection: Connection,
+    /// What carries it.
+    #[serde(default)]
+    pub over: Option<String>,
+    /// How long the relay takes to answer, in milliseconds.
+    #[serde(default)]
+    pub round_trip_ms: Option<u64>,
     /// What hindered the sharing, as long as nobody could ever join.
     pub trouble: Option<String>,
     /// How people join, once that is known.
@@ -197,6 +203,8 @@ mod tests {
             attach: None,
             relay: "x".repeat(300),
             connection: Connection::Connecting,
+            over: None,
+            round_trip_ms: None,
             trouble: None,
             lines: None,
             viewers: vec![viewer; VIEWERS_LISTED_MAX],

@@ -1,0 +1,410 @@
+//! Keeps a granted session in step with the relay, over one link after another: a silent one is
+//! kept while others are tried beside it, and whichever answers first goes on.
+
+use super::ways::{Failure, Ways, Welcomed};
+use super::{Incoming, Link, SessionEnd};
+use crate::core::dialling::{Answers, Carrier, Dialling};
+use crate::core::notice;
+use crate::shell::board::unix_time;
+use crate::shell::interfaces::NetworkWatch;
+use crate::shell::protocol::Connection;
+use std::time::{Duration, Instant};
+use tern_bootstrap::client::Granted;
+use tern_sync::link::{Incoming as LinkIncoming, Link as SyncLink, LinkError};
+use tern_sync::log::{Log, Whole};
+use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
+use tern_sync::{Endpoint, Event, Patience};
+use tern_term::{Frame, SCREEN};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, sleep_until, timeout};
+
+/// An outage that lasts longer is shown by `tern status`.
+const OUTAGE_COUNTS_AFTER: Duration = Duration::from_secs(1);
+/// One that lasts longer is told to the person: who roams isn't bothered.
+const OUTAGE_TOLD_AFTER: Duration = Duration::from_secs(5);
+/// After this time without any way to the relay but the grant's, the person is told.
+const FIRST_LINK_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the end of the session may take to arrive at the relay.
+pub(super) const FAREWELL_TIME_MAX: Duration = Duration::from_secs(5);
+/// A close leaves by a task of its own; this is long enough for that.
+const CLOSE_TIME: Duration = Duration::from_millis(50);
+/// Time between attempts to say farewell.
+const FAREWELL_INTERVAL: Duration = Duration::from_millis(250);
+/// Code of a link that the host closes since all is said, or since it has another.
+const CLOSE_ENDED: u32 = 0;
+
+/// The sync endpoint with its channels, and the number that names its states.
+struct Synced {
+    endpoint: Endpoint,
+    epoch: u64,
+    /// The relay has been told of them.
+    is_used: bool,
+}
+
+impl Synced {
+    fn new(epoch: u64) -> Self {
+        let endpoint = Endpoint::new(rand::random(), Instant::now());
+        let mut endpoint = endpoint.with_patience(Patience::Eager);
+        endpoint.open_sender(SCREEN, Frame::default());
+        endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
+        endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
+        endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
+        Self { endpoint, epoch, is_used: false }
+    }
+}
+
+/// What is told of an outage so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    Status,
+    Notice,
+}
+
+struct Kept {
+    synced: Synced,
+    link: Option<(SyncLink, Carrier)>,
+    ways: Ways,
+    dialling: Dialling,
+    network: NetworkWatch,
+    /// Why the last link was lost.
+    reason: String,
+    told: Told,
+    /// People have the join lines.
+    is_announced: bool,
+}
+
+impl Kept {
+    fn answers(&self) -> Answers {
+        Answers {
+            asked_at: self.synced.endpoint.unanswered_since(),
+            heard_at: self.synced.endpoint.last_heard(),
+            round_trip: self.synced.endpoint.rtt(),
+        }
+    }
+
+    /// Sends what is due, over the link and on new ways.
+    fn pump(&mut self, now: Instant) {
+        if let Some((link, _)) = &mut self.link {
+            link.pump(&mut self.synced.endpoint, now);
+            if self.dialling.handle_answers(self.answers(), now) {
+                self.ways.relax();
+            }
+        }
+        while let Some(carrier) = self.dialling.poll_attempt(now) {
+            self.ways.attempt(carrier, self.synced.epoch);
+        }
+    }
+
+    /// When to go on if nothing happens.
+    fn due(&self) -> Option<Instant> {
+        let link = self.link.as_ref().and_then(|(link, _)| {
+            let endpoint = link.poll_timeout(&self.synced.endpoint);
+            [endpoint, self.dialling.overdue_at(self.answers())].into_iter().flatten().min()
+        });
+        let since = self.dialling.silent_since();
+        let tell = since.and_then(|since| match self.told {
+            Told::Nothing => Some(since + OUTAGE_COUNTS_AFTER),
+            Told::Status => Some(since + OUTAGE_TOLD_AFTER),
+            Told::Notice => None,
+        });
+        [link, self.dialling.poll_timeout(), tell].into_iter().flatten().min()
+    }
+
+    fn lose(&mut self, reason: String, now: Instant) {
+        tracing::info!(reason, "the link is lost");
+        self.link = None;
+        self.reason = reason;
+        self.dialling.handle_lost(now);
+    }
+
+    fn handle_hint(&mut self, what: &str, now: Instant) {
+        tracing::info!(what, "the network may be another one");
+        if self.link.is_some() {
+            self.synced.endpoint.handle_path_change(now);
+        }
+        self.dialling.handle_hint(now);
+    }
+}
+
+impl Link {
+    /// Until the session ends or the relay doesn't know it any more.
+    pub(super) async fn keep(
+        &mut self,
+        granted: &Granted,
+        end: &mut oneshot::Receiver<String>,
+    ) -> SessionEnd {
+        let now = Instant::now();
+        let mut kept = Kept {
+            synced: Synced::new(rand::random()),
+            link: None,
+            ways: Ways::new(&self.options, granted),
+            dialling: Dialling::new(now),
+            network: NetworkWatch::start(),
+            reason: String::new(),
+            told: Told::Nothing,
+            is_announced: false,
+        };
+        let on_change = kept.network.on_change();
+        loop {
+            let now = Instant::now();
+            if kept.network.has_slept() {
+                kept.handle_hint("the machine slept", now);
+            }
+            kept.pump(now);
+            self.deliver(&mut kept.synced.endpoint).await;
+            self.tell_outage(&mut kept, granted, now).await;
+            self.board.set_round_trip(kept.synced.endpoint.rtt());
+            let due = kept.due();
+            tokio::select! {
+                text = &mut *end => {
+                    self.say_farewell(&mut kept, text.unwrap_or_default()).await;
+                    return SessionEnd::Ended;
+                }
+                received = receive(&mut kept.link) => self.on_received(&mut kept, received).await,
+                found = kept.ways.next() => match found {
+                    Ok(welcomed) => self.adopt(&mut kept, granted, welcomed).await,
+                    Err(failure) => {
+                        if let Some(end) = on_failure(&kept, failure) {
+                            return end;
+                        }
+                    }
+                },
+                () = on_change.notified() => {
+                    kept.handle_hint("its addresses changed", Instant::now());
+                }
+                Ok(()) = self.frames.changed() => {
+                    let frame = self.frames.borrow_and_update().clone();
+                    kept.synced.endpoint.set(SCREEN, frame, Instant::now());
+                }
+                Ok(()) = self.topology.changed() => {
+                    let topology = self.topology.borrow_and_update().clone();
+                    kept.synced.endpoint.set(TOPOLOGY, Whole(topology), Instant::now());
+                }
+                Some(event) = self.events.recv() => push_event(&mut kept.synced.endpoint, event),
+                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
+                    kept.synced.endpoint.handle_timeout(Instant::now());
+                }
+            }
+        }
+    }
+
+    async fn on_received(&mut self, kept: &mut Kept, received: Result<LinkIncoming, LinkError>) {
+        let now = Instant::now();
+        let incoming = match received {
+            Ok(incoming) => incoming,
+            Err(error) => return kept.lose(error.to_string(), now),
+        };
+        if let Err(error) = incoming.feed(&mut kept.synced.endpoint, now) {
+            if let Some((link, _)) = &mut kept.link {
+                link.close(CLOSE_ENDED, "bad message");
+            }
+            kept.lose(error.to_string(), now);
+            // Its states and ours can't be brought together: both begin anew.
+            self.begin_anew(kept, rand::random()).await;
+        }
+    }
+
+    /// State 0, with what is current to be sent.
+    async fn begin_anew(&mut self, kept: &mut Kept, epoch: u64) {
+        kept.synced = Synced::new(epoch);
+        self.frames.mark_changed();
+        self.topology.mark_changed();
+        self.tell(Incoming::ViewersForgotten).await;
+    }
+
+    /// Goes on over a link that the relay has welcomed.
+    async fn adopt(&mut self, kept: &mut Kept, granted: &Granted, welcomed: Welcomed) {
+        let now = Instant::now();
+        let Welcomed { link, carrier, is_resumed, ref notices, .. } = welcomed;
+        tracing::info!(relay = ?link.remote_address(), over = %link, is_resumed, "connected");
+        for text in notices {
+            self.notice(text).await;
+        }
+        let is_restarted = !is_resumed && kept.synced.is_used;
+        if is_resumed {
+            kept.synced.endpoint.handle_new_path(now);
+        } else if is_restarted {
+            self.begin_anew(kept, kept.synced.epoch).await;
+        }
+        kept.synced.is_used = true;
+        kept.ways.stop();
+        kept.dialling.handle_linked(carrier, now);
+        let before = kept.link.replace((link, carrier));
+        let was_over_ssh = before.as_ref().is_some_and(|(_, carrier)| *carrier == Carrier::Ssh);
+        if let Some((mut old, _)) = before {
+            old.close(CLOSE_ENDED, "another link took over");
+        }
+        if !std::mem::replace(&mut kept.is_announced, true) {
+            self.frames.mark_changed();
+            self.topology.mark_changed();
+            self.announce(granted).await;
+        }
+        let port = granted.grant.quic_port;
+        let over = match carrier {
+            Carrier::Quic => "QUIC".to_owned(),
+            Carrier::Ssh => format!("SSH, since nothing answers at its UDP port {port}"),
+        };
+        self.board.update(|status| {
+            status.connection = Connection::Connected(unix_time());
+            status.over = Some(over.clone());
+        });
+        match (carrier, kept.told) {
+            (Carrier::Ssh, _) => self.notice(&format!("Connected over {over}")).await,
+            (Carrier::Quic, _) if was_over_ssh => self.notice("Connected over QUIC").await,
+            (Carrier::Quic, _) if is_restarted => {
+                self.notice("Reconnected: the relay has restarted, the same lines go on").await;
+            }
+            (Carrier::Quic, Told::Notice) => self.notice("Reconnected").await,
+            (Carrier::Quic, Told::Nothing | Told::Status) => {}
+        }
+        kept.told = Told::Nothing;
+    }
+
+    /// Says how long there has been no answer, or that there is one again.
+    async fn tell_outage(&mut self, kept: &mut Kept, granted: &Granted, now: Instant) {
+        let Some(since) = kept.dialling.silent_since() else {
+            let told = std::mem::replace(&mut kept.told, Told::Nothing);
+            if told != Told::Nothing {
+                self.board.update(|s| s.connection = Connection::Connected(unix_time()));
+            }
+            if told == Told::Notice {
+                self.notice("Reconnected").await;
+            }
+            return;
+        };
+        let outage = now.saturating_duration_since(since);
+        if !kept.is_announced {
+            if outage >= FIRST_LINK_TIME_MAX && kept.told != Told::Notice {
+                kept.told = Told::Notice;
+                let (relay, port) = (&self.options.relay, granted.grant.quic_port);
+                let text = format!(
+                    "the relay {relay} answers over SSH but not over QUIC: is UDP to its port \
+                     {port} open? (trying on)"
+                );
+                self.trouble(&text);
+                self.notice(&text).await;
+            }
+            return;
+        }
+        if outage >= OUTAGE_COUNTS_AFTER && kept.told == Told::Nothing {
+            kept.told = Told::Status;
+            let began = unix_time().saturating_sub(outage.as_secs());
+            self.board.update(|status| status.connection = Connection::Reconnecting(began));
+        }
+        if outage >= OUTAGE_TOLD_AFTER && kept.told == Told::Status {
+            kept.told = Told::Notice;
+            let reason = if kept.link.is_some() { "the relay is silent" } else { &kept.reason };
+            self.notice(&format!("Reconnecting... ({})", notice::printable(reason))).await;
+        }
+    }
+
+    /// Hands on what viewers did.
+    async fn deliver(&mut self, endpoint: &mut Endpoint) {
+        while let Some(event) = endpoint.poll_event() {
+            if event == Event::Received(VIEWER_EVENTS.id) {
+                for event in endpoint.take(VIEWER_EVENTS) {
+                    self.tell(Incoming::Viewer(event)).await;
+                }
+            }
+        }
+    }
+
+    /// Tells the relay that the session is over, and waits until it knows, for a bounded time.
+    async fn say_farewell(&mut self, kept: &mut Kept, text: String) {
+        let endpoint = &mut kept.synced.endpoint;
+        // The last picture, and what was decided before.
+        endpoint.set(SCREEN, self.frames.borrow_and_update().clone(), Instant::now());
+        while let Ok(event) = self.events.try_recv() {
+            push_event(endpoint, event);
+        }
+        push_event(endpoint, HostEvent::Ended { text: text.clone() });
+        if kept.is_announced {
+            // Viewers at the relay wait for us, so a way there is looked for once more.
+            let _ = timeout(FAREWELL_TIME_MAX, await_acknowledgement(kept, &text)).await;
+        }
+        if let Some((link, _)) = &mut kept.link {
+            link.close(CLOSE_ENDED, "session ended");
+            // The close must leave the machine before the process ends.
+            sleep(CLOSE_TIME).await;
+        }
+    }
+}
+
+/// What ends the session at the relay, if this does.
+fn on_failure(kept: &Kept, failure: Failure) -> Option<SessionEnd> {
+    tracing::info!(?failure, "the relay was not reached");
+    match failure {
+        Failure::Unreachable(_) => None,
+        // While a link works, nobody's word counts against it.
+        _ if kept.dialling.silent_since().is_none() => None,
+        Failure::Unknown => Some(SessionEnd::Unknown),
+        // A relay that was made anew: SSH tells whether it's still the right one.
+        Failure::WrongCertificate(_) if kept.is_announced => Some(SessionEnd::Unknown),
+        Failure::WrongCertificate(address) => Some(SessionEnd::Refused(format!(
+            "what answers at {address} (UDP) shows another certificate than the one that the relay \
+             handed over by SSH. Somebody may be impersonating it, or another program uses that port"
+        ))),
+        Failure::Refused(text) => Some(SessionEnd::Refused(notice::printable(&text))),
+    }
+}
+
+async fn receive(link: &mut Option<(SyncLink, Carrier)>) -> Result<LinkIncoming, LinkError> {
+    match link {
+        Some((link, _)) => link.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Until the relay has all events.
+async fn await_acknowledgement(kept: &mut Kept, text: &str) {
+    while !kept.synced.endpoint.is_acknowledged(HOST_EVENTS) {
+        let now = Instant::now();
+        kept.pump(now);
+        while let Some(event) = kept.synced.endpoint.poll_event() {
+            if event == Event::Received(VIEWER_EVENTS.id) {
+                drop(kept.synced.endpoint.take(VIEWER_EVENTS));
+            }
+        }
+        let due = kept.due().unwrap_or_else(|| now + FAREWELL_INTERVAL);
+        tokio::select! {
+            received = receive(&mut kept.link) => match received {
+                Ok(incoming) => {
+                    if incoming.feed(&mut kept.synced.endpoint, Instant::now()).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => kept.lose(error.to_string(), Instant::now()),
+            },
+            found = kept.ways.next() => match found {
+                Ok(welcomed) => {
+                    if welcomed.is_resumed {
+                        kept.synced.endpoint.handle_new_path(Instant::now());
+                    } else {
+                        kept.synced = Synced::new(kept.synced.epoch);
+                        let ended = HostEvent::Ended { text: text.to_owned() };
+                        push_event(&mut kept.synced.endpoint, ended);
+                    }
+                    kept.ways.stop();
+                    kept.dialling.handle_linked(welcomed.carrier, Instant::now());
+                    kept.link = Some((welcomed.link, welcomed.carrier));
+                }
+                // The relay knows no session that could end.
+                Err(Failure::Unknown) => return,
+                Err(_) => {}
+            },
+            () = sleep_until(due.into()) => {
+                kept.synced.endpoint.handle_timeout(Instant::now());
+            }
+        }
+    }
+}
+
+fn push_event(endpoint: &mut Endpoint, event: HostEvent) {
+    endpoint.update(HOST_EVENTS, Instant::now(), |log| {
+        if !log.push(event) {
+            // A relay that confirms nothing: its viewers learn of the end by the host's absence.
+            tracing::warn!("the relay confirms nothing: an event is dropped");
+        }
+    });
+}

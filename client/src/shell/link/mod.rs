@@ -1,0 +1,237 @@
+//! The way to the relay: one task that asks for a session over SSH, then keeps it ([`keep`]) over
+//! whatever reaches the relay ([`ways`]).
+
+mod keep;
+mod ways;
+
+use crate::core::messages::JoinLines;
+use crate::core::notice;
+use crate::shell::board::Board;
+use crate::shell::protocol::Connection;
+use keep::FAREWELL_TIME_MAX;
+use std::time::Duration;
+use tern_bootstrap::client::{BootstrapError, Granted, Options, request_session};
+use tern_bootstrap::grant::{RefusalCode, WireError};
+use tern_sync::session::{HostEvent, Topology, ViewerEvent};
+use tern_term::Frame;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+/// How long after a failed request for a session the next one follows.
+const BOOTSTRAP_RETRY_DELAY: Duration = Duration::from_secs(2);
+/// The same, after the relay said that it is full or stopping.
+const REFUSED_RETRY_DELAY: Duration = Duration::from_secs(10);
+/// Viewers' events that wait for the session's task.
+const INCOMING_MAX: usize = 1024;
+/// Events for the relay that wait for this task.
+const EVENTS_MAX: usize = 1024;
+
+/// What comes from the relay, for the session's task.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A viewer did something.
+    Viewer(ViewerEvent),
+    /// The relay started anew: it will tell of its viewers again.
+    ViewersForgotten,
+    /// There are new join lines.
+    NewLines(JoinLines),
+    /// The person should see this.
+    Notice(String),
+}
+
+/// The session's side of the link.
+#[derive(Debug)]
+pub struct Uplink {
+    /// The newest picture.
+    pub frames: watch::Sender<Frame>,
+    /// The newest topology.
+    pub topology: watch::Sender<Topology>,
+    /// What the relay must know.
+    pub events: mpsc::Sender<HostEvent>,
+    /// What comes from there.
+    pub incoming: mpsc::Receiver<Incoming>,
+    end: oneshot::Sender<String>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Uplink {
+    /// Starts the task. `shown_host` stands in join lines if the relay names no host itself and
+    /// the one that it was reached by is of no use to others.
+    pub fn start(options: Options, shown_host: Option<String>, board: Board) -> Self {
+        let frames = watch::Sender::new(Frame::default());
+        let topology = watch::Sender::new(Topology::default());
+        let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
+        let (incoming_sender, incoming) = mpsc::channel(INCOMING_MAX);
+        let (end, end_receiver) = oneshot::channel();
+        let link = Link {
+            options,
+            shown_host,
+            board,
+            frames: frames.subscribe(),
+            topology: topology.subscribe(),
+            events: event_receiver,
+            incoming: incoming_sender,
+        };
+        let task = tokio::spawn(async move { link.run(end_receiver).await });
+        Self { frames, topology, events, incoming, end, task }
+    }
+
+    /// The session is over: viewers are told `text`, as far as the relay is within reach.
+    pub async fn finish(self, text: String) {
+        let Self { end, task, incoming, .. } = self;
+        // Nobody takes them any more, and the task must not wait for that.
+        drop(incoming);
+        // If the task has ended, there is nobody to tell.
+        let _ = end.send(text);
+        let _ = timeout(FAREWELL_TIME_MAX + Duration::from_secs(1), task).await;
+    }
+}
+
+struct Link {
+    options: Options,
+    shown_host: Option<String>,
+    board: Board,
+    frames: watch::Receiver<Frame>,
+    topology: watch::Receiver<Topology>,
+    events: mpsc::Receiver<HostEvent>,
+    incoming: mpsc::Sender<Incoming>,
+}
+
+/// How a session at the relay ended.
+enum SessionEnd {
+    /// The host ended it.
+    Ended,
+    /// The relay doesn't know it any more.
+    Unknown,
+    /// The relay doesn't want to talk to us.
+    Refused(String),
+}
+
+impl Link {
+    /// Until the sharing ends or fails for good.
+    async fn run(mut self, mut end: oneshot::Receiver<String>) {
+        let host = self.shown_host.as_ref().unwrap_or(&self.options.relay.host);
+        let host = notice::printable(host);
+        self.board.log(&format!("Connecting to {host}..."));
+        loop {
+            let granted = tokio::select! {
+                biased;
+                _ = &mut end => return,
+                granted = self.bootstrap() => granted,
+            };
+            let outcome = match granted {
+                Ok(granted) => {
+                    for text in &granted.notices {
+                        self.notice(text).await;
+                    }
+                    self.keep(&granted, &mut end).await
+                }
+                Err(text) => SessionEnd::Refused(text),
+            };
+            match outcome {
+                SessionEnd::Ended => return,
+                SessionEnd::Unknown => {
+                    self.notice("The relay lost the session: asking for a new one").await;
+                    self.tell(Incoming::ViewersForgotten).await;
+                }
+                SessionEnd::Refused(text) => {
+                    self.trouble(&text);
+                    self.notice(&not_shared(&text)).await;
+                    self.board.update(|status| status.connection = Connection::Failed(text));
+                    // The session goes on unshared, until somebody stops the sharing.
+                    let _ = end.await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks for a session until there is one. An error is one that asking again won't mend.
+    async fn bootstrap(&mut self) -> Result<Granted, String> {
+        let mut told = String::new();
+        loop {
+            let error = match request_session(&self.options).await {
+                Ok(granted) => return Ok(granted),
+                Err(error) => error,
+            };
+            let text = notice::printable(&error.to_string());
+            let Some(delay) = retry_delay(&error) else {
+                return Err(text);
+            };
+            tracing::info!(error = text, "no session yet");
+            if told != text {
+                self.trouble(&text);
+                self.notice(&format!(
+                    "Not shared yet: {text} (trying again every {} s)",
+                    delay.as_secs()
+                ))
+                .await;
+                told = text;
+            }
+            sleep(delay).await;
+        }
+    }
+
+    async fn announce(&mut self, granted: &Granted) {
+        let grant = &granted.grant;
+        let host = match (&self.shown_host, &grant.ssh_host) {
+            (Some(host), _) | (None, Some(host)) => host.clone(),
+            (None, None) => self.options.relay.host.clone(),
+        };
+        let host = notice::printable(&host);
+        let lines = JoinLines::new(&grant.token, &grant.token_ro, &host, grant.ssh_port);
+        self.board.set_lines_shown(false);
+        for text in lines.messages() {
+            self.board.log(&text);
+        }
+        self.board.update(|status| {
+            status.lines = Some(lines.clone());
+            status.trouble = None;
+        });
+        self.tell(Incoming::NewLines(lines)).await;
+    }
+
+    /// Why nobody can join yet.
+    fn trouble(&self, text: &str) {
+        self.board.update(|status| status.trouble = Some(text.to_owned()));
+    }
+
+    /// Into the log, and before the person's eyes.
+    async fn notice(&mut self, text: &str) {
+        self.board.log(text);
+        self.tell(Incoming::Notice(text.to_owned())).await;
+    }
+
+    async fn tell(&mut self, incoming: Incoming) {
+        // The session's task ends before this one: then nobody needs to know.
+        let _ = self.incoming.send(incoming).await;
+    }
+}
+
+/// What to do comes first: a status line may have no room for the whole reason.
+fn not_shared(reason: &str) -> String {
+    format!("Not shared; the session goes on here, and `tern` in it tries again. {reason}")
+}
+
+/// When to ask again; `None` if only the person can mend it.
+fn retry_delay(error: &BootstrapError) -> Option<Duration> {
+    match error {
+        BootstrapError::Lookup { .. }
+        | BootstrapError::Connect { .. }
+        | BootstrapError::Ssh { .. }
+        | BootstrapError::Timeout { .. } => Some(BOOTSTRAP_RETRY_DELAY),
+        BootstrapError::HostKey(_)
+        | BootstrapError::Denied { .. }
+        | BootstrapError::NotARelay { .. } => None,
+        BootstrapError::Grant { error, .. } | BootstrapError::Link { error, .. } => match error {
+            WireError::Refused(refusal) => match refusal.code {
+                RefusalCode::Full | RefusalCode::Stopping | RefusalCode::Other => {
+                    Some(REFUSED_RETRY_DELAY)
+                }
+                RefusalCode::Version | RefusalCode::Unauthorized | RefusalCode::Malformed => None,
+            },
+            WireError::Version { .. } | WireError::Malformed(_) | WireError::Impostor => None,
+            WireError::Io(_) | WireError::Quic(_) => Some(BOOTSTRAP_RETRY_DELAY),
+        },
+    }
+}
