@@ -6,6 +6,7 @@
 
 mod body;
 mod bulk;
+mod copa;
 mod counts;
 mod endpoint;
 mod erasure;
