@@ -1,6 +1,7 @@
 //! What a sender knows of its diff that is too large for one datagram and still on its way.
 
 use crate::pace::Pace;
+use crate::rtt::FRAME_INTERVAL_MIN;
 use std::time::Instant;
 
 /// A bulk is given up for a diff of at most one part in this many of its size. Each time thus
@@ -76,9 +77,10 @@ impl Bulk {
         }
     }
 
-    /// The next time to consider whether something smaller should replace it.
+    /// The next time to consider whether something smaller should replace it. Often, for that may be
+    /// the answer to a Ctrl-C; but each time a diff is made in vain.
     pub(crate) fn consider_at(&self, pace: &Pace) -> Instant {
-        self.considered_at + pace.rtt.frame_interval()
+        self.considered_at + (pace.rtt.frame_interval() / 4).max(FRAME_INTERVAL_MIN)
     }
 
     /// Whether a diff of `size` bytes may be sent.

@@ -6,6 +6,7 @@
 
 mod body;
 mod bulk;
+mod copa;
 mod endpoint;
 mod erasure;
 mod input;

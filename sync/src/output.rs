@@ -103,7 +103,10 @@ impl Endpoint {
     fn poll_packet(&mut self, now: Instant, size_max: usize) -> Option<Output> {
         let is_ping_due = self.ping_at() <= now;
         let is_answer_due = self.answer_at.is_some_and(|at| at <= now);
-        let is_diff_due = |at: usize| self.senders[at].due_at(&self.pace).is_some_and(|t| t <= now);
+        // An answer to a silent peer's probe is the first thing that it may hear: as good as ours.
+        let is_probe = is_answer_due && self.pace.probe_at().is_some();
+        let is_due = |at: Instant| at <= now || is_probe;
+        let is_diff_due = |at: usize| self.senders[at].due_at(&self.pace).is_some_and(is_due);
         let due: Vec<usize> = (0..self.senders.len()).filter(|at| is_diff_due(*at)).collect();
         if !is_ping_due && due.is_empty() && (!is_answer_due || self.is_run_sending()) {
             // An answer rides on the next shard.

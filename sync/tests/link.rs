@@ -136,8 +136,8 @@ async fn endpoints_end_equal_over_quic() {
         let event = ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![key; 100] };
         relay.update(VIEWER_EVENTS, now, |log| assert!(log.push(event)));
     }
-    let mut host = Driver { endpoint: host, link: pair.host.into() };
-    let mut relay = Driver { endpoint: relay, link: pair.relay.into() };
+    let mut host = Driver::new(host, pair.host);
+    let mut relay = Driver::new(relay, pair.relay);
     let mut taken = Vec::new();
     while !(host.endpoint.is_acknowledged(TOPOLOGY)
         && relay.endpoint.is_acknowledged(VIEWER_EVENTS))

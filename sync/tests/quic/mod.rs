@@ -1,11 +1,14 @@
 //! QUIC for tests: configurations of both sides, and what the loops of a host and a relay do.
-#![allow(unreachable_pub)] // A module of several test binaries.
+#![allow(dead_code, unreachable_pub)] // A module of several test binaries.
+
+pub mod path;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
+use std::time::Duration;
 use tern_sync::Endpoint;
-use tern_sync::link::{Link, transport_config};
+use tern_sync::link::{Link, QuicLink, transport_config};
 use tokio::time::Instant;
 
 /// What the certificate is for.
@@ -48,6 +51,10 @@ pub struct Driver {
 }
 
 impl Driver {
+    pub fn new(endpoint: Endpoint, link: QuicLink) -> Self {
+        Self { endpoint, link: link.into() }
+    }
+
     /// Sends what is due, then waits for something to happen, at most until `end`.
     pub async fn turn(&mut self, end: Option<Instant>) {
         let now = Instant::now().into_std();
@@ -62,6 +69,17 @@ impl Driver {
                 let incoming = incoming.expect("the connection stays");
                 incoming.feed(&mut self.endpoint, now).expect("an honest peer makes no errors");
             }
+        }
+    }
+}
+
+/// Lets both ends work for `time`.
+pub async fn run(host: &mut Driver, relay: &mut Driver, time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        tokio::select! {
+            () = host.turn(Some(end)) => {}
+            () = relay.turn(Some(end)) => {}
         }
     }
 }
