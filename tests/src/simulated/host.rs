@@ -204,7 +204,8 @@ impl HostSide {
 
     /// The first that answers goes on, unless the old way was heard meanwhile.
     fn on_attempt(&mut self, connection: Connection) {
-        if self.hello.is_some() || self.dial_at.is_none() {
+        let is_old_good = self.link.is_some() && self.shared.instant() < self.silent_at();
+        if self.hello.is_some() || self.dial_at.is_none() || is_old_good {
             return;
         }
         self.note(|| "a connection stands".to_owned());
