@@ -7,10 +7,12 @@
 mod body;
 mod bulk;
 mod copa;
+mod copies;
 mod counts;
 mod endpoint;
 mod erasure;
 mod input;
+mod kept;
 pub mod link;
 pub mod log;
 mod loss;
