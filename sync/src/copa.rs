@@ -35,6 +35,9 @@ const DELAY_IGNORED: Duration = Duration::from_millis(2);
 /// Queueing at which the window shrinks though we didn't fill it: acknowledgements of single packets
 /// are late by up to QUIC's own delay of 10 ms, so less proves nothing.
 const DELAY_IDLE: Duration = Duration::from_millis(20);
+/// After this time without a full window we are as good as a new connection, and begin as one: what
+/// typing showed of the path, with all the jitter of single packets, says little about a screen.
+const RESTART_TIME: Duration = Duration::from_secs(1);
 /// Bytes lost in a round trip before it is asked whether more is lost than arrives.
 const LOST_MIN: u64 = 8 * 1200;
 
@@ -49,6 +52,8 @@ pub(crate) struct Copa {
     /// Ascending samples of the latest half round trip.
     standing: VecDeque<(Instant, Duration)>,
     velocity: f64,
+    /// Since when the window isn't full.
+    idle_since: Option<Instant>,
     turn: Turn,
 }
 
@@ -75,6 +80,7 @@ impl Copa {
             least: VecDeque::new(),
             standing: VecDeque::new(),
             velocity: 1.0,
+            idle_since: None,
             turn,
         }
     }
@@ -114,6 +120,7 @@ impl Copa {
             self.packet / (DELTA * delay.as_secs_f64())
         };
         let rate = self.window / standing.as_secs_f64().max(1e-6);
+        self.restart(now, delay, is_idle);
         let bytes = bytes as f64;
         let step = self.velocity * self.packet * bytes / (DELTA * self.window);
         if rate <= target {
@@ -135,6 +142,18 @@ impl Copa {
     /// `bytes` were lost.
     pub(crate) fn on_lost(&mut self, bytes: u64) {
         self.turn.lost += bytes;
+    }
+
+    /// Begins anew after a pause, unless there is a queue nevertheless.
+    fn restart(&mut self, now: Instant, delay: Duration, is_idle: bool) {
+        let since = *self.idle_since.get_or_insert(now);
+        if !is_idle || delay > DELAY_IDLE {
+            self.idle_since = None;
+        } else if now >= since + RESTART_TIME {
+            self.window = self.window.max(WINDOW_INITIAL as f64 * self.packet);
+            self.is_starting = true;
+            self.velocity = 1.0;
+        }
     }
 
     fn note(&mut self, now: Instant, sample: Duration, srtt: Duration) {
@@ -221,6 +240,23 @@ mod tests {
         for n in 1..100 {
             let at = now + n * srtt;
             copa.on_ack(at, at - srtt, 1200, srtt, true);
+        }
+        assert_eq!(copa.window(), copa.initial_window());
+    }
+
+    #[test]
+    fn jitter_while_typing_does_not_delay_the_next_screen() {
+        let now = Instant::now();
+        let mut copa = Copa::new(1200);
+        let srtt = Duration::from_millis(100);
+        for n in 1..1000u32 {
+            let at = now + n * 2 * srtt;
+            let jitter = Duration::from_millis(if n % 10 < 8 { 5 } else { 60 });
+            copa.on_ack(at, at - srtt - jitter, 100, srtt, true);
+        }
+        for n in 0..20 {
+            let at = now + Duration::from_secs(200) + n * 2 * srtt;
+            copa.on_ack(at, at - srtt, 100, srtt, true);
         }
         assert_eq!(copa.window(), copa.initial_window());
     }

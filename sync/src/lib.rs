@@ -7,9 +7,11 @@
 mod body;
 mod bulk;
 mod copa;
+mod copies;
 mod endpoint;
 mod erasure;
 mod input;
+mod kept;
 pub mod link;
 pub mod log;
 mod loss;

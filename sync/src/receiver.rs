@@ -1,7 +1,7 @@
 //! The receiving side of a channel: the states held so far.
 
 use crate::body::unpack;
-use crate::sender::KEPT_STATES_MAX;
+use crate::kept::KEPT_STATES_MAX;
 use crate::shard::Assembly;
 use crate::wire::{Body, Head, Place};
 use crate::{PeerError, State};

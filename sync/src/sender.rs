@@ -1,24 +1,22 @@
 //! The sending side of a channel: which state goes when, against which base.
 //!
 //! A state gets its number when it is first sent. Kept are the front (the newest state that the
-//! peer acknowledged) and the [`KEPT_STATES_MAX`] latest; the receiver keeps the same by the same
-//! rule, so any base that is used here is held there or was lost on the way. A diff is taken from
+//! peer acknowledged) and the latest ([`crate::kept`]); the receiver keeps the same by the same rule,
+//! so any base that is used here is held there or was lost on the way. A diff is taken from
 //! the newest state that the peer presumably has; should that prove wrong, from the front.
 
 use crate::body::Packed;
 use crate::bulk::{Batches, Bulk};
+use crate::copies::Copies;
+use crate::kept::{Kept, Sent};
 use crate::pace::Pace;
 use crate::rtt::FRAME_INTERVAL_MIN;
 use crate::sending::{Acked, AnySender, Cause, From, Prepared, Via};
 use crate::wire::{DATAGRAM_SIZE_MAX, DIFF_SIZE_MAX, Head};
 use crate::{PeerError, State};
 use std::any::Any;
-use std::collections::VecDeque;
 use std::time::Instant;
 
-/// States kept beside the front. About two are in flight per round trip; this many cover a path
-/// whose round trip suddenly takes eight times as long. Part of the protocol.
-pub(crate) const KEPT_STATES_MAX: u64 = 16;
 /// A diff from the front is preferred if it is at most this much longer than one from a presumed
 /// base (as mosh), for then any one datagram repairs the loss of all before it.
 const SELF_CONTAINED_COST_MAX: usize = 100;
@@ -30,22 +28,6 @@ const COPY_SIZE_MAX: usize = 1000;
 /// Frame intervals by which frames that went ahead of their time may delay the next.
 const DEBT_MAX: u32 = 2;
 
-struct Sent<S> {
-    num: u64,
-    state: S,
-    /// When the oldest datagram that this state depends on was sent: its own, or that of its base.
-    /// `None` if it cannot be presumed to have arrived.
-    presumed_since: Option<Instant>,
-    /// Whether the last diff sent for it was against the front of that time.
-    is_self_contained: bool,
-}
-
-/// The last state sent will be sent again soon, though nothing says that it is lost.
-struct Copies {
-    left: u32,
-    at: Instant,
-}
-
 /// Sends states of one type.
 pub(crate) struct Sender<S> {
     id: u16,
@@ -56,17 +38,14 @@ pub(crate) struct Sender<S> {
     is_stuck: bool,
     /// The diff from the front to `current` is too large for a probe.
     is_too_large_to_probe: bool,
-    /// Front first, by number; never empty.
-    sent: VecDeque<Sent<S>>,
+    sent: Kept<S>,
     last_sent_at: Option<Instant>,
     /// When the frames sent so far are paid for at one per frame interval.
     paid_at: Option<Instant>,
     /// Something is known to be lost since then.
     lost_at: Option<Instant>,
     bulk: Option<Bulk>,
-    copies: Option<Copies>,
-    /// How often the last state was sent since it was first sent or seemed lost.
-    copies_count: u32,
+    copies: Copies,
     /// Whether the last state sent was sent again because it seemed lost.
     is_retried: bool,
     /// Whether all that was sent was written off, and nothing sent since.
@@ -75,21 +54,18 @@ pub(crate) struct Sender<S> {
 
 impl<S: State> Sender<S> {
     pub(crate) fn new(id: u16, initial: S) -> Self {
-        let front =
-            Sent { num: 0, state: initial.clone(), presumed_since: None, is_self_contained: true };
         Self {
             id,
+            sent: Kept::new(initial.clone()),
             current: initial,
             changed_at: None,
             is_stuck: false,
             is_too_large_to_probe: false,
-            sent: VecDeque::from([front]),
             last_sent_at: None,
             paid_at: None,
             lost_at: None,
             bulk: None,
-            copies: None,
-            copies_count: 0,
+            copies: Copies::default(),
             is_retried: false,
             is_written_off: false,
         }
@@ -104,19 +80,11 @@ impl<S: State> Sender<S> {
         change(&mut self.current);
         self.is_stuck = false;
         self.is_too_large_to_probe = false;
-        if self.current.is_same(&self.last().state) {
+        if self.current.is_same(&self.sent.last().state) {
             self.changed_at = None;
         } else {
             self.changed_at = self.changed_at.or(Some(now));
         }
-    }
-
-    fn front(&self) -> &Sent<S> {
-        self.sent.front().expect("never empty")
-    }
-
-    fn last(&self) -> &Sent<S> {
-        self.sent.back().expect("never empty")
     }
 
     /// The next frame's time by pacing: after a pause two may go close together, for output often
@@ -128,8 +96,7 @@ impl<S: State> Sender<S> {
     }
 
     fn wanted_at(&self, pace: &Pace) -> Option<Instant> {
-        let copy_at = self.copies.as_ref().map(|copies| copies.at);
-        copy_at.into_iter().chain(self.frame_wanted_at(pace)).min()
+        self.copies.due_at().into_iter().chain(self.frame_wanted_at(pace)).min()
     }
 
     /// When something other than a copy should go.
@@ -143,8 +110,8 @@ impl<S: State> Sender<S> {
         if let Some(at) = self.lost_at.into_iter().chain(self.changed_at).min() {
             return Some(after_frame(at));
         }
-        let last = self.last();
-        if last.num == self.front().num {
+        let last = self.sent.last();
+        if last.num == self.sent.front().num {
             return None;
         }
         let since = last.presumed_since.or(self.last_sent_at)?;
@@ -153,7 +120,7 @@ impl<S: State> Sender<S> {
 
     /// Number of the state that would be sent now.
     fn next_num(&self) -> u64 {
-        self.last().num + u64::from(self.changed_at.is_some())
+        self.sent.last().num + u64::from(self.changed_at.is_some())
     }
 
     fn cause(&self, now: Instant, pace: &Pace) -> Cause {
@@ -162,30 +129,19 @@ impl<S: State> Sender<S> {
         }
         match self.frame_wanted_at(pace) {
             Some(at) if at <= now && self.is_written_off => Cause::Resumed,
-            Some(at) if at <= now => Cause::Retry { lost_count: self.copies_count },
+            Some(at) if at <= now => Cause::Retry { lost_count: self.copies.sent_count() },
             _ => Cause::Copy,
         }
     }
 
-    /// The newest state that the peer presumably holds, beside the front, before the one to be sent.
-    fn presumed(&self, now: Instant, pace: &Pace) -> Option<&Sent<S>> {
-        let delay = pace.rtt.retry_delay();
-        let num = self.next_num();
-        let is_presumed = |sent: &&Sent<S>| {
-            sent.num != self.front().num
-                && sent.num < num
-                && sent.presumed_since.is_some_and(|since| since + delay > now)
-        };
-        self.sent.iter().rev().find(is_presumed)
-    }
-
     /// The better of the diffs from the front and from the presumed state.
     fn diff(&self, now: Instant, pace: &Pace, from: From, cause: Cause) -> (u64, Vec<u8>) {
-        let front = self.front();
+        let front = self.sent.front();
         let own = self.checked_diff(front);
         let may_presume = matches!(cause, Cause::New | Cause::Copy)
             && self.bulk.as_ref().is_none_or(|bulk| !bulk.is_blocking());
-        let presumed = match self.presumed(now, pace) {
+        let delay = pace.rtt.retry_delay();
+        let presumed = match self.sent.presumed(self.next_num(), now, delay) {
             Some(presumed) if may_presume && from == From::Any && pace.probe_at().is_none() => {
                 presumed
             }
@@ -207,26 +163,6 @@ impl<S: State> Sender<S> {
         );
         diff
     }
-
-    /// One more copy was sent, or the first of what is to have copies.
-    fn count_copies(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) {
-        let left = match (sent.cause, via) {
-            (_, Via::Shards | Via::Stream { .. }) => 0,
-            (Cause::Copy, Via::Datagram) => {
-                self.copies.as_ref().map_or(0, |copies| copies.left.saturating_sub(1))
-            }
-            (Cause::New | Cause::Retry { .. } | Cause::Resumed, Via::Datagram) => {
-                pace.copies(sent.packed.len(), now) - 1
-            }
-        };
-        self.copies_count = if sent.cause == Cause::Copy { self.copies_count + 1 } else { 1 };
-        let at = now + pace.rtt.copy_interval();
-        self.copies = (left > 0).then_some(Copies { left, at });
-    }
-
-    fn sent_mut(&mut self, num: u64) -> Option<&mut Sent<S>> {
-        self.sent.iter_mut().find(|sent| sent.num == num)
-    }
 }
 
 impl<S: State> AnySender for Sender<S> {
@@ -243,7 +179,7 @@ impl<S: State> AnySender for Sender<S> {
     }
 
     fn is_acknowledged(&self) -> bool {
-        self.changed_at.is_none() && self.front().num == self.last().num
+        self.changed_at.is_none() && self.sent.front().num == self.sent.last().num
     }
 
     fn due_at(&self, pace: &Pace) -> Option<Instant> {
@@ -272,7 +208,7 @@ impl<S: State> AnySender for Sender<S> {
             return None;
         }
         if is_ahead && packed.len() > COPY_SIZE_MAX {
-            self.copies = None;
+            self.copies.stop();
             return None;
         }
         if let (Some(bulk), None) = (&mut self.bulk, self.lost_at)
@@ -281,38 +217,27 @@ impl<S: State> AnySender for Sender<S> {
             return None;
         }
         let num = self.next_num();
-        let head = Head { channel: self.id, num, front: self.front().num, base };
+        let head = Head { channel: self.id, num, front: self.sent.front().num, base };
         Some(Prepared { head, packed, cause })
     }
 
     fn on_copy_dropped(&mut self) {
-        self.copies = None;
+        self.copies.stop();
     }
 
     fn on_sent(&mut self, sent: &Prepared, via: Via, now: Instant, pace: &Pace) -> Option<u64> {
         let head = sent.head;
-        self.count_copies(sent, via, now, pace);
+        self.copies.on_sent(sent, via, now, pace);
         let is_self_contained = head.base == head.front;
         let presumed_since = match via {
             Via::Stream { .. } => None,
             Via::Datagram | Via::Shards if is_self_contained => Some(now),
             Via::Datagram | Via::Shards => {
-                self.sent_mut(head.base).and_then(|base| base.presumed_since)
+                self.sent.find_mut(head.base).and_then(|base| base.presumed_since)
             }
         };
-        match self.sent_mut(head.num) {
-            Some(again) => {
-                again.presumed_since = presumed_since;
-                again.is_self_contained = is_self_contained;
-            }
-            None => {
-                let (num, state) = (head.num, self.current.clone());
-                self.sent.push_back(Sent { num, state, presumed_since, is_self_contained });
-                while self.sent.get(1).is_some_and(|old| old.num + KEPT_STATES_MAX <= num) {
-                    self.sent.remove(1);
-                }
-            }
-        }
+        let (num, state) = (head.num, self.current.clone());
+        self.sent.on_sent(Sent { num, state, presumed_since, is_self_contained });
         if sent.cause == Cause::Copy {
             return None;
         }
@@ -337,7 +262,7 @@ impl<S: State> AnySender for Sender<S> {
     }
 
     fn on_unsent(&mut self, num: u64, now: Instant) {
-        if let Some(sent) = self.sent_mut(num) {
+        if let Some(sent) = self.sent.find_mut(num) {
             sent.presumed_since = None;
         }
         self.bulk = None;
@@ -368,7 +293,7 @@ impl<S: State> AnySender for Sender<S> {
             batches.on_sent(now);
         }
         let num = bulk.num;
-        if let Some(sent) = self.sent_mut(num)
+        if let Some(sent) = self.sent.find_mut(num)
             && sent.is_self_contained
         {
             sent.presumed_since = Some(now);
@@ -376,23 +301,18 @@ impl<S: State> AnySender for Sender<S> {
     }
 
     fn on_ack(&mut self, num: u64, now: Instant) -> Result<Acked, PeerError> {
-        if num > self.last().num {
+        if num > self.sent.last().num {
             return Err(PeerError(format!("channel {}: never sent {num}", self.id)));
         }
-        if num == self.front().num || !self.sent.iter().any(|sent| sent.num == num) {
+        let is_first_attempt = !self.is_retried && self.sent.last().num == num;
+        if !self.sent.on_ack(num) {
             return Ok(Acked::default());
         }
-        self.sent.retain(|sent| sent.num >= num);
+        self.current.forget(&self.sent.front().state);
         self.is_too_large_to_probe = false;
-        if num == self.last().num {
-            self.copies = None;
+        if num == self.sent.last().num {
+            self.copies.stop();
         }
-        let is_first_attempt = !self.is_retried && self.last().num == num;
-        let front = self.front().state.clone();
-        for sent in &mut self.sent {
-            sent.state.forget(&front);
-        }
-        self.current.forget(&front);
         let is_missed =
             |bulk: &mut Bulk| bulk.batches().is_some_and(|b: &mut Batches| b.is_missed());
         if let Some(mut bulk) = self.bulk.take_if(|bulk| bulk.num <= num)
@@ -401,18 +321,18 @@ impl<S: State> AnySender for Sender<S> {
             // What was sent meanwhile could not be used.
             self.lost_at = Some(self.last_sent_at.unwrap_or(now));
         }
-        if self.front().num == self.last().num {
+        if self.sent.front().num == self.sent.last().num {
             self.lost_at = None;
         }
         Ok(Acked { is_news: true, is_newest: self.is_acknowledged(), is_first_attempt })
     }
 
     fn on_nack(&mut self, num: u64, now: Instant) -> Result<(), PeerError> {
-        if num > self.last().num {
+        if num > self.sent.last().num {
             return Err(PeerError(format!("channel {}: never sent {num}", self.id)));
         }
         // A newest state that depends on nothing uncertain is its own repair.
-        if self.last().is_self_contained || num <= self.front().num {
+        if self.sent.last().is_self_contained || num <= self.sent.front().num {
             return Ok(());
         }
         if let Some(batches) =
@@ -421,18 +341,14 @@ impl<S: State> AnySender for Sender<S> {
             batches.on_missed();
             return Ok(());
         }
-        for sent in &mut self.sent {
-            sent.presumed_since = None;
-        }
+        self.sent.write_off();
         self.lost_at = self.lost_at.or(Some(now));
         Ok(())
     }
 
     fn on_all_lost(&mut self, now: Instant) {
-        for sent in &mut self.sent {
-            sent.presumed_since = None;
-        }
-        self.copies = None;
+        self.sent.write_off();
+        self.copies.stop();
         self.is_written_off = true;
         self.last_sent_at = None;
         self.paid_at = None;
@@ -455,10 +371,9 @@ impl<S: State> AnySender for Sender<S> {
 
 impl<S> std::fmt::Debug for Sender<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let nums: Vec<u64> = self.sent.iter().map(|sent| sent.num).collect();
         f.debug_struct("Sender")
             .field("id", &self.id)
-            .field("sent", &nums)
+            .field("sent", &self.sent)
             .field("changed_at", &self.changed_at)
             .field("lost_at", &self.lost_at)
             .finish_non_exhaustive()

@@ -33,7 +33,7 @@ const DATAGRAM_COST: usize = 64;
 const DATAGRAM_QUEUE_SIZE: usize = 2 * (MTU_MAX as usize + DATAGRAM_COST);
 /// Bytes of datagrams that arrived and were not read yet: several flights of a path with a full
 /// second of delay. quinn drops the oldest.
-const DATAGRAM_READ_SIZE: usize = 64 * 1024;
+const DATAGRAM_READ_SIZE: usize = 256 * 1024;
 /// Bytes of streams in flight: 5 Mbit/s at 100 ms. Screens are tens of kilobytes, so a larger window
 /// would hardly be used; and it is what QUIC may send at once into a path that seems dead
 /// (`valve.rs`).
