@@ -148,3 +148,13 @@ fn viewer_is_told_at_first_how_to_leave() {
     viewer.wait_until_same(&host);
     assert!(reader.terminal.shows("press q to leave"), "{}", world.report());
 }
+
+#[test]
+fn viewer_whose_ssh_sends_many_variables_joins() {
+    let shared = Shared::start();
+    let variables: Vec<_> = (0..20).map(|number| format!("LC_TERN{number}=x")).collect();
+    let ssh_args = vec!["-o".into(), format!("SetEnv={}", variables.join(" "))];
+    let options = ViewerOptions { ssh_args, ..ViewerOptions::default() };
+    let viewer = Viewer::open(&shared.world, &shared.host.read_write, options);
+    viewer.wait_until_same(&shared.host);
+}

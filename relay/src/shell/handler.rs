@@ -4,10 +4,11 @@
 use super::admission::Shared;
 use super::authorized::is_authorized;
 use super::channel::{self, Writer};
+use super::host_channel::{HostChannel, Order};
 use super::line::{Line, Stage};
 use super::typing::ViewerState;
+use super::viewer;
 use super::waiting::AskedToken;
-use super::{host, ssh_link, viewer};
 use crate::core::text;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
@@ -15,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tern_bootstrap::grant::{HOST_USER, LINK_SUBSYSTEM, SUBSYSTEM};
 use tern_term::Size;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Longest TERM or COLORTERM that is looked at.
 const NAME_SIZE_MAX: usize = 64;
@@ -37,8 +38,15 @@ struct Terminal {
 /// The one channel of a connection.
 enum Slot {
     Free,
-    Open(Channel<Msg>),
+    Open(Opened),
     Used,
+}
+
+/// By whom. Nobody reads what russh queues for a viewer's channel, so its reading half is dropped at
+/// once: what a viewer sends comes through this handler.
+enum Opened {
+    Viewer(Writer),
+    Host(oneshot::Sender<Order>),
 }
 
 /// russh calls it for one connection, one call at a time.
@@ -98,9 +106,9 @@ impl Handler {
     }
 
     /// The channel, if it has not been used.
-    fn take_channel(&mut self) -> Option<Channel<Msg>> {
+    fn take_channel(&mut self) -> Option<Opened> {
         match std::mem::replace(&mut self.slot, Slot::Used) {
-            Slot::Open(channel) => Some(channel),
+            Slot::Open(opened) => Some(opened),
             Slot::Free | Slot::Used => None,
         }
     }
@@ -112,9 +120,13 @@ impl Handler {
         session: &mut Session,
         text: &'static str,
     ) -> Result<(), russh::Error> {
-        let Some(channel) = self.take_channel() else { return session.channel_failure(id) };
+        let Some(opened) = self.take_channel() else { return session.channel_failure(id) };
         session.channel_success(id)?;
-        self.say(channel::writer(channel), text);
+        match opened {
+            Opened::Viewer(writer) => self.say(writer, text),
+            // Its task ends only with the connection.
+            Opened::Host(order) => drop(order.send(Order::Refuse(text))),
+        }
         Ok(())
     }
 
@@ -196,7 +208,16 @@ impl russh::server::Handler for Handler {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
             return Ok(());
         }
-        self.slot = Slot::Open(channel);
+        self.slot = Slot::Open(match self.caller {
+            Some(Caller::Host) => {
+                let (sender, order) = oneshot::channel();
+                let (line, shared) = (Arc::clone(&self.line), Arc::clone(&self.shared));
+                let address = self.address.ip();
+                tokio::spawn(HostChannel { address, channel, order, line, shared }.run());
+                Opened::Host(sender)
+            }
+            Some(Caller::Viewer(_)) | None => Opened::Viewer(channel::writer(channel)),
+        });
         reply.accept().await;
         Ok(())
     }
@@ -258,15 +279,14 @@ impl russh::server::Handler for Handler {
         id: ChannelId,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let (Some(channel), Some(caller)) = (self.take_channel(), self.caller) else {
+        let Some(Caller::Viewer(token)) = self.caller else {
+            return self.refuse(id, session, text::HOST_HELP);
+        };
+        let Some(Opened::Viewer(writer)) = self.take_channel() else {
             return session.channel_failure(id);
         };
         session.channel_success(id)?;
-        let writer = channel::writer(channel);
-        match caller {
-            Caller::Host => self.say(writer, text::HOST_HELP),
-            Caller::Viewer(token) => self.start_viewer(token, writer, session),
-        }
+        self.start_viewer(token, writer, session);
         Ok(())
     }
 
@@ -276,19 +296,20 @@ impl russh::server::Handler for Handler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let is_host = matches!(self.caller, Some(Caller::Host));
-        if !is_host || (name != SUBSYSTEM && name != LINK_SUBSYSTEM) {
+        let wanted = match name {
+            SUBSYSTEM => Order::Grant,
+            LINK_SUBSYSTEM => Order::Link,
+            _ => return self.refuse(id, session, text::ONLY_TERMINALS),
+        };
+        if !matches!(self.caller, Some(Caller::Host)) {
             return self.refuse(id, session, text::ONLY_TERMINALS);
         }
-        let Some(channel) = self.take_channel() else { return session.channel_failure(id) };
+        let Some(Opened::Host(order)) = self.take_channel() else {
+            return session.channel_failure(id);
+        };
         session.channel_success(id)?;
-        let address = self.address.ip();
-        let (line, shared) = (Arc::clone(&self.line), Arc::clone(&self.shared));
-        if name == SUBSYSTEM {
-            tokio::spawn(host::NewHostTask { address, channel, line, shared }.run());
-        } else {
-            tokio::spawn(ssh_link::NewLinkTask { address, channel, line, shared }.run());
-        }
+        // Its task is gone if it waited for too long; then so is the connection, soon.
+        let _ = order.send(wanted);
         Ok(())
     }
 
@@ -320,7 +341,7 @@ impl russh::server::Handler for Handler {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         let Some(state) = &self.viewer else { return Ok(()) };
-        state.on_typed(data, &self.line).await;
+        state.on_typed(data, &self.line);
         Ok(())
     }
 

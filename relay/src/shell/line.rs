@@ -3,7 +3,8 @@
 
 use crate::core::gauge::{Room, WindowGauge, room};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -30,6 +31,8 @@ pub(super) struct Line {
     heard_at: AtomicU64,
     /// We are the ones who don't read.
     is_held: AtomicBool,
+    /// Who reads when it is let go. A lock, held for a move.
+    reader: Mutex<Option<Waker>>,
     stage: watch::Sender<Stage>,
     /// A lock, as russh's task and the viewer's both write it; held for a few additions.
     window: Mutex<WindowGauge>,
@@ -43,6 +46,7 @@ impl Line {
             queued: AtomicUsize::new(0),
             heard_at: AtomicU64::new(0),
             is_held: AtomicBool::new(false),
+            reader: Mutex::new(None),
             stage: watch::Sender::new(Stage::Pending),
             window: Mutex::new(WindowGauge::new(b"")),
         }
@@ -61,6 +65,36 @@ impl Line {
     pub(super) fn set_held(&self, is_held: bool) {
         self.on_heard();
         self.is_held.store(is_held, Ordering::Relaxed);
+        if !is_held && let Some(waker) = self.reader().take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// Ready while the connection may be read.
+    pub(super) fn poll_unheld(&self, cx: &Context<'_>) -> Poll<()> {
+        // Kept first: who lets go meanwhile finds it.
+        *self.reader() = Some(cx.waker().clone());
+        if self.is_held() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Whether the peer has closed the connection, as far as can be seen without reading.
+    pub(super) fn is_hung_up(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        #[cfg(target_os = "linux")]
+        let wanted = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let wanted = PollFlags::HUP;
+        let mut watched = [PollFd::new(&*self.socket, wanted)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut watched, Some(&at_once)), Ok(count) if count > 0)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long nothing was heard.
@@ -105,7 +139,7 @@ impl Line {
         room(backlog, self.window().outstanding())
     }
 
-    fn window(&self) -> std::sync::MutexGuard<'_, WindowGauge> {
+    fn window(&self) -> MutexGuard<'_, WindowGauge> {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,6 +11,7 @@ mod channel;
 mod grants;
 mod handler;
 mod host;
+mod host_channel;
 mod line;
 pub mod log_filter;
 mod quic;

@@ -77,6 +77,7 @@ impl AsyncRead for Socket {
         if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
             return Poll::Ready(Err(error));
         }
+        ready!(self.line.poll_unheld(cx));
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
             match self.socket.try_read(buffer.initialize_unfilled()) {

@@ -165,6 +165,12 @@ async fn supervise(
         tokio::select! {
             _ = &mut session => return,
             () = wait_until(deadline) => break,
+            // Who isn't read can't say goodbye.
+            () = sleep(KEEPALIVE_INTERVAL), if line.is_held() => {
+                if line.is_hung_up() {
+                    break;
+                }
+            }
             () = stopping(&mut running, is_pending) => break,
             Ok(()) = stage.changed() => {
                 guard.identify();
@@ -177,8 +183,11 @@ async fn supervise(
         }
     }
     drop(killer);
-    // russh's task ends at its next read or write; if it is stuck, it no longer counts.
-    let _ = timeout(CLOSING_TIME_MAX, session).await;
+    // russh's task ends at its next read or write. While it doesn't, the connection counts.
+    if timeout(CLOSING_TIME_MAX, &mut session).await.is_err() {
+        tracing::warn!("a connection outlives its end");
+        let _ = session.await;
+    }
 }
 
 /// When a connection should end with the relay: at once if nobody knows what it wants.

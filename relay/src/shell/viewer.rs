@@ -85,11 +85,13 @@ impl NewViewerTask {
         };
         self.line.set_stage(Stage::Serving);
         let joined = Joined { id, handle: handle.clone(), credit };
-        self.state.join(joined).await;
+        let passing = Arc::clone(&self.state).pass_on(joined, Arc::clone(&self.line));
+        let passing = tokio::spawn(passing);
         let span = tracing::info_span!("viewer", id = id.0, address = %self.address);
         let task = self.into_task(id, role, handle, on_release);
         let leave = Leave { handle: task.handle.clone(), id };
         task.run(guard).instrument(span).await;
+        passing.abort();
         leave.tell().await;
     }
 

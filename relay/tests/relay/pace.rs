@@ -91,6 +91,8 @@ async fn viewer_that_pastes_to_an_absent_host_is_held_and_lets_others_work() {
     for _ in 0..100 {
         paster.enter([b'x'; 8192]);
     }
+    // Who is held still sees what happens.
+    paster.wait_until_shows("host last heard").await;
     other.enter("!");
     assert!(host.reconnect(&relay).await, "the backlog was bounded, and kept");
     host.wait_until("everything", |seen| seen.typed().len() == 100 * 8192 + 1).await;
