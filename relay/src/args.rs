@@ -106,7 +106,8 @@ pub(crate) struct LimitArguments {
     #[arg(long, env = "TERN_RELAY_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     connections_per_address: Option<usize>,
 
-    /// Connections at once that have not said yet what they want [default: 250]
+    /// Connections at once that have not said yet what they want, an eighth of them from one address
+    /// [default: 1000]
     #[arg(long, env = "TERN_RELAY_CONNECTIONS_PENDING", value_name = "N")]
     connections_pending: Option<usize>,
 

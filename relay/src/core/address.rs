@@ -62,6 +62,7 @@ impl Tries {
 #[derive(Debug, Default)]
 struct Share {
     connections: usize,
+    pending: usize,
     sessions: usize,
     tries: Tries,
 }
@@ -109,6 +110,23 @@ impl Addresses {
     pub fn remove_connection(&mut self, address: AddressKey) {
         if let Some(share) = self.shares.get_mut(&address) {
             share.connections = share.connections.saturating_sub(1);
+        }
+    }
+
+    /// Connections of this address that have not said who they are.
+    pub fn pending(&self, address: AddressKey) -> usize {
+        self.shares.get(&address).map_or(0, |share| share.pending)
+    }
+
+    /// One of them more.
+    pub fn add_pending(&mut self, address: AddressKey) {
+        self.shares.entry(address).or_default().pending += 1;
+    }
+
+    /// One of them less.
+    pub fn remove_pending(&mut self, address: AddressKey) {
+        if let Some(share) = self.shares.get_mut(&address) {
+            share.pending = share.pending.saturating_sub(1);
         }
     }
 

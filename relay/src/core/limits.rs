@@ -18,7 +18,7 @@ pub struct Limits {
     /// SSH and QUIC connections at once from one address (an IPv6 /64 is one). A class of 200
     /// behind one address fits.
     pub connections_per_address: usize,
-    /// Connections at once that have not said yet who they are.
+    /// Connections at once that have not said yet who they are; one address may have an eighth.
     pub connections_pending: usize,
     /// Wrong tokens and requests for a session per address and minute.
     pub tries_per_minute: u32,
@@ -49,7 +49,7 @@ impl Default for Limits {
             viewers: 5000,
             viewers_per_session: 100,
             connections_per_address: 250,
-            connections_pending: 250,
+            connections_pending: 1000,
             tries_per_minute: 30,
             auth_time: Duration::from_secs(20),
             screen_cells: 200_000,

@@ -18,6 +18,10 @@ pub const RETURN_TIME_MAX: Duration = Duration::from_secs(15);
 /// would have to end meanwhile. 64 kB.
 const ENDED_MAX: usize = 4096;
 
+/// One address may have this part of the connections that have not said who they are: else one
+/// could keep everybody else out.
+const PENDING_SHARES: usize = 8;
+
 /// Why somebody may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
@@ -132,28 +136,32 @@ impl<H: Clone> Registry<H> {
     /// [`Registry::disconnect`].
     pub fn connect(&mut self, address: AddressKey, now: Instant) -> bool {
         let (connections, _) = self.addresses.counts(address);
+        let pending_share = (self.limits.connections_pending / PENDING_SHARES).max(1);
         let is_allowed = !self.is_stopping
             && self.pending < self.limits.connections_pending
+            && self.addresses.pending(address) < pending_share
             && connections < self.limits.connections_per_address
             && self.addresses.has_room(address, now);
         if is_allowed {
             self.addresses.add_connection(address);
+            self.addresses.add_pending(address);
             self.pending += 1;
         }
         is_allowed
     }
 
     /// A connection is pending no more: it has a role.
-    pub fn identify(&mut self) {
+    pub fn identify(&mut self, address: AddressKey) {
+        self.addresses.remove_pending(address);
         self.pending = self.pending.saturating_sub(1);
     }
 
     /// A connection is gone.
     pub fn disconnect(&mut self, address: AddressKey, is_pending: bool) {
-        self.addresses.remove_connection(address);
         if is_pending {
-            self.identify();
+            self.identify(address);
         }
+        self.addresses.remove_connection(address);
     }
 
     /// Whether one more session may be asked for by `address`; the try counts.
@@ -253,12 +261,13 @@ impl<H: Clone> Registry<H> {
         if self.is_stopping {
             return Err(Denied::Stopping);
         }
-        let per_minute = self.limits.tries_per_minute;
-        if !self.addresses.may_try(address, per_minute, now) {
-            return Err(Denied::TooManyTries);
-        }
+        // A right token is no guess, and never refused for what others behind its address did.
         let found = self.tokens.get(&token).copied();
         let Some((id, role)) = found else {
+            let per_minute = self.limits.tries_per_minute;
+            if !self.addresses.may_try(address, per_minute, now) {
+                return Err(Denied::TooManyTries);
+            }
             self.addresses.spend_try(address, per_minute, now);
             return Err(Denied::WrongToken);
         };

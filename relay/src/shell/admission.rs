@@ -102,7 +102,7 @@ impl ConnectionGuard {
     /// It has a role now.
     pub(super) fn identify(&mut self) {
         if std::mem::take(&mut self.is_pending) {
-            self.shared.registry().identify();
+            self.shared.registry().identify(self.address);
         }
     }
 }

@@ -154,8 +154,14 @@ impl Session {
 
     /// The relay is stopping: everybody goes.
     pub fn handle_stop(&mut self, now: Instant) {
-        if self.phase != Phase::Live {
-            return;
+        match self.phase {
+            Phase::Live => {}
+            // Its host's last words need not be waited for.
+            Phase::Ending { .. } => {
+                self.close_link(CloseCode::Ended, "the session has ended".into(), now);
+                return self.finish(now);
+            }
+            Phase::Over => return,
         }
         self.end(text::STOPPING, EXIT_LOST, now);
         self.close_link(CloseCode::Stopping, text::STOPPING.into(), now);
