@@ -41,6 +41,8 @@ pub struct Endpoint {
     pub(crate) ack_copies_left: u32,
     /// When to ask a peer that says nothing and owes nothing.
     pub(crate) heartbeat_at: Instant,
+    /// The path is new: the next packet is a large one, see [`Endpoint::poll_output`].
+    pub(crate) is_widening_due: bool,
     /// When the peer was last sent something that it must answer.
     pub(crate) asked_at: Instant,
     /// Diffs on their way in shards, at most one per channel.
@@ -88,6 +90,7 @@ impl Endpoint {
             answer_at: None,
             ack_copies_left: 0,
             heartbeat_at: now,
+            is_widening_due: false,
             asked_at: now,
             runs: Vec::new(),
             runs_count: 0,
@@ -222,6 +225,7 @@ impl Endpoint {
         self.now = self.now.max(now);
         self.pace.on_path_change();
         self.resend_all(now);
+        self.is_widening_due = self.pace.patience == Patience::Eager;
     }
 
     fn resend_all(&mut self, now: Instant) {

@@ -1,7 +1,9 @@
 //! What an [`Endpoint`] makes of what it hears.
 
 use crate::endpoint::{Endpoint, PeerClock};
-use crate::pace::{HEARTBEAT_INTERVAL, HEARTBEAT_TURN};
+use crate::pace::{
+    ATTENTIVE_INTERVAL, ATTENTIVE_TIME, HEARTBEAT_INTERVAL, HEARTBEAT_TURN, Patience,
+};
 use crate::reader::Reader;
 use crate::receiver::Outcome;
 use crate::rtt::ACK_DELAY_MAX;
@@ -41,7 +43,8 @@ impl Endpoint {
     fn on_heard(&mut self, now: Instant) {
         self.now = self.now.max(now);
         self.last_heard = Some(self.now);
-        self.heartbeat_at = self.now + HEARTBEAT_INTERVAL + self.random(HEARTBEAT_TURN);
+        let interval = self.heartbeat_interval();
+        self.heartbeat_at = self.now + interval + self.random(HEARTBEAT_TURN.min(interval / 2));
         if self.pace.probe_at().is_some() && self.pace.on_contact(self.now) {
             // The path is back. Whatever was sent into the hole is lost.
             self.write_off();
@@ -77,6 +80,17 @@ impl Endpoint {
         }
     }
 
+    /// A peer that has just been at work is asked more often: should this end's address change
+    /// without its knowing (a NAT), what the peer sends is lost until it hears from here.
+    fn heartbeat_interval(&self) -> Duration {
+        let is_recent = |at: Instant| self.now.saturating_duration_since(at) < ATTENTIVE_TIME;
+        let is_at_work = self.receivers.iter().any(|i| i.changed_at.is_some_and(is_recent));
+        match self.pace.patience {
+            Patience::Eager if is_at_work => ATTENTIVE_INTERVAL,
+            Patience::Eager | Patience::Sparing => HEARTBEAT_INTERVAL,
+        }
+    }
+
     fn handle_items(
         &mut self,
         reader: &mut Reader<'_>,
@@ -86,7 +100,7 @@ impl Endpoint {
         while let Some(item) = reader.item()? {
             match item {
                 Item::Ping { wants_acks } => {
-                    self.heartbeat_at = self.now + HEARTBEAT_INTERVAL;
+                    self.heartbeat_at = self.now + self.heartbeat_interval();
                     self.owe_answer(now);
                     if wants_acks {
                         self.owe_all_acks();

@@ -28,6 +28,9 @@ impl Endpoint {
             return Some(Output::ResetStream { id });
         }
         let size_max = datagram_size_max.min(DATAGRAM_SIZE_MAX);
+        if std::mem::take(&mut self.is_widening_due) && size_max >= DATAGRAM_SIZE_MIN {
+            return Some(self.widening(now, size_max));
+        }
         self.begin_batches(now);
         self.poll_packet(now, size_max)
             .or_else(|| self.poll_run(now, size_max))
@@ -72,6 +75,20 @@ impl Endpoint {
                 run.add(self.pace.loss.more_parity(run.count(), retries_count, now));
             }
         }
+    }
+
+    /// A question, filled up to a datagram's full size. Until an address is validated QUIC sends it no
+    /// more than three times what came from there (RFC 9000, section 9.3): after a small packet, what
+    /// the peer has for us would wait for another round trip.
+    fn widening(&mut self, now: Instant, size_max: usize) -> Output {
+        let mut writer = self.writer(now);
+        let acked = self.write_acks(&mut writer, size_max, now);
+        writer.ping(true);
+        while writer.len() < size_max {
+            writer.ping(false);
+        }
+        self.on_asked(now);
+        Output::Datagram(self.finish(writer, &acked, now))
     }
 
     /// The next shard of a diff that is being sent in shards.

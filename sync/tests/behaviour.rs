@@ -2,7 +2,10 @@
 
 mod world;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tern_sync::log::Log;
+use tern_sync::session::{VIEWER_EVENTS, ViewerEvent};
+use tern_sync::{Endpoint, Output};
 use world::{Faults, World};
 
 const MS: Duration = Duration::from_millis(1);
@@ -324,4 +327,20 @@ fn noise(size: usize) -> Vec<u8> {
     })
     .take(size)
     .collect()
+}
+
+#[test]
+fn new_path_is_opened_by_a_packet_that_lets_the_peer_answer_at_length() {
+    let now = Instant::now();
+    let mut host = Endpoint::new(1, now);
+    host.open_sender(VIEWER_EVENTS, Log::new());
+    host.handle_path_change(now);
+    let Some(Output::Datagram(datagram)) = host.poll_output(now, 1180) else {
+        panic!("a datagram is due at once");
+    };
+    assert_eq!(datagram.len(), 1180);
+    let mut peer = Endpoint::new(2, now);
+    peer.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
+    peer.handle_datagram(&datagram, now).expect("an honest packet");
+    assert!(matches!(peer.poll_output(now, 1180), Some(Output::Datagram(_))), "it answers");
 }
