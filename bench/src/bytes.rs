@@ -65,10 +65,11 @@ pub(crate) fn measure(report: &mut Report, keys: u32, seconds: u64) -> anyhow::R
     let title = "host to relay, per typed key (IP and UDP headers counted)";
     report.add("bytes_per_key", title, &[("typing".into(), per_key)]);
 
-    sharing.terminal.write(b"\x03")?;
+    // A shell that is interrupted throws away what was typed ahead, so its prompt is waited for.
+    sharing.terminal.time_of_echo("\x03", "$ ")?;
     let count = sharing.folder().join("count");
     let program = std::env::current_exe()?;
-    let flood = format!("\n{} flood {} {seconds}\n", program.display(), count.display());
+    let flood = format!("{} flood {} {seconds}\n", program.display(), count.display());
     let (start, seen_start) = (sent(), viewer.total());
     sharing.terminal.write(flood.as_bytes())?;
     wait_until("the flood ends", || count.exists())?;

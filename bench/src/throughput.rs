@@ -20,7 +20,7 @@ pub(crate) fn measure(report: &mut Report, megabytes: usize, rounds: usize) -> a
     let mut sharing = Sharing::over(&world, &relay, &[])?;
     sharing.terminal.wait_for("$ ")?;
     let viewer = sharing.join()?;
-    viewer.wait_for("$ ")?;
+    viewer.wait_for("$")?;
 
     let size = megabytes as f64;
     let (mut alone, mut shared) = (Vec::new(), Vec::new());
