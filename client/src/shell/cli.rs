@@ -125,14 +125,24 @@ struct Which {
     socket: Option<PathBuf>,
 }
 
+/// What a command shows.
+#[derive(Debug, Args)]
+struct Look {
+    #[command(flatten)]
+    which: Which,
+    /// Show the read-write line even on the screen that is shared, where every viewer sees it.
+    #[arg(long)]
+    reveal: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// End the sharing; the session itself goes on.
     Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
-    Status(Which),
+    Status(Look),
     /// Show the log of the sharing: join lines, who came and went, what the relay does.
-    ShowMessages(Which),
+    ShowMessages(Look),
     /// Print completions for a shell.
     Completions {
         /// For this shell.
@@ -216,8 +226,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         None => return share(&cli.share),
         Some(Sub::Stop(which)) => commands::stop(which.socket.as_deref())?,
-        Some(Sub::Status(which)) => commands::status(which.socket.as_deref())?,
-        Some(Sub::ShowMessages(which)) => commands::show_messages(which.socket.as_deref())?,
+        Some(Sub::Status(look)) => commands::status(look.which.socket.as_deref(), look.reveal)?,
+        Some(Sub::ShowMessages(look)) => {
+            commands::show_messages(look.which.socket.as_deref(), look.reveal)?;
+        }
         Some(Sub::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "tern", &mut std::io::stdout());
         }

@@ -4,6 +4,7 @@ use crate::core::viewers::ViewerRole;
 use crate::shell::agents;
 use crate::shell::board::unix_time;
 use crate::shell::protocol::{Answer, Connection, Request, Status};
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// `tern stop`.
@@ -13,24 +14,50 @@ pub fn stop(socket: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What stands in place of the read-write line where viewers would see it.
+const HIDDEN: &str = "(not shown on the screen that is shared: `tern` shows it to you alone)";
+
 /// `tern status`.
-pub fn status(socket: Option<&Path>) -> anyhow::Result<()> {
-    let status = agents::status(&agents::find(socket)?)?;
+pub fn status(socket: Option<&Path>, reveals: bool) -> anyhow::Result<()> {
+    let agent = agents::find(socket)?;
+    let mut status = agents::status(&agent)?;
+    if let Some(lines) = &mut status.lines
+        && !reveals
+        && is_seen_by_viewers(&agent)
+    {
+        lines.read_write = HIDDEN.into();
+    }
     print!("{}", status_text(&status, unix_time()));
     Ok(())
 }
 
 /// `tern show-messages`.
-pub fn show_messages(socket: Option<&Path>) -> anyhow::Result<()> {
-    let mut stream = agents::connect(&agents::find(socket)?, Request::Messages)?;
+pub fn show_messages(socket: Option<&Path>, reveals: bool) -> anyhow::Result<()> {
+    let agent = agents::find(socket)?;
+    let hides = !reveals && is_seen_by_viewers(&agent);
+    let secret = agents::status(&agent)?.lines.filter(|_| hides).map(|lines| lines.read_write);
+    let mut stream = agents::connect(&agent, Request::Messages)?;
     while let Some(answer) = agents::read_answer(&mut stream)? {
         match answer {
-            Answer::Message(message) => println!("{}", message.line()),
+            Answer::Message(message) => {
+                let line = message.line();
+                match &secret {
+                    Some(secret) => println!("{}", line.replace(secret, HIDDEN)),
+                    None => println!("{line}"),
+                }
+            }
             Answer::End => break,
             Answer::Status(_) | Answer::Stopped | Answer::Refused(_) => {}
         }
     }
     Ok(())
+}
+
+/// Whether what is printed here appears on the screen that this agent shares. A script that reads
+/// the output is nobody's screen.
+fn is_seen_by_viewers(agent: &Path) -> bool {
+    let is_shared = || agents::surrounding().is_ok_and(|here| here.as_deref() == Some(agent));
+    std::io::stdout().is_terminal() && is_shared()
 }
 
 fn status_text(status: &Status, now: u64) -> String {

@@ -7,6 +7,9 @@ use crate::shell::protocol::Connection;
 use crate::shell::tmux::{Surrounding, Tmux, shell_quoted};
 use crate::shell::{agent_start, agents, paths, remembered, tty};
 use anyhow::Context;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use tern_term::Size;
@@ -115,8 +118,15 @@ fn show_popup(tmux: &Tmux, client: &TmuxClient, agent_socket: &Path) -> anyhow::
 fn show_on_status_line(tmux: &Tmux, client: &str, agent_socket: &Path) -> anyhow::Result<()> {
     if let Some(lines) = agents::status(agent_socket)?.lines {
         let text = format!("ssh session: {}", lines.read_write);
-        let text = crate::core::notice::for_tmux(&text);
-        tmux.run(&["display-message", "-c", client, &text])?;
+        let text = crate::core::notice::for_tmux(&text).replace('\'', "");
+        // From a file of ours: everybody on the machine can read a command line.
+        let path = agent_socket.with_extension("lines");
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        writeln!(file, "display-message -c '{client}' '{text}'")?;
+        let shown = tmux.run(&["source-file", &path.to_string_lossy()]);
+        std::fs::remove_file(&path)?;
+        shown?;
     }
     Ok(())
 }

@@ -5,8 +5,10 @@ use crate::core::messages::Message;
 use crate::shell::board::{Board, Content};
 use crate::shell::protocol::{self, Answer, FrameError, Request, VIEWERS_LISTED_MAX};
 use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::getuid;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::File;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +28,15 @@ pub type StopRequest = oneshot::Sender<()>;
 #[derive(Debug)]
 pub struct LocalSocket {
     path: PathBuf,
+    /// Held as long as the socket is ours.
+    _lock: File,
 }
 
 impl Drop for LocalSocket {
     fn drop(&mut self) {
         // It may be gone already; there is nothing to do about other failures.
         let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(self.path.with_extension("lock"));
     }
 }
 
@@ -42,15 +47,34 @@ pub fn serve(
     board: Board,
     stops: mpsc::Sender<StopRequest>,
 ) -> anyhow::Result<LocalSocket> {
-    if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        anyhow::bail!("it is shared already ({} answers)", path.display());
-    }
-    let _ = std::fs::remove_file(path);
     let context = || format!("cannot listen at {}", path.display());
+    let Some(lock) = lock(&path.with_extension("lock")).with_context(context)? else {
+        anyhow::bail!("it is shared already ({} answers)", path.display());
+    };
+    let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path).with_context(context)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(context)?;
     tokio::spawn(accept(listener, board, stops));
-    Ok(LocalSocket { path: path.to_owned() })
+    Ok(LocalSocket { path: path.to_owned(), _lock: lock })
+}
+
+/// Whoever holds this file's lock is the one that listens, however many begin at the same time.
+/// `None`: somebody else does.
+fn lock(path: &Path) -> std::io::Result<Option<File>> {
+    loop {
+        let file =
+            File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Ok(None);
+        }
+        // Its last holder may have removed it after it was opened here.
+        let is_there = std::fs::metadata(path).is_ok_and(|there| {
+            file.metadata().is_ok_and(|here| here.ino() == there.ino() && here.dev() == there.dev())
+        });
+        if is_there {
+            return Ok(Some(file));
+        }
+    }
 }
 
 async fn accept(listener: UnixListener, board: Board, stops: mpsc::Sender<StopRequest>) {
@@ -156,4 +180,23 @@ async fn read_request(stream: &mut UnixStream) -> Result<Request, FrameError> {
 
 async fn send(stream: &mut UnixStream, answer: &Answer) -> Result<(), FrameError> {
     Ok(stream.write_all(&protocol::encode(answer)?).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_of_two_that_begin_at_once_listens_and_its_socket_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.agent");
+        let board = || Board::new("a shell".into(), None, None, "relay".into());
+        let (stops, _stopped) = mpsc::channel(1);
+        let first = serve(&path, board(), stops.clone()).expect("nobody else is there");
+        let error = serve(&path, board(), stops.clone()).expect_err("it is taken");
+        assert!(error.to_string().contains("shared already"), "{error}");
+        assert!(path.exists());
+        drop(first);
+        assert!(serve(&path, board(), stops).is_ok());
+    }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
 const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
 const HEADER: [&str; 3] = [
-    "To see the following messages again, run in the session: tern show-messages",
+    "To see the join lines again, run in the session: tern",
     "Press <q> or <ctrl-c> to continue",
     "---------------------------------------------------------------------",
 ];
