@@ -14,6 +14,7 @@
 
 pub mod fixtures;
 pub mod host;
+pub mod lab;
 pub mod netns;
 pub mod ports;
 pub mod process;
@@ -27,6 +28,7 @@ pub mod viewer;
 pub mod world;
 
 pub use host::{Host, HostOptions, JoinLine};
+pub use lab::Labbed;
 pub use netns::Namespace;
 pub use relay::Relay;
 pub use screen::Screen;

@@ -1,14 +1,24 @@
-//! A viewer's own network: a namespace, joined to this machine by a cable that can be pulled.
+//! A network of one's own: a namespace that is joined to this machine by a cable that can be pulled,
+//! or a host of a [`Lab`].
 
 use crate::process::{run, text};
+use netsim::real::Lab;
 use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::Arc;
 
-/// A network namespace with one cable to this machine; clones share it, the last removes it.
+/// A network namespace; clones share it, the last removes it.
 #[derive(Clone)]
 pub struct Namespace {
-    inner: Arc<Inner>,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    /// At a cable to this machine.
+    Cabled(Arc<Inner>),
+    /// A lab's host: what enters it, and what it lives as long as.
+    InLab { enter: Vec<String>, _lab: Arc<Lab> },
 }
 
 struct Inner {
@@ -19,7 +29,15 @@ struct Inner {
 }
 
 impl Namespace {
-    /// Makes one. `None`, with the reason printed, where that takes rights that we don't have.
+    /// A host of a lab. What happens to its network is said to the lab.
+    pub fn of_lab(lab: &Arc<Lab>, host: &str) -> Self {
+        let [network, ..] = lab.namespace_paths(host).expect("a host of the lab");
+        let enter = vec!["nsenter".into(), format!("--net={}", network.display()), "--".into()];
+        Self { place: Place::InLab { enter, _lab: Arc::clone(lab) } }
+    }
+
+    /// Makes one with a cable. `None`, with the reason printed, where that takes rights that we don't
+    /// have.
     pub fn make() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             println!("skipped: network namespaces can only be made by root");
@@ -34,15 +52,49 @@ impl Namespace {
             let inner =
                 Inner { name: format!("tern-t{number}"), cable: format!("tern-t{number}"), number };
             ip(&["netns", "add", &inner.name]).is_ok().then(|| {
-                let namespace = Self { inner: Arc::new(inner) };
-                namespace.connect();
-                namespace
+                inner.connect();
+                Self { place: Place::Cabled(Arc::new(inner)) }
             })
         })
     }
 
+    /// This machine's address at the cable.
+    pub fn host_address(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 233, self.cable().number, 1)
+    }
+
+    /// What runs a command inside, to be put before it.
+    pub fn exec_args(&self) -> Vec<String> {
+        match &self.place {
+            Place::Cabled(inner) => {
+                ["ip", "netns", "exec", &inner.name].map(str::to_owned).to_vec()
+            }
+            Place::InLab { enter, .. } => enter.clone(),
+        }
+    }
+
+    fn cable(&self) -> &Inner {
+        match &self.place {
+            Place::Cabled(inner) => inner,
+            Place::InLab { .. } => panic!("a lab's host has no cable: make events in the lab"),
+        }
+    }
+
+    /// Pulls the cable: not a packet more, in either direction, and nobody is told.
+    pub fn cut(&self) {
+        // The far end goes down, so that this machine's routes stay and only silence comes back.
+        ip(&["-n", &self.cable().name, "link", "set", "eth0", "down"]).expect("our own namespace");
+    }
+
+    /// Puts it back.
+    pub fn mend(&self) {
+        ip(&["-n", &self.cable().name, "link", "set", "eth0", "up"]).expect("our own namespace");
+    }
+}
+
+impl Inner {
     fn connect(&self) {
-        let Inner { name, cable, number } = &*self.inner;
+        let Inner { name, cable, number } = self;
         let (ours, theirs) = (format!("10.233.{number}.1/24"), format!("10.233.{number}.2/24"));
         let steps: &[&[&str]] = &[
             &["link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", name],
@@ -57,27 +109,6 @@ impl Namespace {
                 panic!("ip {}: {error}", step.join(" "));
             }
         }
-    }
-
-    /// This machine's address at the cable.
-    pub fn host_address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 233, self.inner.number, 1)
-    }
-
-    /// What runs a command inside, to be put before it.
-    pub fn exec_args(&self) -> Vec<String> {
-        ["ip", "netns", "exec", &self.inner.name].map(str::to_owned).to_vec()
-    }
-
-    /// Pulls the cable: not a packet more, in either direction, and nobody is told.
-    pub fn cut(&self) {
-        // The far end goes down, so that this machine's routes stay and only silence comes back.
-        ip(&["-n", &self.inner.name, "link", "set", "eth0", "down"]).expect("our own namespace");
-    }
-
-    /// Puts it back.
-    pub fn mend(&self) {
-        ip(&["-n", &self.inner.name, "link", "set", "eth0", "up"]).expect("our own namespace");
     }
 }
 

@@ -1,10 +1,11 @@
 //! Free ports on this machine.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 
 /// A port that is free on `address` for TCP and UDP alike. Somebody else may take it before its
 /// use; whoever listens on it must report that.
-pub fn free(address: Ipv4Addr) -> u16 {
+pub fn free(address: impl Into<IpAddr>) -> u16 {
+    let address = address.into();
     for _ in 0..100 {
         let tcp = TcpListener::bind((address, 0)).expect("the address is this machine's");
         let port = tcp.local_addr().expect("a bound socket has an address").port();

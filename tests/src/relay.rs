@@ -1,11 +1,12 @@
 //! A real `tern-relay`.
 
+use crate::netns::Namespace;
 use crate::process::{binary, is_running, send_signal};
 use crate::world::World;
 use crate::{ports, process};
 use rustix::process::Signal;
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
@@ -16,7 +17,7 @@ pub struct Relay {
     child: Mutex<Child>,
     output: PathBuf,
     /// Address that it listens on and that hosts and viewers use.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Port of SSH (TCP) and QUIC (UDP).
     pub port: u16,
     /// Its host key's fingerprint, as printed.
@@ -31,8 +32,9 @@ impl Relay {
     }
 
     /// Starts a relay on a free port of `address` with more flags.
-    pub fn start_with(world: &World, address: Ipv4Addr, flags: &[&str]) -> Self {
+    pub fn start_with(world: &World, address: impl Into<IpAddr>, flags: &[&str]) -> Self {
         let folder = world.home(&world.unique("relay"));
+        let address = address.into();
         Self::start_in(world, folder, address, ports::free(address), flags)
     }
 
@@ -40,14 +42,28 @@ impl Relay {
     pub fn start_in(
         world: &World,
         folder: PathBuf,
-        address: Ipv4Addr,
+        address: impl Into<IpAddr>,
         port: u16,
+        flags: &[&str],
+    ) -> Self {
+        Self::start_at(world, folder, SocketAddr::new(address.into(), port), None, flags)
+    }
+
+    /// The same, in a network of its own.
+    pub fn start_at(
+        world: &World,
+        folder: PathBuf,
+        at: SocketAddr,
+        namespace: Option<&Namespace>,
         flags: &[&str],
     ) -> Self {
         let output = folder.join("output.log");
         let log = File::create(&output).expect("the sandbox can be written");
-        let mut command = world.command(binary("tern-relay"), &folder);
-        command.args(["--listen", &format!("{address}:{port}"), "--host", &address.to_string()]);
+        let mut words = namespace.map_or_else(Vec::new, Namespace::exec_args);
+        words.push(binary("tern-relay").display().to_string());
+        let mut command = world.command(&words[0], &folder);
+        command.args(&words[1..]);
+        command.args(["--listen", &at.to_string(), "--host", &at.ip().to_string()]);
         command.arg("--data").arg(folder.join("data"));
         // What covers a row for seconds holds up everybody who waits for two terminals to be the
         // same; whoever wants it says so.
@@ -58,8 +74,8 @@ impl Relay {
             world: world.clone(),
             child: Mutex::new(child),
             output,
-            address,
-            port,
+            address: at.ip(),
+            port: at.port(),
             fingerprint: String::new(),
             folder,
         };
@@ -77,7 +93,7 @@ impl Relay {
 
     /// What `tern --relay` and `ssh` need to reach it.
     pub fn name(&self) -> String {
-        format!("{}:{}", self.address, self.port)
+        SocketAddr::new(self.address, self.port).to_string()
     }
 
     /// Number of its process.

@@ -1,7 +1,11 @@
-//! The network between host and relay goes away and comes back.
+//! The network between host and relay: it goes away and comes back, changes, and lets only some
+//! packets pass.
 
+use netsim::Action;
+use std::net::{IpAddr, Ipv6Addr};
+use tern_tests::lab;
 use tern_tests::shared::wait_until_shows;
-use tern_tests::{Host, HostOptions, Namespace, Relay, Viewer, World};
+use tern_tests::{Host, HostOptions, Labbed, Namespace, Relay, Viewer, World};
 
 #[test]
 fn host_whose_network_vanishes_for_a_while_goes_on_where_it_was() {
@@ -24,4 +28,174 @@ fn host_whose_network_vanishes_for_a_while_goes_on_where_it_was() {
     viewer.terminal.enter_line("echo and on");
     viewer.wait_until_shows("\nand on");
     viewer.wait_until_same(&host);
+}
+
+#[test]
+fn host_whose_address_changes_goes_on_unnoticed() {
+    let Some(labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    let viewer = labbed.join(&host);
+    for number in 3..6 {
+        // The old one is gone, and behind the NAT the host is another, too.
+        let address = IpAddr::from([10, 0, 1, number]);
+        labbed.happens(Action::address(lab::HOST, &[address]));
+        viewer.terminal.enter_line(&format!("echo at $(({number} + 70))"));
+        viewer.wait_until_shows(&format!("\nat {}", number + 70));
+    }
+    viewer.wait_until_same(&host);
+    assert!(!labbed.messages(&host).contains("econnect"), "{}", labbed.messages(&host));
+    labbed.wait_for_status(&host, "over QUIC");
+}
+
+#[test]
+fn host_whose_nat_forgets_it_goes_on_unnoticed() {
+    let Some(labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    let viewer = labbed.join(&host);
+    for number in 3..6 {
+        labbed.happens(Action::rebind(lab::HOME));
+        viewer.terminal.enter_line(&format!("echo behind $(({number} + 70))"));
+        viewer.wait_until_shows(&format!("\nbehind {}", number + 70));
+    }
+    viewer.wait_until_same(&host);
+    assert!(!labbed.messages(&host).contains("econnect"), "{}", labbed.messages(&host));
+}
+
+#[test]
+fn killed_relay_is_found_again_by_its_host_and_by_who_came_before_it() {
+    let Some(mut labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    let before = labbed.join(&host);
+    // The host can't be back before the viewer is there.
+    labbed.happens(Action::down(lab::WIFI));
+    labbed.kill_relay();
+    assert_ne!(before.wait_until_left(), 0, "{}", labbed.world.report());
+    labbed.start_relay();
+    let early = labbed.open(&host);
+    early.wait_until_shows("host");
+    labbed.happens(Action::up(lab::WIFI));
+    early.wait_until_same(&host);
+    early.terminal.enter_line("echo anew $((40 + 2))");
+    wait_until_shows(&labbed.world, &host.terminal, "\nanew 42");
+    let late = labbed.join(&host);
+    late.terminal.enter_line("echo and again $((40 + 3))");
+    early.wait_until_shows("\nand again 43");
+    early.wait_until_same(&host);
+}
+
+#[test]
+fn where_udp_is_blocked_sharing_works_over_ssh_until_quic_does() {
+    let Some(labbed) = Labbed::start() else { return };
+    labbed.block_udp();
+    let host = labbed.share();
+    labbed.wait_for_status(&host, "over SSH");
+    let messages = labbed.messages(&host);
+    assert!(messages.contains("over SSH, since nothing answers at its UDP port"), "{messages}");
+    let viewer = labbed.join(&host);
+    viewer.terminal.enter_line("echo inside $((40 + 2))");
+    wait_until_shows(&labbed.world, &host.terminal, "\ninside 42");
+    viewer.wait_until_same(&host);
+    labbed.unblock_udp();
+    labbed.wait_for_status(&host, "over QUIC");
+    viewer.terminal.enter_line("echo beside $((40 + 3))");
+    wait_until_shows(&labbed.world, &host.terminal, "\nbeside 43");
+    viewer.wait_until_same(&host);
+    assert!(viewer.terminal.exit_code().is_none());
+}
+
+#[test]
+fn session_goes_on_over_ssh_when_udp_becomes_blocked() {
+    let Some(labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    let viewer = labbed.join(&host);
+    labbed.wait_for_status(&host, "over QUIC");
+    labbed.block_udp();
+    viewer.terminal.enter_line("echo blocked $((40 + 2))");
+    wait_until_shows(&labbed.world, &host.terminal, "\nblocked 42");
+    labbed.wait_for_status(&host, "over SSH");
+    viewer.wait_until_same(&host);
+    viewer.terminal.enter_line("echo and on $((40 + 3))");
+    viewer.wait_until_shows("\nand on 43");
+    assert!(viewer.terminal.exit_code().is_none());
+}
+
+#[test]
+fn screens_arrive_over_a_path_that_passes_only_small_packets() {
+    let Some(labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    tern_tests::fixtures::write_into(&host.home.join("work"));
+    let viewer = labbed.join(&host);
+    // IPv6 guarantees as much, and QUIC needs 1200 bytes of it.
+    labbed.happens(Action::mtu(lab::WIFI, 1280, true));
+    viewer.terminal.enter_line("clear; cat colors.txt rich.txt");
+    wait_until_shows(&labbed.world, &host.terminal, "all at once");
+    viewer.wait_until_same(&host);
+    // Too little for QUIC: only a TCP connection fits, whose packets a router may call too big.
+    labbed.happens(Action::mtu(lab::WIFI, 900, false));
+    viewer.terminal.enter_line("clear; cat rich.txt colors.txt; echo $((40 + 2)) small");
+    wait_until_shows(&labbed.world, &host.terminal, "42 small");
+    viewer.wait_until_same(&host);
+}
+
+#[test]
+fn keys_typed_in_an_outage_arrive_once_and_in_order() {
+    let Some(labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    let viewer = labbed.join(&host);
+    viewer.terminal.enter_line("cat > typed");
+    wait_until_shows(&labbed.world, &host.terminal, "cat > typed");
+    labbed.happens(Action::down(lab::WIFI));
+    let lines: Vec<_> = (0..20).map(|number| format!("line {number}")).collect();
+    for (number, line) in lines.iter().enumerate() {
+        viewer.terminal.enter_line(line);
+        if number == 10 {
+            viewer.wait_until_shows("host last heard");
+        }
+    }
+    labbed.happens(Action::up(lab::WIFI));
+    wait_until_shows(&labbed.world, &host.terminal, "\nline 19");
+    viewer.terminal.press(&["C-d"]);
+    viewer.wait_until_same(&host);
+    assert!(!viewer.terminal.shows("host last heard"));
+    let path = host.home.join("work/typed");
+    let path = if path.exists() { path } else { host.home.join("typed") };
+    let typed = std::fs::read_to_string(path).expect("cat has written it");
+    assert_eq!(typed.lines().collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn relay_that_is_gone_for_good_is_told_once_and_hinders_nothing() {
+    let Some(mut labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    labbed.kill_relay();
+    labbed.wait_for_status(&host, "reconnecting since");
+    labbed
+        .world
+        .wait_until("the person is told", || labbed.messages(&host).contains("Reconnecting"));
+    // Long after, there is no more to say.
+    labbed.wait_for_status(&host, "reconnecting since 12 s");
+    let messages = labbed.messages(&host);
+    assert_eq!(messages.matches("Reconnecting").count(), 1, "{messages}");
+    host.terminal.enter_line("echo on $((40 + 2))");
+    wait_until_shows(&labbed.world, &host.terminal, "\non 42");
+    let stopped = host.tern(&["stop"]);
+    assert!(stopped.status.success(), "{}", tern_tests::process::text(&stopped));
+    labbed.world.wait_until("the agent ends", || {
+        !labbed.world.processes().iter().any(|p| p.args.iter().any(|a| a == "agent"))
+    });
+    host.terminal.enter_line("echo and on $((40 + 3))");
+    wait_until_shows(&labbed.world, &host.terminal, "\nand on 43");
+}
+
+#[test]
+fn relay_is_reached_by_its_ipv6_address() {
+    let world = World::new();
+    let relay = Relay::start_with(&world, Ipv6Addr::LOCALHOST, &[]);
+    let host = Host::share(&world, &relay);
+    assert_eq!((host.read_write.host.as_str(), host.read_write.port), ("::1", relay.port));
+    let viewer = Viewer::join(&world, &host, &host.read_write);
+    viewer.terminal.enter_line("echo six $((40 + 2))");
+    wait_until_shows(&world, &host.terminal, "\nsix 42");
+    let status = tern_tests::process::text(&host.tern(&["status"]));
+    assert!(status.contains("over QUIC"), "{status}");
 }

@@ -1,0 +1,124 @@
+//! A shared session in a described network with real packets: host - NAT - internet - relay. Whoever
+//! joins sits beside the relay, so that only the host meets what happens to the network.
+
+use crate::host::{Host, HostOptions};
+use crate::netns::Namespace;
+use crate::process::text;
+use crate::relay::Relay;
+use crate::viewer::{Viewer, ViewerOptions};
+use crate::world::World;
+use netsim::link::settings::{Blockable, Change};
+use netsim::real::{Lab, LabOptions};
+use netsim::{Action, Description, Link, Nat};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the relay listens.
+pub const RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 3, 1)), 2200);
+/// The link that the host is at.
+pub const WIFI: &str = "wifi";
+/// The NAT that the host is behind.
+pub const HOME: &str = "home";
+/// Name of the host in the lab.
+pub const HOST: &str = "laptop";
+/// How long a packet from the host takes to the NAT, and from there to the internet.
+const DELAY: Duration = Duration::from_millis(5);
+
+/// Such a network with a relay in it.
+pub struct Labbed {
+    /// The sandbox.
+    pub world: World,
+    /// In between; `None` while there is none.
+    pub relay: Option<Relay>,
+    folder: PathBuf,
+    lab: Arc<Lab>,
+}
+
+impl Labbed {
+    /// Makes the network and starts the relay. `None`, with the reason printed, where the rights for
+    /// it are missing.
+    pub fn start() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: a network with real packets can only be made by root");
+            return None;
+        }
+        let description = Description::new()
+            .host(HOST)
+            .host("relay")
+            .nat(Nat::new(HOME))
+            .link(Link::new(WIFI, HOST, HOME).delay(DELAY))
+            .link(Link::new("dsl", HOME, "internet").delay(DELAY))
+            .link(Link::new("data", "relay", "internet"));
+        let lab = Lab::new(&description, &LabOptions::default()).expect("root may make a lab");
+        lab.start();
+        let world = World::new();
+        let folder = world.home("relay");
+        let mut labbed = Self { world, relay: None, folder, lab: Arc::new(lab) };
+        labbed.start_relay();
+        Some(labbed)
+    }
+
+    /// Starts the relay, with the data folder of before if there was one.
+    pub fn start_relay(&mut self) {
+        let place = Namespace::of_lab(&self.lab, "relay");
+        let folder = self.folder.clone();
+        self.relay = Some(Relay::start_at(&self.world, folder, RELAY, Some(&place), &[]));
+    }
+
+    /// Kills the relay as a crash would.
+    pub fn kill_relay(&mut self) {
+        self.relay = None;
+    }
+
+    /// Shares a shell from the laptop.
+    pub fn share(&self) -> Host {
+        let namespace = Some(Namespace::of_lab(&self.lab, HOST));
+        let options = HostOptions { namespace, ..HostOptions::default() };
+        Host::share_with(&self.world, self.relay.as_ref(), options)
+    }
+
+    /// Joins, and waits until the session shows.
+    pub fn join(&self, host: &Host) -> Viewer {
+        let viewer = self.open(host);
+        viewer.wait_until_same(host);
+        viewer
+    }
+
+    /// Runs `ssh`, and waits for nothing.
+    pub fn open(&self, host: &Host) -> Viewer {
+        let namespace = Some(Namespace::of_lab(&self.lab, "relay"));
+        let options = ViewerOptions { namespace, ..ViewerOptions::default() };
+        Viewer::open(&self.world, &host.read_write, options)
+    }
+
+    /// Makes something happen to the network.
+    pub fn happens(&self, action: Action) {
+        self.lab.handle_event(action).expect("the lab has such a thing");
+    }
+
+    /// From now on no UDP passes.
+    pub fn block_udp(&self) {
+        self.happens(Action::block_udp(WIFI));
+    }
+
+    /// UDP passes again.
+    pub fn unblock_udp(&self) {
+        self.happens(Action::set(WIFI, Change::Unblock(Blockable::Udp)));
+    }
+
+    /// Waits until `tern status` says this.
+    #[track_caller]
+    pub fn wait_for_status(&self, host: &Host, said: &str) {
+        self.world.wait_until_ok(&format!("`tern status` says {said:?}"), || {
+            let status = text(&host.tern(&["status"]));
+            if status.contains(said) { Ok(()) } else { Err(status) }
+        });
+    }
+
+    /// What `tern show-messages` says.
+    pub fn messages(&self, host: &Host) -> String {
+        text(&host.tern(&["show-messages"]))
+    }
+}
