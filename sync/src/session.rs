@@ -193,7 +193,7 @@ mod tests {
     use crate::State;
 
     #[test]
-    fn typed_key_is_nine_bytes() {
+    fn typed_key_is_eight_bytes() {
         let base = Log::new();
         let mut log = Log::new();
         assert!(log.push(ViewerEvent::Input { viewer: ViewerId(1), bytes: b"k".to_vec() }));

@@ -1,4 +1,4 @@
-//! Carries an [`Endpoint`](crate::Endpoint) to its peer: over a QUIC connection, or, where UDP
+//! Carries an [`Endpoint`] to its peer: over a QUIC connection, or, where UDP
 //! doesn't pass, over any ordered stream of bytes.
 //!
 //! Both take what the endpoint gives without blocking, and say when they have room for more. Whoever

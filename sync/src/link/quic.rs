@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 /// A relay should close a connection over which nothing was heard for this long: the endpoint's
 /// states stay, and the host makes a new connection. Until then QUIC keeps about 250 bytes for each
-/// probe sent (`pace.rs`), thus 1 MB.
+/// probe sent (`pace.rs`), thus 2 MB.
 pub const SILENCE_MAX: Duration = Duration::from_secs(2 * 3600);
 /// Streams that the peer may have open at once; further ones wait. A session has three channels that
 /// may need one. A hostile host makes a relay hold this many messages: 16 MB.
@@ -254,7 +254,7 @@ impl Drop for ResetOnDrop {
 ///
 /// Measured: two connected ends in one process, each with a socket of its own, after messages of
 /// 50 kB in both directions, take 257 kB together. At worst the queue of
-/// datagrams that arrived (64 kB) and three stream windows of 64 kB come to that.
+/// datagrams that arrived (256 kB) and three stream windows of 64 kB come to that.
 pub fn transport_config() -> quinn::TransportConfig {
     let mut ack_frequency = AckFrequencyConfig::default();
     ack_frequency.max_ack_delay(Some(QUIC_ACK_DELAY));

@@ -12,7 +12,7 @@ use tern_term::{Frame, SCREEN};
 /// How long a host that was granted a session may take to connect by QUIC: a retry of everything
 /// on a bad path. (Its tokens are known to nobody but it.)
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(60);
-/// Silence after which viewers are told. A host that lives is heard every 5 s and a round trip.
+/// Silence after which viewers are told. A host that lives is heard every 6 s and a round trip.
 pub(super) const SILENCE_SHOWN_AFTER: Duration = Duration::from_secs(8);
 /// Silence after which viewers are told if the connection is gone, too: a host that roams is back
 /// before.
@@ -20,9 +20,9 @@ pub(super) const LOSS_SHOWN_AFTER: Duration = Duration::from_secs(2);
 /// Bytes of a kept screen's cell, about: a style's share, a character, its part of a row.
 const CELL_SIZE: usize = 16;
 
-const _: () = assert!(SILENCE_SHOWN_AFTER.as_secs() > 5);
+const _: () = assert!(SILENCE_SHOWN_AFTER.as_secs() > 6);
 
-/// Why the relay closed a host's connection: QUIC's application error code.
+/// Why the relay closed a host's link: QUIC's application error code, and the same over SSH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum CloseCode {
