@@ -140,6 +140,11 @@ pub struct Pane {
 pub const WINDOWS_MAX: usize = 500;
 /// Most panes in a [`Window`].
 pub const PANES_MAX: usize = 500;
+/// Most panes in all windows of a [`Topology`]. With [`ALL_TEXT_SIZE_MAX`], and some 100 bytes for each
+/// pane and window, it bounds the 17 topologies that a receiver keeps to 8 MB.
+pub const ALL_PANES_MAX: usize = 2000;
+/// Most bytes of all names, titles and layouts of a [`Topology`] together.
+pub const ALL_TEXT_SIZE_MAX: usize = 256 * 1024;
 /// Most bytes of a name or title.
 pub const NAME_SIZE_MAX: usize = 256;
 /// Most bytes of a layout.
@@ -171,15 +176,20 @@ impl Entry for Topology {
     fn check(&self) -> Result<(), BadDiff> {
         limit(self.session_name.len(), NAME_SIZE_MAX)?;
         limit(self.windows.len(), WINDOWS_MAX)?;
+        let (mut panes, mut text) = (0, self.session_name.len());
         for window in &self.windows {
             limit(window.name.len(), NAME_SIZE_MAX)?;
             limit(window.layout.len(), LAYOUT_SIZE_MAX)?;
             limit(window.panes.len(), PANES_MAX)?;
             for pane in &window.panes {
                 limit(pane.title.len(), NAME_SIZE_MAX)?;
+                text += pane.title.len();
             }
+            panes += window.panes.len();
+            text += window.name.len() + window.layout.len();
         }
-        Ok(())
+        limit(panes, ALL_PANES_MAX)?;
+        limit(text, ALL_TEXT_SIZE_MAX)
     }
 }
 
@@ -208,6 +218,12 @@ mod tests {
         let ended = |size| HostEvent::Ended { text: "x".repeat(size) };
         assert!(ended(TEXT_SIZE_MAX).check().is_ok());
         assert!(ended(TEXT_SIZE_MAX + 1).check().is_err());
+        let crowded = |windows: usize, panes: usize| {
+            let window = Window { panes: vec![Pane::default(); panes], ..Window::default() };
+            Topology { session_name: String::new(), windows: vec![window; windows] }
+        };
+        assert!(crowded(4, 500).check().is_ok());
+        assert!(crowded(5, 500).check().is_err(), "too many in all");
         let named = |size| Topology { session_name: "x".repeat(size), windows: Vec::new() };
         assert!(named(NAME_SIZE_MAX).check().is_ok());
         assert!(named(NAME_SIZE_MAX + 1).check().is_err());

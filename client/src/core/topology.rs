@@ -1,7 +1,8 @@
 //! Windows and panes, from tmux's lists to a [`Topology`].
 
 use tern_sync::session::{
-    LAYOUT_SIZE_MAX, NAME_SIZE_MAX, PANES_MAX, Pane, Topology, WINDOWS_MAX, Window,
+    ALL_PANES_MAX, ALL_TEXT_SIZE_MAX, LAYOUT_SIZE_MAX, NAME_SIZE_MAX, PANES_MAX, Pane, Topology,
+    WINDOWS_MAX, Window,
 };
 
 /// Format of one line for `list-windows`. Names come last: they may hold anything but line ends.
@@ -11,11 +12,6 @@ pub const WINDOW_FORMAT: &str =
 pub const PANE_FORMAT: &str = "p\t#{window_id}\t#{pane_id}\t#{pane_active}\t#{pane_width}\t\
                                #{pane_height}\t#{pane_left}\t#{pane_top}\t#{pane_title}";
 
-/// Most bytes of names, titles and layouts together: what is sent is bounded as a whole, too.
-const TEXT_SIZE_MAX: usize = 512 * 1024;
-/// Most panes in all windows; each is some 20 bytes beside its title.
-const ALL_PANES_MAX: usize = 5000;
-
 /// Builds a topology from the lines of both lists, in this order. Lines that aren't ours
 /// (notifications may stand inside a reply) or don't parse are passed over.
 pub fn parse<'a>(session_name: &str, lines: impl Iterator<Item = &'a str>) -> Topology {
@@ -23,7 +19,7 @@ pub fn parse<'a>(session_name: &str, lines: impl Iterator<Item = &'a str>) -> To
     let (mut text_size, mut panes_count) = (0, 0);
     for line in lines {
         text_size += line.len();
-        if text_size > TEXT_SIZE_MAX || panes_count >= ALL_PANES_MAX {
+        if text_size > ALL_TEXT_SIZE_MAX || panes_count >= ALL_PANES_MAX {
             break;
         }
         if let Some(window) = line.strip_prefix("w\t").and_then(window) {
