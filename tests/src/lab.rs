@@ -9,14 +9,20 @@ use crate::viewer::{Viewer, ViewerOptions};
 use crate::world::World;
 use netsim::link::settings::{Blockable, Change};
 use netsim::real::{Lab, LabOptions};
+use netsim::stats::DropReason;
 use netsim::{Action, Description, Link, Nat};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the relay listens.
-pub const RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 3, 1)), 2200);
+/// Where the relay listens: at its addresses of both families.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 2200);
+/// Name of the relay in the lab.
+pub const RELAY: &str = "relay";
+/// `/etc/hosts` in the lab.
+const NAMES: &str = "127.0.0.1 localhost\n10.0.3.1 relay\n2001:db8:3::1 relay\n";
 /// The link that the host is at.
 pub const WIFI: &str = "wifi";
 /// The NAT that the host is behind.
@@ -46,25 +52,30 @@ impl Labbed {
         }
         let description = Description::new()
             .host(HOST)
-            .host("relay")
+            .host(RELAY)
             .nat(Nat::new(HOME))
             .link(Link::new(WIFI, HOST, HOME).delay(DELAY))
             .link(Link::new("dsl", HOME, "internet").delay(DELAY))
-            .link(Link::new("data", "relay", "internet"));
+            .link(Link::new("data", RELAY, "internet"));
         let lab = Lab::new(&description, &LabOptions::default()).expect("root may make a lab");
         lab.start();
         let world = World::new();
         let folder = world.home("relay");
+        fs::write(folder.join("hosts"), NAMES).expect("the sandbox can be written");
         let mut labbed = Self { world, relay: None, folder, lab: Arc::new(lab) };
         labbed.start_relay();
         Some(labbed)
     }
 
+    fn place(&self, host: &str) -> Namespace {
+        Namespace::of_lab(&self.lab, host, &self.folder.join("hosts"))
+    }
+
     /// Starts the relay, with the data folder of before if there was one.
     pub fn start_relay(&mut self) {
-        let place = Namespace::of_lab(&self.lab, "relay");
+        let place = self.place(RELAY);
         let folder = self.folder.clone();
-        self.relay = Some(Relay::start_at(&self.world, folder, RELAY, Some(&place), &[]));
+        self.relay = Some(Relay::start_at(&self.world, folder, LISTEN, RELAY, Some(&place), &[]));
     }
 
     /// Kills the relay as a crash would.
@@ -74,7 +85,7 @@ impl Labbed {
 
     /// Shares a shell from the laptop.
     pub fn share(&self) -> Host {
-        let namespace = Some(Namespace::of_lab(&self.lab, HOST));
+        let namespace = Some(self.place(HOST));
         let options = HostOptions { namespace, ..HostOptions::default() };
         Host::share_with(&self.world, self.relay.as_ref(), options)
     }
@@ -88,7 +99,7 @@ impl Labbed {
 
     /// Runs `ssh`, and waits for nothing.
     pub fn open(&self, host: &Host) -> Viewer {
-        let namespace = Some(Namespace::of_lab(&self.lab, "relay"));
+        let namespace = Some(self.place(RELAY));
         let options = ViewerOptions { namespace, ..ViewerOptions::default() };
         Viewer::open(&self.world, &host.read_write, options)
     }
@@ -115,6 +126,22 @@ impl Labbed {
             let status = text(&host.tern(&["status"]));
             if status.contains(said) { Ok(()) } else { Err(status) }
         });
+    }
+
+    /// x
+    pub fn traffic(&self) -> String {
+        let stats = self.lab.stats().expect("the lab lives").network;
+        stats.links.iter().map(|l| format!("{} up {} {} too big {} down {} {} too big {}\n", l.link, l.up.entered, l.up.entered_bytes, l.up.dropped(DropReason::TooBig), l.down.entered, l.down.entered_bytes, l.down.dropped(DropReason::TooBig))).collect()
+    }
+
+    /// Packets that were too big for the host's link so far.
+    pub fn too_big(&self) -> u64 {
+        let stats = self.lab.stats().expect("the lab lives").network;
+        let links = stats.links.iter().filter(|each| each.link == WIFI);
+        links
+            .flat_map(|each| [&each.up, &each.down])
+            .map(|path| path.dropped(DropReason::TooBig))
+            .sum()
     }
 
     /// What `tern show-messages` says.

@@ -4,6 +4,7 @@
 use crate::process::{run, text};
 use netsim::real::Lab;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -29,10 +30,16 @@ struct Inner {
 }
 
 impl Namespace {
-    /// A host of a lab. What happens to its network is said to the lab.
-    pub fn of_lab(lab: &Arc<Lab>, host: &str) -> Self {
+    /// A host of a lab, with this file as `/etc/hosts`. What happens to its network is said to the lab.
+    pub fn of_lab(lab: &Arc<Lab>, host: &str, hosts: &Path) -> Self {
         let [network, ..] = lab.namespace_paths(host).expect("a host of the lab");
-        let enter = vec!["nsenter".into(), format!("--net={}", network.display()), "--".into()];
+        let network = format!("--net={}", network.display());
+        // The lab's own mounts have a /proc of other processes, so only the names are taken over.
+        let names = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        let mut enter = ["nsenter", &network, "--", "unshare", "--mount", "sh", "-c", names]
+            .map(str::to_owned)
+            .to_vec();
+        enter.push(hosts.display().to_string());
         Self { place: Place::InLab { enter, _lab: Arc::clone(lab) } }
     }
 

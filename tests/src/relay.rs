@@ -16,12 +16,14 @@ pub struct Relay {
     world: World,
     child: Mutex<Child>,
     output: PathBuf,
-    /// Address that it listens on and that hosts and viewers use.
+    /// Address that it listens on.
     pub address: IpAddr,
     /// Port of SSH (TCP) and QUIC (UDP).
     pub port: u16,
     /// Its host key's fingerprint, as printed.
     pub fingerprint: String,
+    /// Address or name that it is reached by.
+    host: String,
     folder: PathBuf,
 }
 
@@ -46,14 +48,17 @@ impl Relay {
         port: u16,
         flags: &[&str],
     ) -> Self {
-        Self::start_at(world, folder, SocketAddr::new(address.into(), port), None, flags)
+        let address = address.into();
+        let at = SocketAddr::new(address, port);
+        Self::start_at(world, folder, at, &address.to_string(), None, flags)
     }
 
-    /// The same, in a network of its own.
+    /// The same in another network, under a name that is known there.
     pub fn start_at(
         world: &World,
         folder: PathBuf,
         at: SocketAddr,
+        host: &str,
         namespace: Option<&Namespace>,
         flags: &[&str],
     ) -> Self {
@@ -63,7 +68,7 @@ impl Relay {
         words.push(binary("tern-relay").display().to_string());
         let mut command = world.command(&words[0], &folder);
         command.args(&words[1..]);
-        command.args(["--listen", &at.to_string(), "--host", &at.ip().to_string()]);
+        command.args(["--listen", &at.to_string(), "--host", host]);
         command.arg("--data").arg(folder.join("data"));
         // What covers a row for seconds holds up everybody who waits for two terminals to be the
         // same; whoever wants it says so.
@@ -75,6 +80,7 @@ impl Relay {
             child: Mutex::new(child),
             output,
             address: at.ip(),
+            host: host.to_owned(),
             port: at.port(),
             fingerprint: String::new(),
             folder,
@@ -93,7 +99,10 @@ impl Relay {
 
     /// What `tern --relay` and `ssh` need to reach it.
     pub fn name(&self) -> String {
-        SocketAddr::new(self.address, self.port).to_string()
+        match self.host.parse() {
+            Ok(address) => SocketAddr::new(address, self.port).to_string(),
+            Err(_) => format!("{}:{}", self.host, self.port),
+        }
     }
 
     /// Number of its process.

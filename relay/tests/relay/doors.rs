@@ -2,10 +2,11 @@
 
 use crate::support::host::Host;
 use crate::support::viewer::{Viewer, log_in};
-use crate::support::{gate::Gate, must, relay};
+use crate::support::{gate::Gate, must, relay, relay_with};
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg};
-use tern_relay::Relay;
+use std::time::Duration;
+use tern_relay::{Limits, Relay};
 
 /// What a request comes to: lines on standard error, exit status.
 async fn outcome(mut channel: Channel<Msg>) -> (String, Option<u32>) {
@@ -120,4 +121,24 @@ async fn person_with_the_hosts_name_gets_help() {
     let (errors, exit_status) = outcome(channel).await;
     assert!(errors.contains("tern --relay"), "{errors:?}");
     assert_eq!(exit_status, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channel_that_asks_for_nothing_is_closed_and_counts_no_more() {
+    // Three at once: any that stays would keep a later one out.
+    let limits = Limits {
+        auth_time: Duration::from_millis(300),
+        connections_per_address: 3,
+        ..Limits::default()
+    };
+    let relay = relay_with(limits).await;
+    for round in 0..8 {
+        let ssh = log_in(&relay, if round % 2 == 0 { "nobody" } else { "tern" }).await;
+        let mut channel = must("a channel", ssh.channel_open_session()).await.expect("a channel");
+        for number in 0..20 {
+            channel.set_env(false, format!("LC_{number}"), "x").await.expect("sent");
+            channel.data_bytes("nobody asked".as_bytes()).await.expect("sent");
+        }
+        must("the end", async { while channel.wait().await.is_some() {} }).await;
+    }
 }

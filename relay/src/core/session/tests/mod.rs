@@ -287,6 +287,18 @@ fn stopping_relay_tells_viewers_and_host() {
 }
 
 #[test]
+fn session_that_is_ending_is_over_as_soon_as_the_relay_stops() {
+    let mut world = World::connected();
+    world.host_says(HostEvent::Ended { text: "[exited]".into() });
+    world.run_for(Duration::from_millis(200));
+    assert!(world.is_retired && !world.is_over);
+    world.session.handle_stop(world.now);
+    world.run();
+    assert!(world.is_over);
+    assert_eq!(world.closed, [CloseCode::Ended]);
+}
+
+#[test]
 fn host_that_never_comes_or_never_returns_ends_its_session() {
     let mut world = World::new(Limits::default());
     world.run_for(CONNECT_TIME_MAX);
