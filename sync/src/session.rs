@@ -60,6 +60,9 @@ pub enum ViewerEvent {
         /// At most [`INPUT_SIZE_MAX`] bytes.
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
+        /// Comes back in the report of the first picture that shows the effect; 0 if the viewer
+        /// doesn't want to know.
+        mark: u32,
     },
     /// A viewer's terminal changed its size.
     #[serde(rename = "r")]
@@ -203,16 +206,21 @@ mod tests {
     use crate::State;
 
     #[test]
-    fn typed_key_is_eight_bytes() {
+    fn typed_key_is_nine_bytes() {
         let base = Log::new();
         let mut log = Log::new();
-        assert!(log.push(ViewerEvent::Input { viewer: ViewerId(1), bytes: b"k".to_vec() }));
-        assert_eq!(log.diff(&base).len(), 8);
+        assert!(log.push(ViewerEvent::Input {
+            viewer: ViewerId(1),
+            bytes: b"k".to_vec(),
+            mark: 0
+        }));
+        assert_eq!(log.diff(&base).len(), 9);
     }
 
     #[test]
     fn largest_honest_values_pass_and_larger_ones_do_not() {
-        let input = |size| ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![0; size] };
+        let input =
+            |size| ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![0; size], mark: 0 };
         assert!(input(INPUT_SIZE_MAX).check().is_ok());
         assert!(input(INPUT_SIZE_MAX + 1).check().is_err());
         let ended = |size| HostEvent::Ended { text: "x".repeat(size) };

@@ -133,7 +133,7 @@ async fn endpoints_end_equal_over_quic() {
     host.set(TOPOLOGY, Whole(topology.clone()), now);
     let keys = 200u8;
     for key in 0..keys {
-        let event = ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![key; 100] };
+        let event = ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![key; 100], mark: 0 };
         relay.update(VIEWER_EVENTS, now, |log| assert!(log.push(event)));
     }
     let mut host = Driver::new(host, pair.host);

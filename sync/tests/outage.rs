@@ -59,7 +59,7 @@ async fn outage(length: Duration) {
 }
 
 fn type_key(endpoint: &mut Endpoint, channel: Channel<Log<ViewerEvent>>, key: u8) {
-    let event = ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![key; 8] };
+    let event = ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![key; 8], mark: 0 };
     endpoint.update(channel, Instant::now().into_std(), |log| {
         log.push(event);
     });

@@ -15,6 +15,7 @@ mod link;
 mod render;
 mod row;
 mod screen;
+mod shown;
 mod size;
 mod style;
 mod viewport;
@@ -26,11 +27,12 @@ pub use link::{LINK_ID_BYTES_MAX, LINK_URI_BYTES_MAX, Link};
 pub use render::{Capabilities, ColorDepth, Renderer};
 pub use row::{CLUSTER_BYTES_MAX, Cell, Content, Row};
 pub use screen::{CLIPBOARD_BYTES_MAX, Clusters, Screen, TITLE_CHARS_MAX};
+pub use shown::{KeyReport, KeyTarget, MARKS_MAX, PREFIX_SIZE_MAX, PREFIXES_MAX, Shown};
 pub use size::{COLS_MAX, ROWS_MAX, Size};
 pub use style::{Attrs, Color, Style, Underline};
 pub use viewport::Viewport;
 
 use tern_sync::Channel;
 
-/// Host to relay: the composite screen.
-pub const SCREEN: Channel<Frame> = Channel::new(1);
+/// Host to relay, and relay to viewer: the composite screen.
+pub const SCREEN: Channel<Shown> = Channel::new(1);

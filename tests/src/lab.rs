@@ -131,7 +131,22 @@ impl Labbed {
     /// x
     pub fn traffic(&self) -> String {
         let stats = self.lab.stats().expect("the lab lives").network;
-        stats.links.iter().map(|l| format!("{} up {} {} too big {} down {} {} too big {}\n", l.link, l.up.entered, l.up.entered_bytes, l.up.dropped(DropReason::TooBig), l.down.entered, l.down.entered_bytes, l.down.dropped(DropReason::TooBig))).collect()
+        stats
+            .links
+            .iter()
+            .map(|l| {
+                format!(
+                    "{} up {} {} too big {} down {} {} too big {}\n",
+                    l.link,
+                    l.up.entered,
+                    l.up.entered_bytes,
+                    l.up.dropped(DropReason::TooBig),
+                    l.down.entered,
+                    l.down.entered_bytes,
+                    l.down.dropped(DropReason::TooBig)
+                )
+            })
+            .collect()
     }
 
     /// Packets that were too big for the host's link so far.

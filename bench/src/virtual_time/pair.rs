@@ -18,7 +18,7 @@ use tern_sync::link::{Link, QuicLink, transport_config};
 use tern_sync::log::Log;
 use tern_sync::session::{VIEWER_EVENTS, ViewerEvent, ViewerId};
 use tern_sync::{Endpoint, Event};
-use tern_term::{Frame, SCREEN, Screen, Size};
+use tern_term::{SCREEN, Screen, Shown, Size};
 use tokio::time::Instant;
 
 /// Names of both hosts in descriptions.
@@ -83,9 +83,9 @@ impl Pair {
         };
         let screen = Screen::new(size);
         let (mut host, mut relay) = (side(2 * seed, host?), side(2 * seed + 1, relay?));
-        host.endpoint.open_sender(SCREEN, Frame::default());
+        host.endpoint.open_sender(SCREEN, Shown::default());
         host.endpoint.open_receiver(VIEWER_EVENTS, Log::new());
-        relay.endpoint.open_receiver(SCREEN, Frame::default());
+        relay.endpoint.open_receiver(SCREEN, Shown::default());
         relay.endpoint.open_sender(VIEWER_EVENTS, Log::new());
         let (typed_count, shown) = (0, BTreeSet::new());
         let _quic = [quic_host, quic_relay];
@@ -94,7 +94,8 @@ impl Pair {
 
     /// A viewer types, now.
     pub(crate) fn type_text(&mut self, text: &str) {
-        let event = ViewerEvent::Input { viewer: ViewerId(1), bytes: text.as_bytes().to_vec() };
+        let event =
+            ViewerEvent::Input { viewer: ViewerId(1), bytes: text.as_bytes().to_vec(), mark: 0 };
         self.relay.endpoint.update(VIEWER_EVENTS, Instant::now().into_std(), |log| {
             log.push(event);
         });
@@ -143,14 +144,14 @@ impl Pair {
                 }
             }
             let frame = self.screen.frame();
-            self.host.endpoint.set(SCREEN, frame, now);
+            self.host.endpoint.set(SCREEN, frame.into(), now);
         }
     }
 
     fn look(&mut self) {
         while let Some(event) = self.relay.endpoint.poll_event() {
             if event == Event::Received(SCREEN.id) {
-                let text = self.relay.endpoint.received(SCREEN).to_text();
+                let text = self.relay.endpoint.received(SCREEN).frame.to_text();
                 self.shown.extend(text.chars().filter(|c| (FIRST..=LAST).contains(c)));
             }
         }

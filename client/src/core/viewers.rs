@@ -91,7 +91,7 @@ impl Viewers {
             ViewerEvent::Input { viewer, .. } if self.leaving.contains(&viewer.0) => {
                 Change::Nothing
             }
-            ViewerEvent::Input { viewer, bytes } => match self.present.get(&viewer.0) {
+            ViewerEvent::Input { viewer, bytes, .. } => match self.present.get(&viewer.0) {
                 Some(Viewer { role: ViewerRole::ReadWrite, .. }) => {
                     self.last_typist = Some((viewer, now));
                     Change::Typed { viewer, bytes }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn input(viewer: ViewerId) -> ViewerEvent {
-        ViewerEvent::Input { viewer, bytes: b"x".to_vec() }
+        ViewerEvent::Input { viewer, bytes: b"x".to_vec(), mark: 0 }
     }
 
     fn roster(notice: &str) -> Change {

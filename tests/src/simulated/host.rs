@@ -15,7 +15,7 @@ use tern_sync::link::{Link, QuicLink};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
 use tern_sync::{Endpoint, Event};
-use tern_term::{Frame, SCREEN};
+use tern_term::{SCREEN, Shown};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
@@ -243,7 +243,7 @@ impl HostSide {
     fn on_screen(&mut self) {
         let frame = self.program.frame();
         self.shared.journal().on_frame(self.shared.now(), frame.clone());
-        self.endpoint.set(SCREEN, frame, self.shared.instant());
+        self.endpoint.set(SCREEN, frame.into(), self.shared.instant());
     }
 
     fn note(&self, line: impl FnOnce() -> String) {
@@ -257,7 +257,7 @@ impl HostSide {
 
 fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     let mut endpoint = Endpoint::new(seed, now);
-    endpoint.open_sender(SCREEN, Frame::default());
+    endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
     endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());

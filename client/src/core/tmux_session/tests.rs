@@ -299,7 +299,7 @@ impl World {
 
     fn types(&mut self, viewer: ViewerId, text: &str) {
         let bytes = text.as_bytes().to_vec();
-        self.session.handle_viewer_event(ViewerEvent::Input { viewer, bytes }, self.now);
+        self.session.handle_viewer_event(ViewerEvent::Input { viewer, bytes, mark: 0 }, self.now);
         if !self.session.hidden.is_unexplained() {
             self.settle();
         }

@@ -14,7 +14,7 @@ use tern_sync::link::{Incoming as LinkIncoming, Link as SyncLink, LinkError};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
 use tern_sync::{Endpoint, Event, Patience};
-use tern_term::{Frame, SCREEN};
+use tern_term::{SCREEN, Shown};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until, timeout};
 
@@ -45,7 +45,7 @@ impl Synced {
     fn new(epoch: u64) -> Self {
         let endpoint = Endpoint::new(rand::random(), Instant::now());
         let mut endpoint = endpoint.with_patience(Patience::Eager);
-        endpoint.open_sender(SCREEN, Frame::default());
+        endpoint.open_sender(SCREEN, Shown::default());
         endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
         endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
         endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
@@ -175,7 +175,7 @@ impl Link {
                 }
                 Ok(()) = self.frames.changed() => {
                     let frame = self.frames.borrow_and_update().clone();
-                    kept.synced.endpoint.set(SCREEN, frame, Instant::now());
+                    kept.synced.endpoint.set(SCREEN, frame.into(), Instant::now());
                 }
                 Ok(()) = self.topology.changed() => {
                     let topology = self.topology.borrow_and_update().clone();
@@ -314,7 +314,7 @@ impl Link {
     async fn say_farewell(&mut self, kept: &mut Kept, text: String) {
         let endpoint = &mut kept.synced.endpoint;
         // The last picture, and what was decided before.
-        endpoint.set(SCREEN, self.frames.borrow_and_update().clone(), Instant::now());
+        endpoint.set(SCREEN, self.frames.borrow_and_update().clone().into(), Instant::now());
         while let Ok(event) = self.events.try_recv() {
             push_event(endpoint, event);
         }

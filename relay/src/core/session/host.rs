@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{HOST_EVENTS, TOPOLOGY, Topology, VIEWER_EVENTS};
 use tern_sync::{Endpoint, Patience, PeerError};
-use tern_term::{Frame, SCREEN};
+use tern_term::{SCREEN, Shown};
 
 /// How long a host that was granted a session may take to connect by QUIC: a retry of everything
 /// on a bad path. (Its tokens are known to nobody but it.)
@@ -86,7 +86,7 @@ impl Host {
 /// Both ends' state 0.
 pub(super) fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     let mut endpoint = Endpoint::new(seed, now).with_patience(Patience::Sparing);
-    endpoint.open_receiver(SCREEN, Frame::default());
+    endpoint.open_receiver(SCREEN, Shown::default());
     endpoint.open_receiver(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_receiver(HOST_EVENTS, Log::new());
     endpoint.open_sender(VIEWER_EVENTS, Log::new());
@@ -199,7 +199,7 @@ impl Session {
     /// Whether what the host makes the relay hold is within bounds.
     pub(super) fn check_load(&mut self, now: Instant) {
         let load = self.endpoint.load();
-        let size = self.endpoint.received(SCREEN).size();
+        let size = self.endpoint.received(SCREEN).frame.size();
         let cells = usize::from(size.cols) * usize::from(size.rows);
         // Rows that screens share count each time: an upper bound.
         let memory = load.states_count * cells * CELL_SIZE

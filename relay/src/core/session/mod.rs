@@ -217,7 +217,7 @@ impl Session {
     }
 
     fn on_screen(&mut self, now: Instant) {
-        let size = self.endpoint.received(SCREEN).size();
+        let size = self.endpoint.received(SCREEN).frame.size();
         if self.limits.is_too_large(size) {
             let reason = format!(
                 "the screen has {} x {} cells, this relay allows {}",
@@ -276,7 +276,7 @@ impl Session {
             return;
         }
         let frame = if self.is_frame_changed {
-            self.endpoint.received(SCREEN).clone()
+            self.endpoint.received(SCREEN).frame.clone()
         } else {
             self.shown.frame.clone()
         };

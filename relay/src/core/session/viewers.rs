@@ -105,7 +105,7 @@ impl Session {
     /// [`Output::Taken`] tells when they wait no more.
     pub fn handle_input(&mut self, id: ViewerId, bytes: &[u8], offset: (u16, u16), now: Instant) {
         self.handle_silence(id, false, now);
-        let screen = self.endpoint.received(SCREEN).size();
+        let screen = self.endpoint.received(SCREEN).frame.size();
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
         match viewer.role {
             Role::ReadWrite => {
@@ -174,7 +174,7 @@ impl Session {
 
     fn retract(&mut self, viewer: &Viewer, now: Instant) {
         if let (Some((announced, _)), Some(closing)) = (viewer.announced, viewer.input.closing()) {
-            self.tell(ViewerEvent::Input { viewer: announced, bytes: closing }, now);
+            self.tell(ViewerEvent::Input { viewer: announced, bytes: closing, mark: 0 }, now);
         }
         self.retract_id(viewer.announced, now);
     }
@@ -254,7 +254,7 @@ impl Session {
             .input
             .is_pasting()
             .then(|| PasteHold { viewer: id, until: now + PASTE_HOLD_MAX });
-        self.tell(ViewerEvent::Input { viewer: announced, bytes }, now);
+        self.tell(ViewerEvent::Input { viewer: announced, bytes, mark: 0 }, now);
         true
     }
 

@@ -16,7 +16,7 @@ use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
 };
-use tern_term::{Frame, SCREEN};
+use tern_term::{Frame, SCREEN, Shown};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
@@ -237,7 +237,7 @@ async fn drive(
             command = commands.recv() => match command {
                 Some(Command::Show(lines)) => {
                     let frame = Frame::from_lines(SIZE, lines.iter().map(String::as_str));
-                    endpoint.set(SCREEN, frame, Instant::now());
+                    endpoint.set(SCREEN, frame.into(), Instant::now());
                 }
                 Some(Command::Say(event)) => endpoint.update(HOST_EVENTS, Instant::now(), |log| {
                     assert!(log.push(event), "the log has room");
@@ -275,7 +275,7 @@ async fn wait_until(deadline: Option<Instant>) {
 
 fn new_endpoint() -> Endpoint {
     let mut endpoint = Endpoint::new(7, Instant::now());
-    endpoint.open_sender(SCREEN, Frame::default());
+    endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::new());
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());

@@ -12,7 +12,7 @@ use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     HOST_EVENTS, HostEvent, Role, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
 };
-use tern_term::{Frame, SCREEN, Size};
+use tern_term::{Frame, SCREEN, Shown, Size};
 
 pub(super) const SIZE: Size = Size { cols: 80, rows: 24 };
 const DATAGRAM_SIZE: usize = 1200;
@@ -109,7 +109,7 @@ impl World {
     }
 
     pub(super) fn show(&mut self, text: &str) {
-        self.host.set(SCREEN, Frame::from_lines(SIZE, [text]), self.now);
+        self.host.set(SCREEN, Frame::from_lines(SIZE, [text]).into(), self.now);
         self.settle();
     }
 
@@ -257,7 +257,7 @@ impl World {
 
 fn host_endpoint(now: Instant) -> Endpoint {
     let mut endpoint = Endpoint::new(3, now);
-    endpoint.open_sender(SCREEN, Frame::default());
+    endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::new());
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
