@@ -3,6 +3,7 @@
 //! What comes in is dealt with in [`crate::input`], what goes out decided in [`crate::output`].
 
 use crate::log::{Entry, Log};
+use crate::narrow::Narrow;
 use crate::pace::{Pace, Patience};
 use crate::receiver::{AnyReceiver, Receiver};
 use crate::sender::Sender;
@@ -39,6 +40,8 @@ pub struct Endpoint {
     pub(crate) answer_at: Option<Instant>,
     /// How many more packets shall carry the latest acknowledgements, on a lossy path.
     pub(crate) ack_copies_left: u32,
+    /// Whether only small packets pass.
+    pub(crate) narrow: Narrow,
     /// When to ask a peer that says nothing and owes nothing.
     pub(crate) heartbeat_at: Instant,
     /// The path is new: the next packet is a large one, see [`Endpoint::poll_output`].
@@ -89,6 +92,7 @@ impl Endpoint {
             last_heard: None,
             answer_at: None,
             ack_copies_left: 0,
+            narrow: Narrow::default(),
             heartbeat_at: now,
             is_widening_due: false,
             asked_at: now,
@@ -229,6 +233,7 @@ impl Endpoint {
     }
 
     fn resend_all(&mut self, now: Instant) {
+        self.narrow.on_new_path();
         self.peer_clock = None;
         self.runs.clear();
         for sender in &mut self.senders {

@@ -77,6 +77,7 @@ impl Endpoint {
             }
             self.pace.rtt.on_sample(round_trip);
             self.pace.on_answered();
+            self.narrow.on_answered();
         }
     }
 
@@ -144,6 +145,7 @@ impl Endpoint {
         let acked = self.senders[at].on_ack(num, self.now)?;
         if acked.is_news {
             self.pace.on_answered();
+            self.narrow.on_news(channel);
         }
         if acked.is_first_attempt {
             self.pace.loss.on_arrival(self.now);

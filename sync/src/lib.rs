@@ -15,6 +15,7 @@ mod kept;
 pub mod link;
 pub mod log;
 mod loss;
+mod narrow;
 mod output;
 mod pace;
 mod reader;

@@ -27,7 +27,7 @@ impl Endpoint {
         if let Some(id) = self.resets.pop_front() {
             return Some(Output::ResetStream { id });
         }
-        let size_max = datagram_size_max.min(DATAGRAM_SIZE_MAX);
+        let size_max = self.narrow.limit(datagram_size_max.min(DATAGRAM_SIZE_MAX));
         if std::mem::take(&mut self.is_widening_due) && size_max >= DATAGRAM_SIZE_MIN {
             return Some(self.widening(now, size_max));
         }
@@ -72,6 +72,8 @@ impl Endpoint {
             if sender.more_at(&self.pace).is_some_and(|at| at <= now) {
                 self.pace.loss.on_retry(1, now);
                 let retries_count = sender.on_more() - 1;
+                let delay = self.pace.rtt.retry_delay();
+                self.narrow.on_sent(run.channel(), run.shard_size(), now, delay);
                 run.add(self.pace.loss.more_parity(run.count(), retries_count, now));
             }
         }
@@ -149,6 +151,7 @@ impl Endpoint {
                     body => writer.diff_last(prepared.head, body),
                 }
                 self.on_sent(*at, &prepared, Via::Datagram, now);
+                self.on_size_tried(prepared.head.channel, size, now);
                 has_diff = true;
             } else if prepared.cause == Cause::Copy {
                 self.senders[*at].on_copy_dropped();
@@ -187,10 +190,12 @@ impl Endpoint {
         self.runs_count = self.runs_count.wrapping_add(1);
         match Run::new(head, self.runs_count, &prepared.packed, fragment_room(size_max)) {
             Some(mut run) => {
+                let run_size = run.shard_size();
                 run.add(self.pace.loss.parity(run.count(), now));
                 self.runs.retain(|other| other.channel() != head.channel);
                 self.runs.push(run);
                 self.on_sent(at, &prepared, Via::Shards, now);
+                self.on_size_tried(head.channel, run_size, now);
                 self.poll_run(now, size_max)
             }
             None if head.base != head.front => {
@@ -213,6 +218,14 @@ impl Endpoint {
         self.resets.extend(replaced);
         if let (Cause::Retry { lost_count }, None) = (prepared.cause, self.pace.probe_at()) {
             self.pace.loss.on_retry(lost_count, now);
+        }
+    }
+
+    /// A diff goes in datagrams of that size.
+    fn on_size_tried(&mut self, channel: u16, size: usize, now: Instant) {
+        // What is lost on a silent path says nothing about sizes.
+        if self.pace.probe_at().is_none() {
+            self.narrow.on_sent(channel, size, now, self.pace.rtt.retry_delay());
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod world;
 
+use rand::Rng;
 use std::time::{Duration, Instant};
 use tern_sync::log::Log;
 use tern_sync::session::{VIEWER_EVENTS, ViewerEvent};
@@ -46,6 +47,21 @@ fn two_changes_close_together_are_not_held_apart_by_half_a_round_trip() {
         w.sides[1].endpoint.received(world::DOC).0.len() == 2
     });
     assert_eq!(took, Some(108 * MS));
+}
+
+#[test]
+fn what_is_large_arrives_where_only_small_packets_pass() {
+    for size in [1_100, 3_000, 20_000] {
+        for counts in [false, true] {
+            let mut world = quiet(10 * MS);
+            world.counts = counts;
+            world.faults.passing_size_max = 600;
+            let noise: Vec<u8> = (0..size).map(|_| world.rng.random()).collect();
+            world.edit(0, |doc| doc.0 = noise);
+            let took = world.run_until(Duration::from_secs(10), World::is_settled);
+            assert!(took.is_some_and(|took| took < Duration::from_secs(2)), "{size}: {took:?}");
+        }
+    }
 }
 
 #[test]

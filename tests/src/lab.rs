@@ -38,6 +38,8 @@ pub struct Labbed {
     pub world: World,
     /// In between; `None` while there is none.
     pub relay: Option<Relay>,
+    /// Columns and rows of the terminals.
+    pub size: (u16, u16),
     folder: PathBuf,
     lab: Arc<Lab>,
 }
@@ -62,7 +64,8 @@ impl Labbed {
         let world = World::new();
         let folder = world.home("relay");
         fs::write(folder.join("hosts"), NAMES).expect("the sandbox can be written");
-        let mut labbed = Self { world, relay: None, folder, lab: Arc::new(lab) };
+        let size = (80, 24);
+        let mut labbed = Self { world, relay: None, size, folder, lab: Arc::new(lab) };
         labbed.start_relay();
         Some(labbed)
     }
@@ -86,7 +89,7 @@ impl Labbed {
     /// Shares a shell from the laptop.
     pub fn share(&self) -> Host {
         let namespace = Some(self.place(HOST));
-        let options = HostOptions { namespace, ..HostOptions::default() };
+        let options = HostOptions { namespace, size: self.size, ..HostOptions::default() };
         Host::share_with(&self.world, self.relay.as_ref(), options)
     }
 
@@ -100,7 +103,7 @@ impl Labbed {
     /// Runs `ssh`, and waits for nothing.
     pub fn open(&self, host: &Host) -> Viewer {
         let namespace = Some(self.place(RELAY));
-        let options = ViewerOptions { namespace, ..ViewerOptions::default() };
+        let options = ViewerOptions { namespace, size: self.size, ..ViewerOptions::default() };
         Viewer::open(&self.world, &host.read_write, options)
     }
 
@@ -126,27 +129,6 @@ impl Labbed {
             let status = text(&host.tern(&["status"]));
             if status.contains(said) { Ok(()) } else { Err(status) }
         });
-    }
-
-    /// x
-    pub fn traffic(&self) -> String {
-        let stats = self.lab.stats().expect("the lab lives").network;
-        stats
-            .links
-            .iter()
-            .map(|l| {
-                format!(
-                    "{} up {} {} too big {} down {} {} too big {}\n",
-                    l.link,
-                    l.up.entered,
-                    l.up.entered_bytes,
-                    l.up.dropped(DropReason::TooBig),
-                    l.down.entered,
-                    l.down.entered_bytes,
-                    l.down.dropped(DropReason::TooBig)
-                )
-            })
-            .collect()
     }
 
     /// Packets that were too big for the host's link so far.

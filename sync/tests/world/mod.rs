@@ -23,6 +23,8 @@ pub struct Faults {
     /// Added to `delay`, at random for each datagram, so that they pass one another.
     pub jitter: Duration,
     pub datagram_size_max: usize,
+    /// Larger ones are lost, of which nobody is told.
+    pub passing_size_max: usize,
     /// Whether nothing passes, towards a and towards b.
     pub is_down: [bool; 2],
     /// Bytes per second of streams.
@@ -38,6 +40,7 @@ impl Faults {
             delay,
             jitter: Duration::ZERO,
             datagram_size_max: 1162,
+            passing_size_max: usize::MAX,
             is_down: [false; 2],
             stream_rate: 1_000_000,
         }
@@ -187,6 +190,10 @@ impl World {
                 self.sent_count += 1;
                 self.parcels.insert((later, self.sent_count), (to, path, parcel));
             }
+            return;
+        }
+        if matches!(&parcel, Parcel::Datagram(datagram) if datagram.len() > self.faults.passing_size_max)
+        {
             return;
         }
         let endpoint = &mut self.sides[to].endpoint;
