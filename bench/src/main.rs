@@ -61,7 +61,7 @@ enum What {
         #[arg(long, default_value_t = 100)]
         megabytes: usize,
         /// Times that each is run, in turn.
-        #[arg(long, default_value_t = 5)]
+        #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
     /// Memory of the relay per idle session, without and with a viewer.

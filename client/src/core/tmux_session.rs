@@ -491,6 +491,14 @@ impl TmuxSession {
         }
     }
 
+    /// The hidden client isn't read for a while, for it gets more than is worth reading. Until tmux
+    /// can draw its screen anew, it makes nothing for it.
+    pub fn handle_hidden_flooded(&mut self) {
+        if let Some(tty) = self.hidden.tty().map(quoted) {
+            self.tmux(Query::Nothing, format!("refresh-client -t {tty}"));
+        }
+    }
+
     fn drop_hidden(&mut self, now: Instant) {
         self.typing.clear();
         if self.hidden.handle_dropped(now) {

@@ -251,6 +251,7 @@ impl Agent {
                 }
                 self.uplink.frames.send_replace(frame);
             }
+            Activity::Flooded => self.session.handle_hidden_flooded(),
             Activity::Exited => {
                 self.hidden = None;
                 self.is_status_old = true;

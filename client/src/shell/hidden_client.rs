@@ -38,6 +38,8 @@ const LEAVING_TIME_MAX: Duration = Duration::from_millis(500);
 pub enum Activity {
     /// The picture changed.
     Frame(Frame),
+    /// There is more output than is read, and nothing is read for a while.
+    Flooded,
     /// The client is gone.
     Exited,
 }
@@ -51,6 +53,8 @@ pub struct HiddenClient {
     _child: Child,
     screen: ScreenBox,
     pace: Pace,
+    /// Nothing is read for a while, which is told.
+    is_resting: bool,
     leaving: LeavingWatch,
     /// When it left its terminal.
     left_at: Option<Instant>,
@@ -95,6 +99,7 @@ impl HiddenClient {
             _child: child,
             screen: ScreenBox(screen),
             pace: Pace::new(now),
+            is_resting: false,
             leaving: LeavingWatch::default(),
             left_at: None,
             buffer: vec![0; READ_SIZE],
@@ -114,6 +119,7 @@ impl HiddenClient {
             tracing::warn!(size = bytes.len(), "tmux does not read its input: it is dropped");
             return;
         }
+        self.pace.handle_input(Instant::now());
         self.to_write.extend_from_slice(bytes);
         self.flush();
     }
@@ -135,8 +141,12 @@ impl HiddenClient {
             let screen_due = self.screen.0.poll_timeout();
             let given_up_at = self.left_at.map(|at| at + LEAVING_TIME_MAX);
             let due = [read_after, screen_due, given_up_at].into_iter().flatten().min();
-            if read_after.is_some() {
+            let was_resting = std::mem::replace(&mut self.is_resting, read_after.is_some());
+            if self.is_resting {
                 self.master.rest();
+                if !was_resting {
+                    return Activity::Flooded;
+                }
             }
             let wanted = match (read_after, self.to_write.is_empty()) {
                 (None, true) => Some(Interest::READABLE),
