@@ -200,13 +200,20 @@ impl Endpoint {
 
     /// How much is kept, for limits and for operators.
     pub fn load(&self) -> Load {
-        let sent = self.senders.iter().map(|sender| sender.load()).sum();
+        let sent = self.senders.iter().map(|sender| sender.load());
         let received = self.receivers.iter().map(|incoming| incoming.receiver.load());
-        let zero = Load { states_count: sent, pending_size: 0 };
-        received.fold(zero, |load, (states_count, pending_size)| Load {
-            states_count: load.states_count + states_count,
-            pending_size: load.pending_size + pending_size,
+        sent.chain(received).fold(Load::default(), |load, more| Load {
+            states_count: load.states_count + more.states_count,
+            states_size: load.states_size.saturating_add(more.states_size),
+            pending_size: load.pending_size + more.pending_size,
         })
+    }
+
+    /// How much work the peer's diffs have made since this was last asked, in the unit of
+    /// [`State::work`]: for whoever bounds what a peer may make it do.
+    pub fn take_work(&mut self) -> usize {
+        let work = self.receivers.iter_mut().map(|incoming| incoming.receiver.take_work());
+        work.fold(0, usize::saturating_add)
     }
 
     /// The connection was replaced: all in flight is lost, streams are gone, timing starts anew,
@@ -293,10 +300,12 @@ impl Endpoint {
 }
 
 /// What an [`Endpoint`] keeps for its peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// States of all channels, sent and received.
     pub states_count: usize,
+    /// Bytes that these states hold, see [`State::size`].
+    pub states_size: usize,
     /// Bytes of diffs that miss a piece.
     pub pending_size: usize,
 }

@@ -41,6 +41,11 @@ impl<S: State> Kept<S> {
         self.0.len()
     }
 
+    /// Bytes that all of them hold.
+    pub(crate) fn size(&self) -> usize {
+        self.0.iter().map(|sent| sent.state.size()).sum()
+    }
+
     pub(crate) fn find_mut(&mut self, num: u64) -> Option<&mut Sent<S>> {
         self.0.iter_mut().find(|sent| sent.num == num)
     }

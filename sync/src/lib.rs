@@ -48,6 +48,13 @@ pub trait State: Clone + Send + Sync + 'static {
     fn apply(&self, diff: &[u8]) -> Result<Self, BadDiff>;
     /// Whether a peer that holds `other` needs nothing.
     fn is_same(&self, other: &Self) -> bool;
+    /// Bytes of memory that it holds, about; what it shares with others counts in full, so that a sum
+    /// is an upper bound. Asked for each state that arrives, so cheap beside [`State::apply`].
+    fn size(&self) -> usize;
+    /// How much work [`State::apply`] may have had in making it, in cells of a screen or bytes.
+    fn work(&self) -> usize {
+        self.size()
+    }
     /// Lets go of what the peer is known to hold for ever (the acknowledged part of a log).
     fn forget(&mut self, _known: &Self) {}
 }

@@ -28,6 +28,12 @@ pub trait Entry:
     fn check(&self) -> Result<(), BadDiff> {
         Ok(())
     }
+
+    /// Bytes that it holds outside of itself, for a [`Whole`]'s size. (A [`Log`] knows its entries'
+    /// encodings.)
+    fn size(&self) -> usize {
+        0
+    }
 }
 
 /// An append-only log whose acknowledged front is dropped.
@@ -147,6 +153,12 @@ impl<E: Entry> State for Log<E> {
         self.end() == other.end()
     }
 
+    /// What an entry holds is about as long as its encoding.
+    fn size(&self) -> usize {
+        const ENTRY_SIZE: usize = size_of::<usize>() * 3;
+        2 * self.size + self.entries.len() * (ENTRY_SIZE + size_of::<Kept<E>>())
+    }
+
     fn forget(&mut self, known: &Self) {
         while self.start < known.end()
             && let Some(kept) = self.entries.pop_front()
@@ -183,6 +195,10 @@ impl<T: Entry + PartialEq> State for Whole<T> {
 
     fn is_same(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.0.size()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::body::unpack;
 use crate::kept::KEPT_STATES_MAX;
 use crate::shard::Assembly;
 use crate::wire::{Body, Head, Place};
-use crate::{PeerError, State};
+use crate::{Load, PeerError, State};
 use std::any::Any;
 use std::time::Instant;
 
@@ -36,8 +36,9 @@ pub(crate) trait AnyReceiver: std::fmt::Debug + Send + Sync {
         body: Body<'_>,
         now: Instant,
     ) -> Result<Outcome, PeerError>;
-    /// States held, and bytes that wait for the rest of a diff.
-    fn load(&self) -> (usize, usize);
+    fn load(&self) -> Load;
+    /// What was done since it was last asked, see [`State::work`].
+    fn take_work(&mut self) -> usize;
 }
 
 /// Holds the states that the sender may use as bases: its front and the [`KEPT_STATES_MAX`] latest.
@@ -55,12 +56,13 @@ pub(crate) struct Receiver<S> {
     assembly: Assembly,
     /// For logs: how many entries were handed out.
     pub(crate) taken: u64,
+    work: usize,
 }
 
 impl<S: State> Receiver<S> {
     pub(crate) fn new(id: u16, initial: S) -> Self {
         let assembly = Assembly::default();
-        Self { id, held: vec![(0, initial)], front: 0, named: 0, assembly, taken: 0 }
+        Self { id, held: vec![(0, initial)], front: 0, named: 0, assembly, taken: 0, work: 0 }
     }
 
     pub(crate) fn newest(&self) -> &S {
@@ -94,6 +96,7 @@ impl<S: State> Receiver<S> {
             .1
             .apply(&unpack(body)?)
             .map_err(|e| PeerError(format!("channel {}: {e}", self.id)))?;
+        self.work = self.work.saturating_add(state.work());
         self.held.insert(at, (head.num, state));
         self.assembly.on_held(self.newest_num());
         Ok(if head.num > newest { Outcome::Newer } else { Outcome::Known })
@@ -157,8 +160,16 @@ impl<S: State> AnyReceiver for Receiver<S> {
         }
     }
 
-    fn load(&self) -> (usize, usize) {
-        (self.held.len(), self.assembly.byte_count())
+    fn load(&self) -> Load {
+        Load {
+            states_count: self.held.len(),
+            states_size: self.held.iter().map(|(_, state)| state.size()).sum(),
+            pending_size: self.assembly.byte_count(),
+        }
+    }
+
+    fn take_work(&mut self) -> usize {
+        std::mem::take(&mut self.work)
     }
 }
 
@@ -186,7 +197,7 @@ mod tests {
         let mut receiver = Receiver::new(1, Events::new());
         assert_eq!(apply(&mut receiver, 2, 0, 0), Outcome::Newer);
         assert_eq!(apply(&mut receiver, 1, 0, 0), Outcome::Known);
-        assert_eq!((receiver.newest_num(), receiver.load().0), (2, 3));
+        assert_eq!((receiver.newest_num(), receiver.load().states_count), (2, 3));
         assert_eq!(apply(&mut receiver, 3, 0, 1), Outcome::Newer);
     }
 
@@ -204,9 +215,12 @@ mod tests {
         for num in 2..100 {
             assert_eq!(apply(&mut receiver, num, 1, 1), Outcome::Newer);
         }
-        assert_eq!(receiver.load().0, 1 + usize::try_from(KEPT_STATES_MAX).expect("few"));
+        assert_eq!(
+            receiver.load().states_count,
+            1 + usize::try_from(KEPT_STATES_MAX).expect("few")
+        );
         assert_eq!(apply(&mut receiver, 100, 99, 99), Outcome::Newer);
-        assert_eq!(receiver.load().0, 2);
+        assert_eq!(receiver.load().states_count, 2);
     }
 
     #[test]
@@ -215,7 +229,7 @@ mod tests {
         assert_eq!(apply(&mut receiver, u64::MAX, 0, 0), Outcome::Newer);
         assert_eq!(apply(&mut receiver, u64::MAX - 1, 0, 0), Outcome::Known);
         assert_eq!(apply(&mut receiver, u64::MAX, u64::MAX - 2, u64::MAX - 1), Outcome::Known);
-        assert!(receiver.load().0 <= 3);
+        assert!(receiver.load().states_count <= 3);
     }
 
     /// State `num` with one entry more than `base`.

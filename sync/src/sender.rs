@@ -13,7 +13,7 @@ use crate::pace::Pace;
 use crate::rtt::FRAME_INTERVAL_MIN;
 use crate::sending::{Acked, AnySender, Cause, From, Prepared, Via};
 use crate::wire::{DATAGRAM_SIZE_MAX, DIFF_SIZE_MAX, Head};
-use crate::{PeerError, State};
+use crate::{Load, PeerError, State};
 use std::any::Any;
 use std::time::Instant;
 
@@ -364,8 +364,9 @@ impl<S: State> AnySender for Sender<S> {
         self.bulk.as_ref().is_some_and(|bulk| bulk.stream_id().is_some())
     }
 
-    fn load(&self) -> usize {
-        self.sent.len()
+    fn load(&self) -> Load {
+        let states_size = self.sent.size() + self.current.size();
+        Load { states_count: self.sent.len(), states_size, pending_size: 0 }
     }
 }
 

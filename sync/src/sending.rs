@@ -1,9 +1,9 @@
 //! What the endpoint and its [`crate::sender::Sender`]s say to each other.
 
-use crate::PeerError;
 use crate::body::Packed;
 use crate::pace::Pace;
 use crate::wire::Head;
+use crate::{Load, PeerError};
 use std::any::Any;
 use std::time::Instant;
 
@@ -97,6 +97,5 @@ pub(crate) trait AnySender: std::fmt::Debug + Send + Sync {
     fn on_bulk_lost(&mut self);
     /// Whether a stream is on its way.
     fn is_streaming(&self) -> bool;
-    /// States kept.
-    fn load(&self) -> usize;
+    fn load(&self) -> Load;
 }

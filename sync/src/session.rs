@@ -194,6 +194,15 @@ impl Entry for Topology {
         limit(panes, ALL_PANES_MAX)?;
         limit(text, ALL_TEXT_SIZE_MAX)
     }
+
+    fn size(&self) -> usize {
+        let pane = |pane: &Pane| size_of::<Pane>() + pane.title.capacity();
+        let window = |window: &Window| {
+            let texts = window.name.capacity() + window.layout.capacity();
+            size_of::<Window>() + texts + window.panes.iter().map(pane).sum::<usize>()
+        };
+        self.session_name.capacity() + self.windows.iter().map(window).sum::<usize>()
+    }
 }
 
 fn limit(size: usize, size_max: usize) -> Result<(), BadDiff> {

@@ -187,6 +187,7 @@ fn check(victim: &mut Endpoint, now: Instant) {
     while victim.poll_event().is_some() {}
     let load = victim.load();
     assert!(load.states_count <= 3 * (17 + 18), "{load:?}");
+    assert!(load.states_size <= 3 * (17 + 18) * 64 * 1024, "{load:?}");
     assert!(load.pending_size <= 3 * 64 * 2048, "{load:?}");
 }
 

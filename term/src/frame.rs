@@ -230,6 +230,13 @@ impl Frame {
         text
     }
 
+    /// Bytes of memory that it holds; rows that it shares count in full.
+    pub(crate) fn size_held(&self) -> usize {
+        let rows = self.rows.iter().map(|row| size_of::<Arc<Row>>() + row.size_held());
+        let clipboard = self.clipboard.as_ref().map_or(0, |clipboard| clipboard.base64.len());
+        size_of::<Self>() + rows.sum::<usize>() + self.title.len() + clipboard
+    }
+
     /// Whether both are the same `rows` in memory, or equal.
     fn has_same_rows(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.rows, &other.rows)
@@ -278,6 +285,15 @@ impl State for Frame {
 
     fn is_same(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn size(&self) -> usize {
+        self.size_held()
+    }
+
+    /// Any diff may draw the whole screen.
+    fn work(&self) -> usize {
+        usize::from(self.size.cols) * usize::from(self.size.rows)
     }
 }
 

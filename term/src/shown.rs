@@ -102,6 +102,16 @@ impl State for Shown {
     fn is_same(&self, other: &Self) -> bool {
         self == other
     }
+
+    fn size(&self) -> usize {
+        let prefixes = self.keys.prefixes.iter().map(|prefix| size_of::<Vec<u8>>() + prefix.len());
+        let marks = self.keys.marks.len() * size_of::<(ViewerId, u32)>();
+        self.frame.size_held() + size_of::<KeyReport>() + prefixes.sum::<usize>() + marks
+    }
+
+    fn work(&self) -> usize {
+        self.frame.work()
+    }
 }
 
 fn put_report(out: &mut Vec<u8>, report: &KeyReport, base: &KeyReport) {

@@ -92,8 +92,13 @@ impl SessionTask {
     pub(super) async fn run(mut self, guard: SessionGuard, _alive: mpsc::Sender<()>) {
         while self.carry_out(&guard) {
             let deadline = self.core.poll_timeout();
+            let deaf_until = self.core.deaf_until(Instant::now());
             tokio::select! {
-                incoming = receive(&mut self.link) => self.on_incoming(incoming),
+                incoming = receive(&mut self.link), if deaf_until.is_none() => {
+                    self.on_incoming(incoming);
+                }
+                // The next turn reads again.
+                () = wait_until(deaf_until), if deaf_until.is_some() => {}
                 message = self.inbox.recv() => match message {
                     Some(message) => self.on_message(message),
                     // The registry holds a handle as long as the guard lives.

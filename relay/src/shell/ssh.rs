@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// How often a viewer that says nothing is asked whether it is there. After two and a half of
 /// them without an answer it doesn't count for the size any more (`viewer.rs`).
@@ -159,15 +159,18 @@ async fn supervise(
     let mut stage = line.stage();
     let mut running = shared.running.clone();
     let mut deadline = Some(auth_deadline);
+    let mut look = interval(KEEPALIVE_INTERVAL);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(session);
     loop {
         let is_pending = *stage.borrow() == Stage::Pending;
         tokio::select! {
             _ = &mut session => return,
             () = wait_until(deadline) => break,
-            // Who isn't read can't say goodbye.
-            () = sleep(KEEPALIVE_INTERVAL), if line.is_held() => {
-                if line.is_hung_up() {
+            // Who isn't read can't say goodbye. (Looked at always, as nothing tells here when the
+            // line is held.)
+            _ = look.tick() => {
+                if line.is_held() && line.is_hung_up() {
                     break;
                 }
             }

@@ -15,13 +15,14 @@ use crate::core::session::EXIT_LOST;
 use crate::core::text;
 use bytes::Bytes;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_bootstrap::token::random;
 use tern_sync::session::{Role, ViewerId};
 use tern_term::{Capabilities, Size};
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tracing::Instrument;
 
 /// Silence after which a viewer doesn't count for the size: two keepalives unanswered.
@@ -134,7 +135,7 @@ impl NewViewerTask {
             parts: Parts { bytes: Bytes::new() },
             size: self.size,
             on_release,
-            writer: self.writer,
+            writer: Arc::new(self.writer),
             state: self.state,
             line: self.line,
             is_silent: false,
@@ -191,7 +192,8 @@ struct ViewerTask {
     parts: Parts,
     size: watch::Receiver<Size>,
     on_release: oneshot::Receiver<Release>,
-    writer: Writer,
+    /// Shared with what it is sending, while the rest of the task goes on.
+    writer: Arc<Writer>,
     state: Arc<ViewerState>,
     line: Arc<Line>,
     is_silent: bool,
@@ -221,7 +223,7 @@ impl ViewerTask {
         let mut silence = interval(SILENCE_INTERVAL);
         silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let wake_at = match self.paint().await {
+            let wake_at = match self.paint(&mut silence).await {
                 Ok(wake_at) => wake_at,
                 Err(end) => return end,
             };
@@ -238,12 +240,9 @@ impl ViewerTask {
                     }
                 }
                 resized = self.size.changed() => {
-                    if resized.is_err() {
-                        return End::Gone;
+                    if let Err(end) = self.on_resized(resized.is_ok()).await {
+                        return end;
                     }
-                    let size = *self.size.borrow_and_update();
-                    self.painter.handle_resize(size);
-                    self.tell(Message::Resize(self.id, size)).await;
                 }
                 _ = silence.tick() => self.check_silence().await,
                 () = wait_until(wake_at) => self.painter.handle_timeout(Instant::now()),
@@ -252,7 +251,7 @@ impl ViewerTask {
     }
 
     /// Sends what there is room for. Gives when to try again without anything happening.
-    async fn paint(&mut self) -> Result<Option<Instant>, End> {
+    async fn paint(&mut self, silence: &mut Interval) -> Result<Option<Instant>, End> {
         loop {
             let now = Instant::now();
             // Whoever types has no need of it, and it covers what they may type in. What they see
@@ -270,7 +269,7 @@ impl ViewerTask {
             let has_parts = !self.parts.bytes.is_empty();
             if has_parts && room != Room::Full {
                 self.room_interval = ROOM_INTERVAL_MIN;
-                self.send_part().await?;
+                self.send_part(silence).await?;
                 continue;
             }
             let paint_at = self.painter.poll_paint_time();
@@ -287,21 +286,40 @@ impl ViewerTask {
         }
     }
 
-    /// Waits for SSH's window, but not longer than the viewer or the session lives.
-    async fn send_part(&mut self) -> Result<(), End> {
+    /// Waits for SSH's window, but not longer than the viewer or the session lives. Meanwhile the
+    /// viewer is still watched: it may vanish, or take another size, in the middle of a frame.
+    async fn send_part(&mut self, silence: &mut Interval) -> Result<(), End> {
         let Some(part) = self.parts.next() else { return Ok(()) };
         let byte_count = part.len();
-        tokio::select! {
-            sent = self.writer.data_bytes(part) => match sent {
-                Ok(()) => {
-                    self.line.on_sent(byte_count);
-                    Ok(())
+        let writer = Arc::clone(&self.writer);
+        let mut sending = pin!(writer.data_bytes(part));
+        loop {
+            tokio::select! {
+                sent = &mut sending => {
+                    return match sent {
+                        Ok(()) => {
+                            self.line.on_sent(byte_count);
+                            Ok(())
+                        }
+                        Err(_) => Err(End::Gone),
+                    };
                 }
-                Err(_) => Err(End::Gone),
-            },
-            released = &mut self.on_release => Err(End::released(released)),
-            () = closed(&self.size) => Err(End::Gone),
+                released = &mut self.on_release => return Err(End::released(released)),
+                resized = self.size.changed() => self.on_resized(resized.is_ok()).await?,
+                _ = silence.tick() => self.check_silence().await,
+            }
         }
+    }
+
+    /// The terminal's size changed; or, without a size, the viewer's connection is gone.
+    async fn on_resized(&mut self, is_there: bool) -> Result<(), End> {
+        if !is_there {
+            return Err(End::Gone);
+        }
+        let size = *self.size.borrow_and_update();
+        self.painter.handle_resize(size);
+        self.tell(Message::Resize(self.id, size)).await;
+        Ok(())
     }
 
     async fn check_silence(&mut self) {

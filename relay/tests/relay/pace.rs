@@ -2,7 +2,10 @@
 
 use crate::support::host::Host;
 use crate::support::viewer::Viewer;
-use crate::support::{SIZE, relay};
+use crate::support::{SIZE, must, relay};
+use russh::client;
+use std::time::Duration;
+use tokio::time::interval;
 
 /// A full screen that has nothing in common with any other.
 fn noise(seed: usize) -> Vec<String> {
@@ -96,4 +99,46 @@ async fn viewer_that_pastes_to_an_absent_host_is_held_and_lets_others_work() {
     other.enter("!");
     assert!(host.reconnect(&relay).await, "the backlog was bounded, and kept");
     host.wait_until("everything", |seen| seen.typed().len() == 100 * 8192 + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewer_that_hangs_up_while_it_is_held_is_gone() {
+    let relay = relay().await;
+    let host = Host::share(&relay).await;
+    let paster = Viewer::open(&relay, &host.grant.token).await;
+    host.wait_until("it joined", |seen| seen.present().len() == 1).await;
+    host.connection.close(0u32.into(), b"");
+    paster.wait_until_shows("host last heard").await;
+    // Without its host the viewer has credit for a part of this, so that it isn't read any more.
+    // What isn't read must fit in the kernel's buffers, else the end is stuck behind it.
+    for _ in 0..8 {
+        paster.enter([b'x'; 8192]);
+    }
+    paster.wait_until_shows("host last heard 3 s ago").await;
+    paster.gate.hang_up();
+    let gone = async {
+        let mut look = interval(Duration::from_millis(10));
+        while relay.counts().1 > 0 {
+            look.tick().await;
+        }
+    };
+    must("it is gone", gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewer_that_vanished_in_the_middle_of_a_frame_stops_counting() {
+    let relay = relay().await;
+    let host = Host::share(&relay).await;
+    host.show("screen");
+    // Less than a frame: the relay waits for more of it.
+    let config = client::Config { window_size: 1024, ..client::Config::default() };
+    let viewer = Viewer::open_with(&relay, &host.grant.token, config).await;
+    viewer.wait_until_shows("screen").await;
+    host.wait_until("it joined", |seen| seen.present().len() == 1).await;
+    viewer.vanish();
+    host.show_lines(noise(1));
+    host.wait_until("it doesn't count", |seen| seen.present().is_empty()).await;
+    viewer.gate.open();
+    host.wait_until("it counts again", |seen| seen.present().len() == 1).await;
+    viewer.wait_until_shows("screen 1.").await;
 }

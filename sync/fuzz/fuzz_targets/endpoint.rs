@@ -47,5 +47,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         }
         let load = victim.load();
         assert!(load.states_count <= 3 * (17 + 18) && load.pending_size <= 3 * 64 * 2048);
+        assert!(load.states_size <= 3 * (17 + 18) * 64 * 1024);
     }
 });

@@ -22,7 +22,11 @@ impl Entry for Numbered {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Name(pub String);
-impl Entry for Name {}
+impl Entry for Name {
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// Any bytes; a diff is what changed in the middle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,5 +72,9 @@ impl State for Doc {
 
     fn is_same(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn size(&self) -> usize {
+        self.0.len()
     }
 }

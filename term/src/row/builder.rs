@@ -165,8 +165,15 @@ impl RowBuilder {
     /// The row. The builder may go on with [`RowBuilder::reset`].
     pub(crate) fn finish(&mut self) -> Row {
         let hash = self.hash();
+        let links = self.runs.iter().filter_map(|run| run.style.link.as_ref());
+        let size = size_of::<Row>()
+            + self.glyphs.len() * size_of::<Glyph>()
+            + self.runs.len() * size_of::<Run>()
+            + links.map(|link| link.bytes()).sum::<usize>()
+            + self.clusters.iter().map(|text| size_of::<Box<str>>() + text.len()).sum::<usize>();
         Row {
             hash,
+            size: u32::try_from(size).expect("a row's cells, clusters and links are bounded"),
             glyphs: self.glyphs.as_slice().into(),
             runs: self.runs.as_slice().into(),
             clusters: self.clusters.as_slice().into(),

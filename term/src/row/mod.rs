@@ -114,6 +114,8 @@ struct Run {
 #[derive(Debug, Clone)]
 pub struct Row {
     hash: u64,
+    /// Bytes of all that it holds.
+    size: u32,
     glyphs: Box<[Glyph]>,
     runs: Box<[Run]>,
     clusters: Box<[Box<str>]>,
@@ -134,6 +136,11 @@ impl Row {
     pub fn blank() -> Arc<Self> {
         static BLANK: LazyLock<Arc<Row>> = LazyLock::new(|| Arc::new(RowBuilder::new(0).finish()));
         Arc::clone(&BLANK)
+    }
+
+    /// Bytes of memory that it holds; a link that several runs share counts for each.
+    pub(crate) fn size_held(&self) -> usize {
+        self.size as usize
     }
 
     /// Whether nothing is on it.

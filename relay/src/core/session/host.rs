@@ -17,8 +17,6 @@ pub(super) const SILENCE_SHOWN_AFTER: Duration = Duration::from_secs(8);
 /// Silence after which viewers are told if the connection is gone, too: a host that roams is back
 /// before.
 pub(super) const LOSS_SHOWN_AFTER: Duration = Duration::from_secs(2);
-/// Bytes of a kept screen's cell, about: a style's share, a character, its part of a row.
-const CELL_SIZE: usize = 16;
 
 const _: () = assert!(SILENCE_SHOWN_AFTER.as_secs() > 6);
 
@@ -147,6 +145,7 @@ impl Session {
     /// A datagram came over the present link.
     pub fn handle_datagram(&mut self, datagram: &[u8], now: Instant) {
         let result = self.endpoint.handle_datagram(datagram, now);
+        self.work.spend(self.endpoint.take_work(), now);
         self.on_heard(result, now);
     }
 
@@ -161,6 +160,7 @@ impl Session {
             return self.abandon(CloseCode::Limit, reason, now);
         }
         let result = self.endpoint.handle_stream(message, now);
+        self.work.spend(self.endpoint.take_work(), now);
         self.on_heard(result, now);
     }
 
@@ -196,15 +196,28 @@ impl Session {
         }
     }
 
+    /// Bytes that the session holds for its host, about. (Rows that screens share count each time:
+    /// an upper bound.)
+    pub fn memory(&self) -> usize {
+        let load = self.endpoint.load();
+        load.states_size + load.pending_size
+    }
+
+    /// The relay has no memory for what the session has grown to.
+    pub fn handle_no_memory(&mut self, reason: &str, now: Instant) {
+        self.abandon(CloseCode::Limit, reason.into(), now);
+        self.update(now);
+    }
+
+    /// Until when the link shouldn't be read, `None` if it may be: the host has made the relay work
+    /// enough. What it sends waits in QUIC's windows, or SSH's.
+    pub fn deaf_until(&self, now: Instant) -> Option<Instant> {
+        self.work.ready_at(now)
+    }
+
     /// Whether what the host makes the relay hold is within bounds.
     pub(super) fn check_load(&mut self, now: Instant) {
-        let load = self.endpoint.load();
-        let size = self.endpoint.received(SCREEN).frame.size();
-        let cells = usize::from(size.cols) * usize::from(size.rows);
-        // Rows that screens share count each time: an upper bound.
-        let memory = load.states_count * cells * CELL_SIZE
-            + load.pending_size
-            + self.endpoint.current(VIEWER_EVENTS).byte_count();
+        let memory = self.memory();
         if memory > self.limits.session_memory {
             let reason = format!(
                 "the session holds {memory} bytes, this relay allows {}",

@@ -11,6 +11,7 @@
 mod events;
 mod host;
 mod viewers;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use tern_sync::session::{HOST_EVENTS, HostEvent, ViewerId};
 use tern_sync::{Endpoint, Event};
 use tern_term::SCREEN;
 use viewers::{PasteHold, Viewer};
+use work::Work;
 
 pub use host::CloseCode;
 
@@ -92,6 +94,8 @@ pub struct Session {
     limits: Limits,
     host: Host,
     endpoint: Endpoint,
+    /// What the host's messages made the relay do.
+    work: Work,
     viewers: BTreeMap<ViewerId, Viewer>,
     viewers_count: u32,
     /// Whose turn it is to have its keys taken: the first after this one.
@@ -113,6 +117,7 @@ impl Session {
             limits,
             host: Host::awaited(now),
             endpoint: host::new_endpoint(seed, now),
+            work: Work::default(),
             viewers: BTreeMap::new(),
             viewers_count: 0,
             served: ViewerId(0),

@@ -1,9 +1,11 @@
 //! A stream that can be held: nothing is read from the network while it is closed.
 
 use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -16,6 +18,8 @@ pub(crate) struct Gate(Arc<State>);
 struct State {
     held: Mutex<Held>,
     byte_count: AtomicUsize,
+    /// The connection's, kept open.
+    socket: OnceLock<std::net::TcpStream>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +41,18 @@ impl Gate {
         if let Some(reader) = held.reader.take() {
             reader.wake();
         }
+    }
+
+    /// Keeps `socket`, so that it can be hung up.
+    pub(crate) fn keep(&self, socket: &TcpStream) {
+        let socket = socket.as_fd().try_clone_to_owned().expect("a descriptor");
+        let _ = self.0.socket.set(socket.into());
+    }
+
+    /// Says that nothing more will come; the connection stays, so that what comes is no error.
+    pub(crate) fn hang_up(&self) {
+        let socket = self.0.socket.get().expect("connected");
+        socket.shutdown(Shutdown::Write).expect("connected");
     }
 
     /// Bytes read so far.

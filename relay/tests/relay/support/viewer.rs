@@ -25,13 +25,18 @@ impl client::Handler for Trusting {
 
 /// An SSH connection with nothing asked yet.
 pub(crate) async fn connect(relay: &Relay, gate: Gate) -> Handle<Trusting> {
+    connect_with(relay, gate, client::Config::default()).await
+}
+
+async fn connect_with(relay: &Relay, gate: Gate, config: client::Config) -> Handle<Trusting> {
     let socket = TcpSocket::new_v4().expect("a socket");
     // Small, so that a viewer that doesn't read is noticed soon.
     socket.set_recv_buffer_size(16 * 1024).expect("a small buffer");
     let socket = must("TCP connects", socket.connect(relay.ssh_address())).await;
-    let stream = Gated { socket: socket.expect("connected"), gate };
-    let config = Arc::new(client::Config::default());
-    let connected = must("SSH", client::connect_stream(config, stream, Trusting)).await;
+    let socket = socket.expect("connected");
+    gate.keep(&socket);
+    let stream = Gated { socket, gate };
+    let connected = must("SSH", client::connect_stream(Arc::new(config), stream, Trusting)).await;
     connected.expect("SSH works")
 }
 
@@ -70,8 +75,13 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// `ssh TOKEN@relay` in a terminal.
     pub(crate) async fn open(relay: &Relay, token: &str) -> Self {
+        Self::open_with(relay, token, client::Config::default()).await
+    }
+
+    /// With SSH's settings.
+    pub(crate) async fn open_with(relay: &Relay, token: &str, config: client::Config) -> Self {
         let gate = Gate::default();
-        let mut ssh = connect(relay, gate.clone()).await;
+        let mut ssh = connect_with(relay, gate.clone(), config).await;
         let result = must("authentication", ssh.authenticate_none(token)).await;
         assert!(result.expect("an answer").success());
         let channel = must("a channel", ssh.channel_open_session()).await.expect("a channel");

@@ -8,8 +8,9 @@ use super::host::{CONNECT_TIME_MAX, LOSS_SHOWN_AFTER, SILENCE_SHOWN_AFTER};
 use super::viewers::{PASTE_HOLD_MAX, UNCONFIRMED_MAX};
 use super::*;
 use crate::core::input::VIEWER_BACKLOG_MAX;
-use tern_sync::session::{Role, ViewerEvent};
-use tern_term::Size;
+use tern_sync::log::Whole;
+use tern_sync::session::{Pane, Role, TOPOLOGY, Topology, ViewerEvent, Window};
+use tern_term::{Frame, Size};
 use world::{SIZE, World};
 
 #[test]
@@ -348,4 +349,53 @@ fn screen_above_the_limit_closes_the_link_and_is_never_shown() {
     world.run();
     assert_eq!(world.closed, [CloseCode::Limit]);
     assert!(!world.view.frame.to_text().contains("too large"));
+}
+
+#[test]
+fn topology_counts_for_what_it_holds() {
+    let mut world = World::new(Limits { session_memory: 64 * 1024, ..Limits::default() });
+    world.connect(1);
+    world.show("small");
+    world.run();
+    assert!(world.closed.is_empty());
+    let panes = vec![Pane::default(); 500];
+    let window = Window { panes, ..Window::default() };
+    let topology = Topology { windows: vec![window; 4], ..Topology::default() };
+    world.host.set(TOPOLOGY, Whole(topology), world.now);
+    world.run();
+    assert_eq!(world.closed, [CloseCode::Limit]);
+    assert!(world.session.memory() < 64 * 1024, "it was let go of");
+}
+
+#[test]
+fn screens_count_for_what_they_hold_however_small_the_newest_is() {
+    let mut world = World::connected();
+    world.show("x");
+    world.run();
+    let idle = world.session.memory();
+    let size = Size { cols: 400, rows: 200 };
+    let line = "x".repeat(400);
+    world.host.set(SCREEN, Frame::from_lines(size, vec![line.as_str(); 200]).into(), world.now);
+    world.run();
+    assert!(world.session.memory() > idle + 400 * 200 * 4);
+    let tiny = Frame::blank(Size { cols: 1, rows: 1 });
+    world.host.set(SCREEN, tiny.into(), world.now);
+    world.run();
+    assert!(world.session.memory() > idle + 400 * 200 * 4, "it is kept as a base");
+}
+
+#[test]
+fn host_that_makes_much_work_is_not_read_for_a_moment() {
+    let mut world = World::connected();
+    world.run();
+    assert_eq!(world.session.deaf_until(world.now), None);
+    let until = (0..40).find_map(|number: u32| {
+        let size = Size { cols: 500, rows: 400 };
+        let frame = Frame::from_lines(size, [number.to_string().as_str()]);
+        world.host.set(SCREEN, frame.into(), world.now);
+        world.run_for(Duration::from_millis(10));
+        world.session.deaf_until(world.now)
+    });
+    let until = until.expect("it has done enough");
+    assert_eq!(world.session.deaf_until(until), None);
 }
