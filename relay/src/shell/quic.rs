@@ -83,7 +83,8 @@ async fn introduce(
     let mut claim = Claim::new(shared, connection.remote_address().ip());
     let introduction =
         hello::accept(&connection, |session, ticket| claim.secret(session, ticket)).await?;
-    let link = QuicLink::new(connection.clone()).into();
+    let link =
+        QuicLink::new(connection.clone()).with_message_size_max(shared.limits.message_size).into();
     let handed_over = claim.hand_over(introduction.session, introduction.epoch, link).await;
     let is_resumed = match handed_over {
         Ok(is_resumed) => is_resumed,
