@@ -119,11 +119,6 @@ impl<H: Clone> Registry<H> {
         }
     }
 
-    /// What is allowed.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Sessions and viewers that there are.
     pub fn counts(&self) -> (usize, usize) {
         (self.sessions.len(), self.viewers)
@@ -223,11 +218,6 @@ impl<H: Clone> Registry<H> {
     /// How to reach a session.
     pub fn handle(&self, id: SessionId) -> Option<H> {
         self.sessions.get(&id).map(|entry| entry.handle.clone())
-    }
-
-    /// How to reach every session.
-    pub fn handles(&self) -> Vec<H> {
-        self.sessions.values().map(|entry| entry.handle.clone()).collect()
     }
 
     /// Whether a viewer whose token is unknown should wait, and until when: its host may be on its

@@ -24,11 +24,7 @@ const INCOMING_BUFFERS_SIZE: u64 = 8 * 1024 * 1024;
 const WELCOME_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// An endpoint on `socket`.
-pub(super) fn open(
-    identity: &Identity,
-    socket: UdpSocket,
-    _shared: &Arc<Shared>,
-) -> Result<quinn::Endpoint, StartError> {
+pub(super) fn open(identity: &Identity, socket: UdpSocket) -> Result<quinn::Endpoint, StartError> {
     let mut config = identity
         .quic_server_config(tern_sync::link::transport_config())
         .map_err(|error| StartError::Certificate(error.to_string()))?;
