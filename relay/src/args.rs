@@ -131,6 +131,11 @@ pub(crate) struct LimitArguments {
     #[arg(long, env = "TERN_RELAY_SESSION_MEMORY", value_name = "BYTES")]
     session_memory: Option<usize>,
 
+    /// Bytes that all sessions may hold together beyond the first 256 KiB of each; those of one
+    /// address may hold a quarter [default: 536870912]
+    #[arg(long, env = "TERN_RELAY_MEMORY", value_name = "BYTES")]
+    memory: Option<usize>,
+
     /// How long a session waits for its host to come back [default: 24h]
     #[arg(long, env = "TERN_RELAY_HOST_AWAY", value_name = "TIME", value_parser = duration)]
     host_away: Option<Duration>,
@@ -164,6 +169,7 @@ impl From<LimitArguments> for Limits {
             screen_cells: given.screen_cells.unwrap_or(default.screen_cells),
             message_size: given.message_size.unwrap_or(default.message_size),
             session_memory: given.session_memory.unwrap_or(default.session_memory),
+            memory: given.memory.unwrap_or(default.memory),
             host_away: given.host_away.unwrap_or(default.host_away),
             ticket_time: given.ticket_time.unwrap_or(default.ticket_time),
             hint_time: given.hint_time.unwrap_or(default.hint_time),
@@ -206,6 +212,7 @@ mod tests {
             ("Viewers at once of one session", default.viewers_per_session),
             ("Cells of the largest screen, columns times rows", default.screen_cells),
             ("Bytes that a session may hold", default.session_memory),
+            ("those of one address may hold a quarter", default.memory),
         ] {
             assert!(help.contains(&format!("{about} [default: {value}]")), "{about}: {help}");
         }

@@ -64,7 +64,7 @@ impl<E: Entry> Log<E> {
         Self::default()
     }
 
-    /// Appends an entry. `false` if the log is full ([`Log::is_full`]): then it is not appended, and
+    /// Appends an entry. `false` if the log is full: then it is not appended, and
     /// the writer has to stop its source, or to drop it.
     pub fn push(&mut self, entry: E) -> bool {
         let encoded = rmp_serde::to_vec(&entry).expect("entries are plain data");
@@ -88,11 +88,6 @@ impl<E: Entry> Log<E> {
     /// Encoded bytes of the entries that are kept; what a writer bounds its backlog by.
     pub fn byte_count(&self) -> usize {
         self.size
-    }
-
-    /// Whether an entry of `size` encoded bytes would be refused.
-    pub fn is_full(&self, size: usize) -> bool {
-        self.entries.len() >= LOG_ENTRIES_MAX || self.size + size > LOG_SIZE_MAX
     }
 
     /// Index behind the last entry.
@@ -244,7 +239,6 @@ mod tests {
     fn full_log_refuses_and_stays_sendable() {
         let mut log = Log::new();
         while log.push("0123456789".to_owned()) {}
-        assert!(log.is_full(11));
         assert!(log.byte_count() <= LOG_SIZE_MAX && log.len() <= LOG_ENTRIES_MAX);
         let empty = Log::<String>::new();
         assert!(empty.apply(&log.diff(&empty)).is_ok_and(|made| made.is_same(&log)));

@@ -17,7 +17,7 @@ async fn datagrams_and_streams_arrive_whole() {
     assert!(matches!(pair.relay.recv().await, Ok(Incoming::Datagram(d)) if *d == *b"datagram"));
     let message: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
     pair.host.send(Output::Stream { id: 1, message: message.clone() });
-    assert!(matches!(pair.relay.recv().await, Ok(Incoming::Stream(m)) if m == message));
+    assert!(matches!(next(&mut pair.relay).await, Ok(Incoming::Stream(m)) if m == message));
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn recv_that_is_dropped_half_way_loses_nothing() {
         tokio::select! {
             biased;
             () = tokio::task::yield_now() => {}
-            received = pair.relay.recv() => break received,
+            received = next(&mut pair.relay) => break received,
         }
     };
     assert!(matches!(received, Ok(Incoming::Stream(m)) if m == message));
@@ -45,7 +45,7 @@ async fn reset_stream_never_arrives_in_part() {
     }
     pair.host.send(Output::ResetStream { id: 1 });
     pair.host.send(Output::Stream { id: 2, message: vec![2; 10] });
-    assert!(matches!(pair.relay.recv().await, Ok(Incoming::Stream(m)) if m == [2; 10]));
+    assert!(matches!(next(&mut pair.relay).await, Ok(Incoming::Stream(m)) if m == [2; 10]));
 }
 
 #[tokio::test]
@@ -58,7 +58,16 @@ async fn dropped_link_finishes_no_half_message() {
     }
     pair.host = QuicLink::new(connection);
     pair.host.send(Output::Stream { id: 1, message: vec![2; 10] });
-    assert!(matches!(pair.relay.recv().await, Ok(Incoming::Stream(m)) if m == [2; 10]));
+    assert!(matches!(next(&mut pair.relay).await, Ok(Incoming::Stream(m)) if m == [2; 10]));
+}
+
+#[tokio::test]
+async fn message_above_the_owners_limit_is_not_read() {
+    let mut pair = Pair::connect().await;
+    pair.relay = QuicLink::new(pair.relay.connection().clone()).with_message_size_max(100_000);
+    pair.host.send(Output::Stream { id: 1, message: vec![1; 200_000] });
+    assert!(matches!(next(&mut pair.relay).await, Ok(Incoming::TooLarge)));
+    assert_eq!(pair.relay.arriving_size(), 0);
 }
 
 #[tokio::test]
@@ -71,7 +80,7 @@ async fn more_streams_than_allowed_wait_for_their_turn() {
     }
     let mut seen = Vec::new();
     while seen.len() < usize::try_from(count).expect("few") {
-        if let Ok(Incoming::Stream(message)) = pair.relay.recv().await {
+        if let Ok(Incoming::Stream(message)) = next(&mut pair.relay).await {
             assert_eq!(message.len(), 10_000);
             seen.push(message[0]);
         }
@@ -84,7 +93,7 @@ async fn more_streams_than_allowed_wait_for_their_turn() {
 async fn message_without_end_closes_the_connection() {
     let mut pair = Pair::connect().await;
     pair.host.send(Output::Stream { id: 1, message: vec![0; MESSAGE_SIZE_MAX + 1] });
-    assert!(pair.relay.recv().await.is_err());
+    assert!(next(&mut pair.relay).await.is_err());
     assert!(pair.host.recv().await.is_err());
 }
 
@@ -162,6 +171,16 @@ fn large_topology() -> Topology {
     let windows =
         (0..10).map(|i| Window { id: i, layout: layout(i), ..Window::default() }).collect();
     Topology { session_name: "main".to_owned(), windows }
+}
+
+/// What happens next, but for news of what is still arriving.
+async fn next(link: &mut QuicLink) -> Result<Incoming, quinn::ConnectionError> {
+    loop {
+        match link.recv().await {
+            Ok(Incoming::Arriving) => {}
+            happened => return happened,
+        }
+    }
 }
 
 /// Two links, and what keeps them alive.

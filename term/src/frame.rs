@@ -72,6 +72,18 @@ impl Modes {
     /// The wheel sends arrow keys on the alternate screen (1007).
     pub const ALT_SCROLL: Self = Self(1 << 10);
     const ALL: u16 = (1 << 11) - 1;
+    /// Private modes (DECSET) that a program sets and a viewer's terminal takes over, by number.
+    pub(crate) const NUMBERS: [(u16, Self); 9] = [
+        (1, Self::APP_CURSOR),
+        (1000, Self::MOUSE_CLICK),
+        (1002, Self::MOUSE_DRAG),
+        (1003, Self::MOUSE_MOTION),
+        (1004, Self::FOCUS),
+        (1005, Self::MOUSE_UTF8),
+        (1006, Self::MOUSE_SGR),
+        (1007, Self::ALT_SCROLL),
+        (2004, Self::BRACKETED_PASTE),
+    ];
     /// Any of the three kinds of mouse reports.
     pub const MOUSE: Self = Self(0b111 << 4);
 

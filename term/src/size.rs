@@ -24,11 +24,6 @@ impl Size {
         }
     }
 
-    /// Whether a screen may have this size.
-    pub fn is_valid(self) -> bool {
-        (1..=COLS_MAX).contains(&self.cols) && (1..=ROWS_MAX).contains(&self.rows)
-    }
-
     /// Columns and rows that fit in both.
     pub fn min(self, other: Self) -> Self {
         Self { cols: self.cols.min(other.cols), rows: self.rows.min(other.rows) }

@@ -1,6 +1,7 @@
 //! The hidden client's life: attached only while somebody watches, attached again when it was
 //! thrown out, and input held for it meanwhile.
 
+use crate::core::paste::{PASTE_END, is_paste_open};
 use crate::core::sizes::Decision;
 use std::time::{Duration, Instant};
 use tern_term::Size;
@@ -23,6 +24,8 @@ pub struct Hidden {
     /// What it is, or was last.
     decision: Decision,
     held: Vec<u8>,
+    /// Something was dropped, so what follows is, too: the middle of a line must not be missing.
+    is_overfull: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ impl Hidden {
             watched: Watched::ByNobody { since: None },
             decision: Decision { size, counts: false },
             held: Vec::new(),
+            is_overfull: false,
         }
     }
 
@@ -114,7 +118,11 @@ impl Hidden {
     pub fn handle_ready(&mut self) -> Option<Vec<u8>> {
         if let State::Attaching { tty: Some(tty), at } = &mut self.state {
             self.state = State::Attached { tty: std::mem::take(tty), at: *at };
-            let held = std::mem::take(&mut self.held);
+            let mut held = std::mem::take(&mut self.held);
+            // A paste whose end was dropped is closed, else all keys that follow would belong to it.
+            if std::mem::take(&mut self.is_overfull) && is_paste_open(&held, false) {
+                held.extend_from_slice(PASTE_END);
+            }
             return (!held.is_empty()).then_some(held);
         }
         None
@@ -130,8 +138,10 @@ impl Hidden {
         if let State::Attached { .. } = self.state {
             return Some(bytes);
         }
-        if self.held.len() + bytes.len() <= HELD_SIZE_MAX {
+        if !self.is_overfull && self.held.len() + bytes.len() <= HELD_SIZE_MAX {
             self.held.extend_from_slice(&bytes);
+        } else {
+            self.is_overfull = true;
         }
         None
     }
@@ -228,6 +238,17 @@ mod tests {
             hidden.handle_input(vec![b'x'; 4096]);
         }
         assert!(hidden.handle_ready().expect("something").len() <= HELD_SIZE_MAX);
+    }
+
+    #[test]
+    fn held_input_is_cut_once_and_a_paste_in_it_is_closed() {
+        let mut hidden = attached(Instant::now());
+        hidden.handle_input(b"\x1b[200~".to_vec());
+        hidden.handle_input(vec![b'x'; HELD_SIZE_MAX - 10]);
+        hidden.handle_input(b"too much".to_vec());
+        hidden.handle_input(b"y".to_vec());
+        let held = hidden.handle_ready().expect("something");
+        assert!(held.ends_with(b"xx\x1b[201~"));
     }
 
     #[test]

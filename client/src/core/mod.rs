@@ -10,6 +10,7 @@ pub mod leaving;
 pub mod messages;
 pub mod notice;
 pub mod pace;
+pub mod paste;
 pub mod plain_session;
 pub mod refresh;
 pub mod sequence;

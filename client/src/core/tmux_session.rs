@@ -169,11 +169,6 @@ impl TmuxSession {
         self.viewers.iter()
     }
 
-    /// The session's name, as far as it is known.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// The next thing to do.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()

@@ -4,6 +4,7 @@
 //! While the pty is smaller than the terminal (a viewer's is smaller still), bytes as they are
 //! would leave rubbish beside and below: then the terminal shows the frames, as a viewer's does.
 
+use crate::core::notice::printable;
 use crate::core::sequence::SequenceTracker;
 use crate::shell::tty;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -303,6 +304,7 @@ impl Passthrough {
         };
         if may_insert {
             for text in self.notices.drain(..) {
+                let text = printable(&text);
                 let _ = tty::write(format!("\x1b]9;{text}\x07").as_bytes());
             }
         }

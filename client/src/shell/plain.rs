@@ -1,6 +1,7 @@
 //! Sharing without tmux: a program on a pty of ours, the local terminal passed through. It lives
 //! and ends with this process.
 
+use crate::core::paste::is_paste_open;
 use crate::core::plain_session::{Command as SessionCommand, PlainSession};
 use crate::shell::board::Board;
 use crate::shell::cli::ShareArgs;
@@ -16,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::time::{Duration, Instant};
 use tern_sync::session::ViewerEvent;
 use tern_term::Frame;
@@ -32,6 +33,8 @@ const HANG_UP_TIME_MAX: Duration = Duration::from_secs(2);
 /// Chunks of viewers' input that wait for the program to read; more is dropped, as a terminal's
 /// driver does.
 const INPUT_BACKLOG_MAX: usize = 256;
+/// How long a viewer's paste may keep the keys typed here waiting.
+const PASTE_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Runs the whole of it; gives the program's exit code. `notice` is what the person should know
 /// before.
@@ -161,6 +164,9 @@ fn program(args: &ShareArgs) -> Command {
 /// Threads that write to the program: one what is typed here, one what viewers type. The first
 /// tells when the terminal has gone.
 fn start_input(master: &Arc<OwnedFd>) -> (mpsc::Receiver<()>, std_mpsc::SyncSender<Vec<u8>>) {
+    // Held by the thread that writes: a key typed here must not get into a viewer's paste.
+    let turn = Arc::new(Mutex::new(()));
+    let turn_here = Arc::clone(&turn);
     let (ended, local_end) = mpsc::channel(1);
     let to = master.clone();
     std::thread::spawn(move || {
@@ -168,6 +174,7 @@ fn start_input(master: &Arc<OwnedFd>) -> (mpsc::Receiver<()>, std_mpsc::SyncSend
         while let Ok(size) =
             rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut buffer))
         {
+            let _turn = turn_here.lock().unwrap_or_else(PoisonError::into_inner);
             if size == 0 || write_all(&to, &buffer[..size]).is_err() {
                 break;
             }
@@ -178,12 +185,31 @@ fn start_input(master: &Arc<OwnedFd>) -> (mpsc::Receiver<()>, std_mpsc::SyncSend
     let to = master.clone();
     std::thread::spawn(move || {
         while let Ok(bytes) = typed.recv() {
-            if write_all(&to, &bytes).is_err() {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if write_with_paste(&to, bytes, &typed).is_err() {
                 return;
             }
         }
     });
     (local_end, input)
+}
+
+/// Writes what a viewer typed, and the rest of a paste that it begins, as far as that comes in time.
+fn write_with_paste(
+    to: &OwnedFd,
+    bytes: Vec<u8>,
+    typed: &std_mpsc::Receiver<Vec<u8>>,
+) -> rustix::io::Result<()> {
+    let until = Instant::now() + PASTE_TIME_MAX;
+    write_all(to, &bytes)?;
+    let mut is_open = is_paste_open(&bytes, false);
+    while is_open
+        && let Ok(bytes) = typed.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
+        write_all(to, &bytes)?;
+        is_open = is_paste_open(&bytes, true);
+    }
+    Ok(())
 }
 
 fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {

@@ -36,11 +36,6 @@ impl Pty {
         let child = command.spawn()?;
         Ok((Self { master, name: name.to_string_lossy().into_owned() }, child))
     }
-
-    /// Tells the program another size (it gets SIGWINCH).
-    pub fn resize(&self, size: Size) -> io::Result<()> {
-        set_size(&self.master, size)
-    }
 }
 
 /// Gives a terminal a size.

@@ -64,6 +64,7 @@ struct Share {
     connections: usize,
     pending: usize,
     sessions: usize,
+    memory: usize,
     tries: Tries,
 }
 
@@ -133,6 +134,18 @@ impl Addresses {
     /// One session more.
     pub fn add_session(&mut self, address: AddressKey) {
         self.shares.entry(address).or_default().sessions += 1;
+    }
+
+    /// Bytes that the sessions of this address hold beyond what is their own.
+    pub fn memory(&self, address: AddressKey) -> usize {
+        self.shares.get(&address).map_or(0, |share| share.memory)
+    }
+
+    /// One of its sessions holds other `bytes` than `before`.
+    pub fn change_memory(&mut self, address: AddressKey, before: usize, bytes: usize) {
+        if let Some(share) = self.shares.get_mut(&address) {
+            share.memory = share.memory.saturating_sub(before) + bytes;
+        }
     }
 
     /// One session less.

@@ -4,6 +4,10 @@ use std::time::Duration;
 use tern_sync::MESSAGE_SIZE_MAX;
 use tern_term::Size;
 
+/// Bytes that a session may hold whatever others do, so that nobody is kept out by those who hold
+/// much: an ordinary screen of 200 x 50 cells and some of its predecessors. 2000 sessions: 512 MB.
+pub const SESSION_MEMORY_OWN: usize = 256 * 1024;
+
 /// What one relay allows. The defaults fit a server with 2 GB of memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -32,6 +36,9 @@ pub struct Limits {
     /// Bytes that one session may hold on the relay (screens kept as bases for diffs, pieces, keys
     /// that its host has not confirmed). The largest screen, kept 16 times, fits.
     pub session_memory: usize,
+    /// Bytes that all sessions may hold together, beyond [`SESSION_MEMORY_OWN`] that each has of its
+    /// own; those that one address asked for may hold a quarter.
+    pub memory: usize,
     /// How long a host may stay away before its session ends: a night and a day.
     pub host_away: Duration,
     /// How long after it was granted a session may be brought back by its ticket, when the relay
@@ -55,6 +62,7 @@ impl Default for Limits {
             screen_cells: 200_000,
             message_size: MESSAGE_SIZE_MAX,
             session_memory: 64 * 1024 * 1024,
+            memory: 512 * 1024 * 1024,
             host_away: Duration::from_secs(24 * 60 * 60),
             ticket_time: Duration::from_secs(30 * 24 * 60 * 60),
             hint_time: Duration::from_secs(5),

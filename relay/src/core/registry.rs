@@ -1,7 +1,7 @@
 //! Who is here, and who may come in: sessions by id and by token, viewers, and everybody's share.
 
 use crate::core::address::{AddressKey, Addresses};
-use crate::core::limits::Limits;
+use crate::core::limits::{Limits, SESSION_MEMORY_OWN};
 use crate::core::text;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -21,6 +21,8 @@ const ENDED_MAX: usize = 4096;
 /// One address may have this part of the connections that have not said who they are: else one
 /// could keep everybody else out.
 const PENDING_SHARES: usize = 8;
+/// One address may have this part of the memory of all sessions.
+const MEMORY_SHARES: usize = 4;
 
 /// Why somebody may not come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ struct Entry<H> {
     tokens: [TokenHash; 2],
     address: AddressKey,
     viewers: usize,
+    /// Bytes that it holds beyond [`SESSION_MEMORY_OWN`].
+    memory: usize,
     handle: H,
 }
 
@@ -83,6 +87,8 @@ pub struct Registry<H> {
     viewers: usize,
     waiting: usize,
     pending: usize,
+    /// The sum of all sessions'.
+    memory: usize,
     is_stopping: bool,
 }
 
@@ -108,13 +114,9 @@ impl<H: Clone> Registry<H> {
             viewers: 0,
             waiting: 0,
             pending: 0,
+            memory: 0,
             is_stopping: false,
         }
-    }
-
-    /// What is allowed.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// Sessions and viewers that there are.
@@ -205,7 +207,7 @@ impl<H: Clone> Registry<H> {
         self.tokens.insert(token_ro, (id, Role::ReadOnly));
         self.addresses.add_session(address);
         let tokens = [token, token_ro];
-        self.sessions.insert(id, Entry { secret, tokens, address, viewers: 0, handle });
+        self.sessions.insert(id, Entry { secret, tokens, address, viewers: 0, memory: 0, handle });
     }
 
     /// What the host of `id` must prove.
@@ -216,11 +218,6 @@ impl<H: Clone> Registry<H> {
     /// How to reach a session.
     pub fn handle(&self, id: SessionId) -> Option<H> {
         self.sessions.get(&id).map(|entry| entry.handle.clone())
-    }
-
-    /// How to reach every session.
-    pub fn handles(&self) -> Vec<H> {
-        self.sessions.values().map(|entry| entry.handle.clone()).collect()
     }
 
     /// Whether a viewer whose token is unknown should wait, and until when: its host may be on its
@@ -288,6 +285,32 @@ impl<H: Clone> Registry<H> {
         }
     }
 
+    /// A session holds so many bytes now. An error says, for people, why they are too many: then it
+    /// counts as before, and has to let go of them.
+    pub fn hold(&mut self, id: SessionId, bytes: usize) -> Result<(), String> {
+        let Some(entry) = self.sessions.get_mut(&id) else { return Ok(()) };
+        let (before, bytes) = (entry.memory, bytes.saturating_sub(SESSION_MEMORY_OWN));
+        let others = self.memory.saturating_sub(before);
+        let of_address = self.addresses.memory(entry.address).saturating_sub(before);
+        // Less is always welcome.
+        if bytes > before {
+            let memory = self.limits.memory;
+            if of_address.saturating_add(bytes) > memory / MEMORY_SHARES {
+                return Err(format!(
+                    "your address's sessions hold more than {} bytes, this relay's limit",
+                    memory / MEMORY_SHARES
+                ));
+            }
+            if others.saturating_add(bytes) > memory {
+                return Err(format!("the relay's sessions hold {memory} bytes, its limit"));
+            }
+        }
+        entry.memory = bytes;
+        self.memory = others + bytes;
+        self.addresses.change_memory(entry.address, before, bytes);
+        Ok(())
+    }
+
     /// The session's host ended it.
     pub fn bury(&mut self, id: SessionId) {
         if self.ended.len() >= ENDED_MAX {
@@ -314,6 +337,8 @@ impl<H: Clone> Registry<H> {
     pub fn remove(&mut self, id: SessionId) {
         self.retire(id);
         if let Some(entry) = self.sessions.remove(&id) {
+            self.memory = self.memory.saturating_sub(entry.memory);
+            self.addresses.change_memory(entry.address, entry.memory, 0);
             self.addresses.remove_session(entry.address);
         }
     }

@@ -13,8 +13,6 @@ pub const VIEWERS_FULL: &str = "There is no room for another viewer here: try ag
 pub const NEEDS_TERMINAL: &str = "A terminal is needed: ssh -t ...";
 /// Somebody asked for a command or a subsystem.
 pub const ONLY_TERMINALS: &str = "This relay runs no commands, transfers no files and forwards nothing: it only shares terminals";
-/// A second channel, or a second request on one.
-pub const ONE_CHANNEL: &str = "One terminal per connection: open another connection";
 /// A person connected with the hosts' user name.
 pub const HOST_HELP: &str = "This is a tern relay: it shares terminals.\r\n\
     To share yours:           tern --relay HOST[:PORT]\r\n\

@@ -215,6 +215,11 @@ impl SessionGuard {
         Self { shared: Arc::clone(shared), id }
     }
 
+    /// The session holds so many bytes now. An error says why they are too many.
+    pub(super) fn hold(&self, bytes: usize) -> Result<(), String> {
+        self.shared.registry().hold(self.id, bytes)
+    }
+
     /// The session's host ended it: no ticket brings it back.
     pub(super) fn bury(&self) {
         self.shared.registry().bury(self.id);

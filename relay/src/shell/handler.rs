@@ -28,6 +28,12 @@ enum Caller {
     Viewer(AskedToken),
 }
 
+impl Caller {
+    fn of(user: &str) -> Self {
+        if user == HOST_USER { Self::Host } else { Self::Viewer(AskedToken::of(user)) }
+    }
+}
+
 /// The terminal of a viewer.
 #[derive(Debug)]
 struct Terminal {
@@ -78,30 +84,21 @@ impl Handler {
     /// Viewers are known by their token, which is looked up later, whatever key they have; hosts
     /// by the operator's list, if there is one.
     fn admit(&mut self, user: &str) -> Auth {
-        if user == HOST_USER {
-            if self.shared.authorized_hosts.is_some() {
-                return Auth::Reject {
-                    proceed_with_methods: Some(MethodSet::from([MethodKind::PublicKey].as_slice())),
-                    partial_success: false,
-                };
-            }
-            self.caller = Some(Caller::Host);
-        } else {
-            self.caller = Some(Caller::Viewer(AskedToken::of(user)));
+        if user == HOST_USER && self.shared.authorized_hosts.is_some() {
+            return Auth::Reject {
+                proceed_with_methods: Some(MethodSet::from([MethodKind::PublicKey].as_slice())),
+                partial_success: false,
+            };
         }
+        self.caller = Some(Caller::of(user));
         Auth::Accept
     }
 
-    async fn admit_key(&mut self, user: &str, key: &russh::keys::PublicKey) -> Auth {
+    /// Whether somebody with this key may go on; who it is stays open, as an offer proves nothing.
+    async fn accepts(&self, user: &str, key: &russh::keys::PublicKey) -> bool {
         match &self.shared.authorized_hosts {
-            Some(path) if user == HOST_USER => {
-                if !is_authorized(path, key).await {
-                    return Auth::reject();
-                }
-                self.caller = Some(Caller::Host);
-                Auth::Accept
-            }
-            Some(_) | None => self.admit(user),
+            Some(path) if user == HOST_USER => is_authorized(path, key).await,
+            Some(_) | None => true,
         }
     }
 
@@ -177,7 +174,8 @@ impl russh::server::Handler for Handler {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.admit_key(user, offer.public_key).await)
+        let is_accepted = self.accepts(user, offer.public_key).await;
+        Ok(if is_accepted { Auth::Accept } else { Auth::reject() })
     }
 
     async fn auth_publickey(
@@ -185,7 +183,11 @@ impl russh::server::Handler for Handler {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.admit_key(user, key.public_key).await)
+        if !self.accepts(user, key.public_key).await {
+            return Ok(Auth::reject());
+        }
+        self.caller = Some(Caller::of(user));
+        Ok(Auth::Accept)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -204,7 +206,7 @@ impl russh::server::Handler for Handler {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         if !matches!(self.slot, Slot::Free) {
-            tracing::debug!(address = %self.address, "{}", text::ONE_CHANNEL);
+            tracing::debug!(address = %self.address, "a second channel is refused");
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
             return Ok(());
         }

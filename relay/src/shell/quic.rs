@@ -24,11 +24,7 @@ const INCOMING_BUFFERS_SIZE: u64 = 8 * 1024 * 1024;
 const WELCOME_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// An endpoint on `socket`.
-pub(super) fn open(
-    identity: &Identity,
-    socket: UdpSocket,
-    _shared: &Arc<Shared>,
-) -> Result<quinn::Endpoint, StartError> {
+pub(super) fn open(identity: &Identity, socket: UdpSocket) -> Result<quinn::Endpoint, StartError> {
     let mut config = identity
         .quic_server_config(tern_sync::link::transport_config())
         .map_err(|error| StartError::Certificate(error.to_string()))?;
@@ -83,7 +79,8 @@ async fn introduce(
     let mut claim = Claim::new(shared, connection.remote_address().ip());
     let introduction =
         hello::accept(&connection, |session, ticket| claim.secret(session, ticket)).await?;
-    let link = QuicLink::new(connection.clone()).into();
+    let link =
+        QuicLink::new(connection.clone()).with_message_size_max(shared.limits.message_size).into();
     let handed_over = claim.hand_over(introduction.session, introduction.epoch, link).await;
     let is_resumed = match handed_over {
         Ok(is_resumed) => is_resumed,

@@ -118,7 +118,7 @@ impl Relay {
             on_running,
             alive.downgrade(),
         ));
-        let quic = quic::open(&config.identity, bound.udp, &shared)?;
+        let quic = quic::open(&config.identity, bound.udp)?;
         let ssh_fingerprint = config.identity.ssh_fingerprint();
         let certificate = config.identity.certificate_pin();
         let listener = tokio::net::TcpListener::from_std(bound.tcp)?;

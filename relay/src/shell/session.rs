@@ -19,6 +19,9 @@ use tokio::time::sleep_until;
 /// this only smooths bursts.
 const INBOX_SIZE: usize = 32;
 
+/// Change of a session's memory that is told to the registry, which is behind a lock.
+const MEMORY_STEP: usize = 64 * 1024;
+
 /// How others reach a session.
 #[derive(Clone)]
 pub(super) struct SessionHandle {
@@ -74,6 +77,8 @@ pub(super) struct SessionTask {
     remote: Option<SocketAddr>,
     viewers: HashMap<ViewerId, ViewerPort>,
     running: watch::Receiver<Running>,
+    /// Bytes that the registry knows of.
+    memory: usize,
 }
 
 impl SessionTask {
@@ -83,14 +88,25 @@ impl SessionTask {
         let (sender, inbox) = mpsc::channel(INBOX_SIZE);
         let (view, on_view) = watch::channel(core.view());
         let running = shared.running.clone();
-        let task =
-            Self { core, inbox, view, link: None, remote: None, viewers: HashMap::new(), running };
+        let task = Self {
+            core,
+            inbox,
+            view,
+            link: None,
+            remote: None,
+            viewers: HashMap::new(),
+            running,
+            memory: 0,
+        };
         (task, SessionHandle { inbox: sender, view: on_view })
     }
 
     /// Until the session is over. `_alive` makes draining wait for it.
     pub(super) async fn run(mut self, guard: SessionGuard, _alive: mpsc::Sender<()>) {
         while self.carry_out(&guard) {
+            if !self.is_memory_granted(&guard) {
+                continue;
+            }
             let deadline = self.core.poll_timeout();
             let deaf_until = self.core.deaf_until(Instant::now());
             tokio::select! {
@@ -151,6 +167,26 @@ impl SessionTask {
         }
     }
 
+    /// Tells the registry what the session holds, if that has changed enough. If there is no memory
+    /// for it, the session lets go of it, which is still to be carried out.
+    fn is_memory_granted(&mut self, guard: &SessionGuard) -> bool {
+        let arriving = self.link.as_ref().map_or(0, Link::arriving_size);
+        let memory = self.core.memory() + arriving;
+        if memory.abs_diff(self.memory) < MEMORY_STEP {
+            return true;
+        }
+        match guard.hold(memory) {
+            Ok(()) => {
+                self.memory = memory;
+                true
+            }
+            Err(reason) => {
+                self.core.handle_no_memory(&reason, Instant::now());
+                false
+            }
+        }
+    }
+
     fn close_link(&mut self, code: CloseCode, reason: &str) {
         if let Some(mut link) = self.link.take() {
             tracing::info!(?code, reason, "host's link closed");
@@ -166,7 +202,8 @@ impl SessionTask {
         match incoming {
             Ok(Incoming::Datagram(datagram)) => self.core.handle_datagram(&datagram, now),
             Ok(Incoming::Stream(message)) => self.core.handle_stream(&message, now),
-            Ok(Incoming::Room) => {}
+            Ok(Incoming::Room | Incoming::Arriving) => {}
+            Ok(Incoming::TooLarge) => self.core.handle_too_large(now),
             Err(error) => {
                 tracing::info!(%error, "host's link lost");
                 self.link = None;

@@ -14,7 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 /// Bytes queued for a viewer, above which russh waits after all. Frames are begun only while
-/// under 8 KiB are on their way, and their parts are given in turn, so this is for key exchanges.
+/// under 8 KiB are on their way, and their parts are given in turn, so this is for key
+/// exchanges, and for what is said while the connection isn't read.
 pub(super) const QUEUE_SIZE_MAX: usize = 256 * 1024;
 /// A queue that held more gives its memory back when it is empty.
 const QUEUE_SIZE_KEPT: usize = 4 * 1024;

@@ -5,6 +5,7 @@
 //! drives them asks the endpoint for output only while there is room, so that what is sent is always
 //! made from the newest state: nothing of ours queues up before a slow path.
 
+mod arriving;
 mod quic;
 mod stream;
 
@@ -25,6 +26,10 @@ pub enum Incoming {
     Stream(Vec<u8>),
     /// There is room again, see [`Link::has_room`].
     Room,
+    /// More of a message has arrived that isn't whole yet, see [`Link::arriving_size`].
+    Arriving,
+    /// A message is larger than the owner allows.
+    TooLarge,
 }
 
 impl Incoming {
@@ -33,7 +38,8 @@ impl Incoming {
         match self {
             Self::Datagram(datagram) => endpoint.handle_datagram(&datagram, now),
             Self::Stream(message) => endpoint.handle_stream(&message, now),
-            Self::Room => Ok(()),
+            Self::Room | Self::Arriving => Ok(()),
+            Self::TooLarge => Err(PeerError("a message is too large".into())),
         }
     }
 }
@@ -145,6 +151,14 @@ impl Link {
         match self {
             Self::Quic(link) => link.path_stats(),
             Self::Stream(_) => (0, 0),
+        }
+    }
+
+    /// Bytes of messages that are on their way in: not whole yet, or not taken.
+    pub fn arriving_size(&self) -> usize {
+        match self {
+            Self::Quic(link) => link.arriving_size(),
+            Self::Stream(link) => link.arriving_size(),
         }
     }
 

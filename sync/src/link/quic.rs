@@ -4,6 +4,7 @@
 //! waits: a stream is written by a task of its own, which a reset or the connection's end stops.
 
 use super::Incoming;
+use super::arriving::{Arriving, Share};
 use crate::valve::ValveConfig;
 use crate::{CHANNELS_MAX, MESSAGE_SIZE_MAX, Output};
 use quinn::{AckFrequencyConfig, ConnectionError, MtuDiscoveryConfig, RecvStream};
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 /// probe sent (`pace.rs`), thus 2 MB.
 pub const SILENCE_MAX: Duration = Duration::from_secs(2 * 3600);
 /// Streams that the peer may have open at once; further ones wait. A session has three channels that
-/// may need one. A hostile host makes a relay hold this many messages: 16 MB.
+/// may need one. A hostile host makes a relay hold this many messages: 16 MB, which a relay counts.
 pub const STREAMS_MAX: u32 = 4;
 /// Bytes of a message that are read at once.
 const CHUNK_SIZE_MAX: usize = 64 * 1024;
@@ -58,7 +59,10 @@ const _: () = assert!(STREAMS_MAX as usize <= CHANNELS_MAX);
 pub struct QuicLink {
     connection: quinn::Connection,
     /// Messages that are arriving.
-    reads: JoinSet<Option<Vec<u8>>>,
+    reads: JoinSet<Read>,
+    arriving: Arc<Arriving>,
+    /// Longest message that is read.
+    message_size_max: usize,
     /// Messages that are being sent.
     writes: JoinSet<()>,
     /// By stream id of the endpoint; dropping one lets the stream finish.
@@ -78,8 +82,26 @@ impl std::fmt::Debug for Held {
 impl QuicLink {
     /// Takes over an authenticated connection.
     pub fn new(connection: quinn::Connection) -> Self {
-        let resets = BTreeMap::new();
-        Self { connection, reads: JoinSet::new(), writes: JoinSet::new(), resets, held: None }
+        Self {
+            connection,
+            reads: JoinSet::new(),
+            arriving: Arc::default(),
+            message_size_max: MESSAGE_SIZE_MAX,
+            writes: JoinSet::new(),
+            resets: BTreeMap::new(),
+            held: None,
+        }
+    }
+
+    /// Reads no message that is longer ([`Incoming::TooLarge`]).
+    pub fn with_message_size_max(mut self, size: usize) -> Self {
+        self.message_size_max = size.min(MESSAGE_SIZE_MAX);
+        self
+    }
+
+    /// See [`Link::arriving_size`](super::Link::arriving_size).
+    pub fn arriving_size(&self) -> usize {
+        self.arriving.size()
     }
 
     /// The next thing that happened. Cancel-safe. An error means that the connection is gone.
@@ -91,17 +113,28 @@ impl QuicLink {
                 // last, as of those there may always be one more; streams are few.
                 biased;
                 Some(read) = self.reads.join_next() => {
-                    if let Ok(Some(message)) = read {
-                        return Ok(Incoming::Stream(message));
+                    match read {
+                        Ok(Read::Whole(message, share)) => {
+                            drop(share);
+                            return Ok(Incoming::Stream(message));
+                        }
+                        Ok(Read::TooLarge) if self.message_size_max < MESSAGE_SIZE_MAX => {
+                            return Ok(Incoming::TooLarge);
+                        }
+                        Ok(Read::TooLarge) => {
+                            self.connection.close(TOO_LARGE, b"stream message too large");
+                        }
+                        Ok(Read::Reset) | Err(_) => {}
                     }
                 }
+                () = self.arriving.grown() => return Ok(Incoming::Arriving),
                 () = wait(&mut self.held), if self.held.is_some() => {
                     self.held = None;
                     return Ok(Incoming::Room);
                 }
                 stream = self.connection.accept_uni(), if has_room => {
-                    let connection = self.connection.clone();
-                    self.reads.spawn(read_message(connection, stream?));
+                    let share = Share::new(&self.arriving);
+                    self.reads.spawn(read_message(stream?, self.message_size_max, share));
                 }
                 datagram = self.connection.read_datagram() => {
                     return Ok(Incoming::Datagram(datagram?));
@@ -180,19 +213,33 @@ async fn wait(held: &mut Option<Held>) {
     }
 }
 
-/// One whole message, `None` if it was reset. No time limit: the peer has [`STREAMS_MAX`] of them at
+/// What became of a message.
+#[derive(Debug)]
+enum Read {
+    /// It is here, and counts until it is taken.
+    Whole(Vec<u8>, Share),
+    Reset,
+    TooLarge,
+}
+
+/// One whole message. No time limit: the peer has [`STREAMS_MAX`] of them at
 /// most, each bounded, and the message of a host that is away for an hour goes on when it returns.
-async fn read_message(connection: quinn::Connection, mut stream: RecvStream) -> Option<Vec<u8>> {
+async fn read_message(mut stream: RecvStream, size_max: usize, mut share: Share) -> Read {
     let mut message = Vec::new();
     // Copied in order and at once: a chunk that is kept keeps the packet that it came in.
-    while let Some(chunk) = stream.read_chunk(CHUNK_SIZE_MAX, true).await.ok()? {
-        if message.len() + chunk.bytes.len() > MESSAGE_SIZE_MAX {
-            connection.close(TOO_LARGE, b"stream message too large");
-            return None;
+    loop {
+        match stream.read_chunk(CHUNK_SIZE_MAX, true).await {
+            Ok(Some(chunk)) if message.len() + chunk.bytes.len() > size_max => {
+                return Read::TooLarge;
+            }
+            Ok(Some(chunk)) => {
+                share.add(chunk.bytes.len());
+                message.extend_from_slice(&chunk.bytes);
+            }
+            Ok(None) => return Read::Whole(message, share),
+            Err(_) => return Read::Reset,
         }
-        message.extend_from_slice(&chunk.bytes);
     }
-    Some(message)
 }
 
 /// Writes `message` on a stream of its own, unless it is superseded first.

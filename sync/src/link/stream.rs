@@ -12,6 +12,7 @@
 //! TCP and SSH would queue megabytes before a slow path. So the sender counts what the peer hasn't
 //! taken yet and has no room above [`OUTSTANDING_MAX`]: a screen is never older than that.
 
+use super::arriving::{Arriving, Share};
 use super::{Incoming, LinkError, REASON_SIZE_MAX};
 use crate::wire::DATAGRAM_SIZE_MAX;
 use crate::{MESSAGE_SIZE_MAX, Output};
@@ -39,12 +40,17 @@ const DATAGRAM: u8 = 0;
 const MESSAGE: u8 = 1;
 const CLOSE: u8 = 2;
 const TAKEN: u8 = 3;
+/// Not on the wire: a message that the owner doesn't allow.
+const TOO_LARGE: u8 = u8::MAX;
+/// Bytes of a frame that are read before they count.
+const CHUNK_SIZE_MAX: usize = 64 * 1024;
 
 /// A stream of bytes as seen by the task that owns the endpoint. When it is dropped without
 /// [`StreamLink::close`], so is the stream.
 #[derive(Debug)]
 pub struct StreamLink {
-    incoming: mpsc::Receiver<Result<Incoming, LinkError>>,
+    incoming: mpsc::Receiver<Arrival>,
+    arriving: Arc<Arriving>,
     outgoing: mpsc::Sender<Frame>,
     shared: Arc<Shared>,
     /// Somebody was told that there is no room. (Atomic for `&self`; one task uses it.)
@@ -52,6 +58,9 @@ pub struct StreamLink {
     /// One task, which ends with the link.
     reader: JoinSet<()>,
 }
+
+/// What the reader passes on; a message counts as arriving until it is taken.
+type Arrival = Result<(Incoming, Share), LinkError>;
 
 /// Counters modulo 2^32 of both tasks and the owner.
 #[derive(Debug, Default)]
@@ -86,11 +95,22 @@ impl StreamLink {
         reader: impl AsyncRead + Send + Unpin + 'static,
         writer: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Self {
+        Self::with_message_size_max(reader, writer, MESSAGE_SIZE_MAX)
+    }
+
+    /// As [`StreamLink::new`], and reads no message that is longer ([`Incoming::TooLarge`]).
+    pub fn with_message_size_max(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+        message_size_max: usize,
+    ) -> Self {
+        let arriving = Arc::<Arriving>::default();
         let shared = Arc::new(Shared::default());
         let (incoming_sender, incoming) = mpsc::channel(READS_MAX);
         let (outgoing, frames) = mpsc::channel(WRITES_MAX);
         let mut task = JoinSet::new();
-        task.spawn(read_all(reader, incoming_sender.clone(), Arc::clone(&shared)));
+        let source = Source { reader, message_size_max, arriving: Arc::clone(&arriving) };
+        task.spawn(read_all(source, incoming_sender.clone(), Arc::clone(&shared)));
         let to_write = Arc::clone(&shared);
         // It outlives the link, so that the last words leave; then nothing holds its queue.
         tokio::spawn(async move {
@@ -99,7 +119,13 @@ impl StreamLink {
                 let _ = incoming_sender.send(Err(error.into())).await;
             }
         });
-        Self { incoming, outgoing, shared, is_room_awaited: AtomicBool::new(false), reader: task }
+        let is_room_awaited = AtomicBool::new(false);
+        Self { incoming, arriving, outgoing, shared, is_room_awaited, reader: task }
+    }
+
+    /// See [`Link::arriving_size`](super::Link::arriving_size).
+    pub fn arriving_size(&self) -> usize {
+        self.arriving.size()
     }
 
     /// The next thing that happened. Cancel-safe. An error means that the link is gone.
@@ -107,8 +133,13 @@ impl StreamLink {
         let is_room_awaited = self.is_room_awaited.load(Ordering::Relaxed);
         tokio::select! {
             incoming = self.incoming.recv() => {
-                incoming.unwrap_or_else(|| Err(io::Error::from(io::ErrorKind::BrokenPipe).into()))
+                match incoming {
+                    Some(Ok((incoming, _share))) => Ok(incoming),
+                    Some(Err(error)) => Err(error),
+                    None => Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+                }
             }
+            () = self.arriving.grown() => Ok(Incoming::Arriving),
             () = room(&self.shared), if is_room_awaited => {
                 self.is_room_awaited.store(false, Ordering::Relaxed);
                 Ok(Incoming::Room)
@@ -177,29 +208,37 @@ fn size_of_frame(content: usize) -> u32 {
     u32::try_from(content).unwrap_or(u32::MAX - HEAD_SIZE) + HEAD_SIZE
 }
 
+/// Where frames come from, and what they may be.
+struct Source<R> {
+    reader: R,
+    message_size_max: usize,
+    arriving: Arc<Arriving>,
+}
+
 async fn read_all(
-    mut reader: impl AsyncRead + Unpin,
-    incoming: mpsc::Sender<Result<Incoming, LinkError>>,
+    mut source: Source<impl AsyncRead + Unpin>,
+    incoming: mpsc::Sender<Arrival>,
     shared: Arc<Shared>,
 ) {
     loop {
-        let (event, size) = match read_frame(&mut reader).await {
-            Ok(Frame { kind: TAKEN, bytes }) => match confirm(&shared, &bytes) {
+        let (event, size) = match source.read_frame().await {
+            Ok((Frame { kind: TAKEN, bytes }, _)) => match confirm(&shared, &bytes) {
                 Ok(()) => continue,
                 Err(error) => (Err(error), 0),
             },
-            Ok(Frame { kind, bytes }) => {
+            Ok((Frame { kind, bytes }, share)) => {
                 let size = size_of_frame(bytes.len());
                 let event = match kind {
-                    DATAGRAM => Ok(Incoming::Datagram(bytes.into())),
-                    MESSAGE => Ok(Incoming::Stream(bytes)),
+                    DATAGRAM => Ok((Incoming::Datagram(bytes.into()), share)),
+                    MESSAGE => Ok((Incoming::Stream(bytes), share)),
+                    TOO_LARGE => Ok((Incoming::TooLarge, share)),
                     _ => Err(closed(&bytes)),
                 };
                 (event, size)
             }
             Err(error) => (Err(error), 0),
         };
-        let is_over = event.is_err();
+        let is_over = matches!(&event, Err(_) | Ok((Incoming::TooLarge, _)));
         if incoming.send(event).await.is_err() || is_over {
             return;
         }
@@ -230,26 +269,37 @@ fn closed(bytes: &[u8]) -> LinkError {
     LinkError::Closed { code: u32::from_be_bytes(*code), reason }
 }
 
-async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<Frame, LinkError> {
-    let kind = reader.read_u8().await?;
-    let size = usize::try_from(reader.read_u32().await?).unwrap_or(usize::MAX);
-    let size_max = match kind {
-        DATAGRAM => DATAGRAM_SIZE_MAX,
-        MESSAGE => MESSAGE_SIZE_MAX,
-        CLOSE => 4 + REASON_SIZE_MAX,
-        TAKEN => 4,
-        _ => return Err(LinkError::Protocol("an unknown kind of frame")),
-    };
-    if size > size_max {
-        return Err(LinkError::Protocol("a frame is too large"));
+impl<R: AsyncRead + Unpin> Source<R> {
+    async fn read_frame(&mut self) -> Result<(Frame, Share), LinkError> {
+        let mut share = Share::new(&self.arriving);
+        let kind = self.reader.read_u8().await?;
+        let size = usize::try_from(self.reader.read_u32().await?).unwrap_or(usize::MAX);
+        let size_max = match kind {
+            DATAGRAM => DATAGRAM_SIZE_MAX,
+            MESSAGE => MESSAGE_SIZE_MAX,
+            CLOSE => 4 + REASON_SIZE_MAX,
+            TAKEN => 4,
+            _ => return Err(LinkError::Protocol("an unknown kind of frame")),
+        };
+        if size > size_max {
+            return Err(LinkError::Protocol("a frame is too large"));
+        }
+        if kind == MESSAGE && size > self.message_size_max {
+            return Ok((Frame { kind: TOO_LARGE, bytes: Vec::new() }, share));
+        }
+        // Grows with what arrives: a peer that only announces a large frame gets no memory.
+        let mut bytes = Vec::new();
+        while bytes.len() < size {
+            let before = bytes.len();
+            let wanted = (size - before).min(CHUNK_SIZE_MAX);
+            (&mut self.reader).take(wanted as u64).read_to_end(&mut bytes).await?;
+            if bytes.len() < before + wanted {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            share.add(wanted);
+        }
+        Ok((Frame { kind, bytes }, share))
     }
-    // Grows with what arrives: a peer that only announces a large frame gets no memory.
-    let mut bytes = Vec::new();
-    reader.take(size as u64).read_to_end(&mut bytes).await?;
-    if bytes.len() < size {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-    }
-    Ok(Frame { kind, bytes })
 }
 
 async fn write_all(
@@ -310,7 +360,8 @@ mod tests {
             match link.recv().await.expect("open") {
                 Incoming::Datagram(bytes) => return bytes.to_vec(),
                 Incoming::Stream(bytes) => return bytes,
-                Incoming::Room => {}
+                Incoming::Room | Incoming::Arriving => {}
+                Incoming::TooLarge => panic!("nothing is too large"),
             }
         }
     }
@@ -379,6 +430,30 @@ mod tests {
             let end = left.recv().await;
             assert!(matches!(end, Err(LinkError::Protocol(_))), "{bytes:?}: {end:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn message_above_the_owners_limit_is_not_read() {
+        let (left, right) = duplex(1024);
+        let mut left = link(left);
+        let (reader, writer) = split(right);
+        let mut right = StreamLink::with_message_size_max(reader, writer, 100_000);
+        left.send(Output::Stream { id: 1, message: vec![7; 100_001] });
+        assert!(matches!(right.recv().await, Ok(Incoming::TooLarge)));
+        assert_eq!(right.arriving_size(), 0);
+    }
+
+    #[tokio::test]
+    async fn message_that_is_arriving_counts() {
+        let (left, mut right) = duplex(1024);
+        let mut left = link(left);
+        let feeding = async {
+            right.write_all(&[MESSAGE, 0, 2, 0, 0]).await.expect("room");
+            right.write_all(&vec![1; 70_000]).await.expect("room");
+        };
+        let (told, ()) = tokio::join!(left.recv(), feeding);
+        assert!(matches!(told, Ok(Incoming::Arriving)), "{told:?}");
+        assert!(left.arriving_size() >= CHUNK_SIZE_MAX);
     }
 
     #[tokio::test]

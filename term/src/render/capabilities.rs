@@ -98,16 +98,11 @@ impl Capabilities {
         Self::from_env("xterm-256color", Some("truecolor"))
     }
 
-    /// Whether the program's clipboard reaches this terminal's.
-    #[must_use]
-    pub fn with_clipboard(self, is_clipboard_allowed: bool) -> Self {
-        Self { is_clipboard_allowed, ..self }
-    }
-
-    /// For who may only watch; see [`Capabilities::is_input_wanted`].
+    /// For who may only watch; see [`Capabilities::is_input_wanted`]. Their clipboard is their own:
+    /// nothing of theirs is changed by what they look at.
     #[must_use]
     pub fn watch_only(self) -> Self {
-        Self { is_input_wanted: false, ..self }
+        Self { is_input_wanted: false, is_clipboard_allowed: false, ..self }
     }
 }
 

@@ -5,19 +5,6 @@ use std::sync::Arc;
 use super::Capabilities;
 use crate::frame::{Clipboard, Cursor, CursorShape, Frame, Modes};
 
-/// Private modes that a viewer's terminal takes over, by number.
-const NUMBERS: [(u16, Modes); 9] = [
-    (1, Modes::APP_CURSOR),
-    (1000, Modes::MOUSE_CLICK),
-    (1002, Modes::MOUSE_DRAG),
-    (1003, Modes::MOUSE_MOTION),
-    (1004, Modes::FOCUS),
-    (1005, Modes::MOUSE_UTF8),
-    (1006, Modes::MOUSE_SGR),
-    (1007, Modes::ALT_SCROLL),
-    (2004, Modes::BRACKETED_PASTE),
-];
-
 /// What a viewer's terminal was told.
 #[derive(Debug)]
 pub(super) struct ShownModes {
@@ -102,7 +89,7 @@ impl ShownModes {
     fn change_modes(&mut self, out: &mut Vec<u8>, wanted: Modes) {
         // Resetting first: kinds of mouse reports exclude each other.
         for (is_set, action) in [(false, b'l'), (true, b'h')] {
-            let changed = NUMBERS.iter().filter(|(_, mode)| {
+            let changed = Modes::NUMBERS.iter().filter(|(_, mode)| {
                 wanted.contains(*mode) == is_set && self.modes.contains(*mode) != is_set
             });
             let numbers: Vec<String> = changed.map(|(number, _)| number.to_string()).collect();

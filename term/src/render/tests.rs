@@ -139,7 +139,7 @@ fn bell_and_clipboard_happen_once_and_only_to_who_is_there() {
     assert!(!all[0].contains('\x07') || !all[0].contains("]52"), "{}", all[0]);
     assert_eq!(all[1], "\x07ESC]52;c;aGk=\x07");
     assert_eq!(all[2], "x");
-    let out = last(Capabilities::full().with_clipboard(false), &["", event]);
+    let out = last(Capabilities::full().watch_only(), &["", event]);
     assert_eq!(out, "\x07");
 }
 

@@ -6,23 +6,10 @@ use alacritty_terminal::vte::ansi::{Handler as _, Mode, NamedMode, NamedPrivateM
 use super::emulator::Emulator;
 use crate::frame::Modes;
 
-/// Private modes that concern the viewer's terminal only.
-const FLAGS: [(u16, Modes); 9] = [
-    (1, Modes::APP_CURSOR),
-    (1000, Modes::MOUSE_CLICK),
-    (1002, Modes::MOUSE_DRAG),
-    (1003, Modes::MOUSE_MOTION),
-    (1004, Modes::FOCUS),
-    (1005, Modes::MOUSE_UTF8),
-    (1006, Modes::MOUSE_SGR),
-    (1007, Modes::ALT_SCROLL),
-    (2004, Modes::BRACKETED_PASTE),
-];
-
 impl Emulator {
     /// DECSET and DECRST.
     pub(super) fn set_private_mode(&mut self, mode: u16, is_set: bool) {
-        if let Some((_, flag)) = FLAGS.iter().find(|(number, _)| *number == mode) {
+        if let Some((_, flag)) = Modes::NUMBERS.iter().find(|(number, _)| *number == mode) {
             self.set_flag(*flag, is_set);
             return;
         }
@@ -93,7 +80,10 @@ impl Emulator {
             25 => Some(self.cursor.is_visible),
             47 | 1047 | 1049 => Some(term.contains(TermMode::ALT_SCREEN)),
             2026 => Some(self.is_syncing()),
-            _ => FLAGS.iter().find(|(n, _)| *n == mode).map(|(_, flag)| self.modes.contains(*flag)),
+            _ => Modes::NUMBERS
+                .iter()
+                .find(|(n, _)| *n == mode)
+                .map(|(_, flag)| self.modes.contains(*flag)),
         };
         self.reply(&format!("\x1b[?{mode};{}$y", state(is_set)));
     }

@@ -164,7 +164,8 @@ impl RelaySide {
             Happened::Link(Ok(incoming)) => match incoming {
                 Incoming::Datagram(datagram) => running.session.handle_datagram(&datagram, now),
                 Incoming::Stream(message) => running.session.handle_stream(&message, now),
-                Incoming::Room => {}
+                Incoming::Room | Incoming::Arriving => {}
+                Incoming::TooLarge => running.session.handle_too_large(now),
             },
             Happened::Link(Err(_)) => {
                 running.link = None;

@@ -11,8 +11,10 @@ use crate::shell::protocol::Connection;
 use std::time::{Duration, Instant};
 use tern_bootstrap::client::Granted;
 use tern_sync::link::{Incoming as LinkIncoming, Link as SyncLink, LinkError};
-use tern_sync::log::{Log, Whole};
-use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
+use tern_sync::log::{LOG_SIZE_MAX, Log, Whole};
+use tern_sync::session::{
+    HOST_EVENTS, HostEvent, TEXT_SIZE_MAX, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
+};
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
 use tokio::sync::oneshot;
@@ -30,6 +32,12 @@ pub(super) const FAREWELL_TIME_MAX: Duration = Duration::from_secs(5);
 const CLOSE_TIME: Duration = Duration::from_millis(50);
 /// Time between attempts to say farewell.
 const FAREWELL_INTERVAL: Duration = Duration::from_millis(250);
+/// Events that wait for the relay's confirmation; more are dropped, but for the session's end, for
+/// which there always is a place.
+const EVENTS_MAX: usize = 512;
+
+const _: () = assert!((EVENTS_MAX + 1) * (TEXT_SIZE_MAX + 64) <= LOG_SIZE_MAX);
+
 /// Code of a link that the host closes since all is said, or since it has another.
 const CLOSE_ENDED: u32 = 0;
 
@@ -401,8 +409,10 @@ async fn await_acknowledgement(kept: &mut Kept, text: &str) {
 }
 
 fn push_event(endpoint: &mut Endpoint, event: HostEvent) {
+    let is_last = matches!(event, HostEvent::Ended { .. });
     endpoint.update(HOST_EVENTS, Instant::now(), |log| {
-        if !log.push(event) {
+        let has_place = is_last || log.len() < EVENTS_MAX;
+        if !has_place || !log.push(event) {
             // A relay that confirms nothing: its viewers learn of the end by the host's absence.
             tracing::warn!("the relay confirms nothing: an event is dropped");
         }

@@ -152,16 +152,21 @@ impl Session {
     /// A stream message came over the present link.
     pub fn handle_stream(&mut self, message: &[u8], now: Instant) {
         if message.len() > self.limits.message_size {
-            let reason = format!(
-                "a message has {} bytes, this relay allows {}",
-                message.len(),
-                self.limits.message_size
-            );
-            return self.abandon(CloseCode::Limit, reason, now);
+            return self.handle_too_large(now);
         }
         let result = self.endpoint.handle_stream(message, now);
         self.work.spend(self.endpoint.take_work(), now);
         self.on_heard(result, now);
+    }
+
+    /// A message comes over the present link that is longer than the relay allows.
+    pub fn handle_too_large(&mut self, now: Instant) {
+        let reason = format!(
+            "a message is larger than {} bytes, this relay's limit",
+            self.limits.message_size
+        );
+        self.abandon(CloseCode::Limit, reason, now);
+        self.update(now);
     }
 
     fn on_heard(&mut self, result: Result<(), PeerError>, now: Instant) {

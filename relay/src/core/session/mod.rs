@@ -138,11 +138,6 @@ impl Session {
         Arc::clone(&self.shown)
     }
 
-    /// Viewers that are attached.
-    pub fn viewers_count(&self) -> usize {
-        self.viewers.len()
-    }
-
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);

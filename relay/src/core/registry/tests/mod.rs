@@ -157,3 +157,27 @@ fn sessions_that_ended_are_remembered_within_bounds() {
     assert!(!registry.has_ended(id(0)));
     assert_eq!(registry.ended.len(), ENDED_MAX);
 }
+
+#[test]
+fn memory_is_bounded_for_an_address_and_for_all_and_small_sessions_always_fit() {
+    let own = SESSION_MEMORY_OWN;
+    let mut registry = registry(Limits { memory: 4000, ..Limits::default() });
+    let address = |number: u8| AddressKey::from(std::net::IpAddr::from([10, 0, 0, number]));
+    for number in 1..=6 {
+        registry.insert(NewSession { address: address(number / 2), ..session(number) });
+    }
+    let id = |number: u8| SessionId([number; 16]);
+    assert_eq!(registry.hold(id(2), own + 600), Ok(()));
+    assert!(registry.hold(id(3), own + 600).is_err(), "of the same address");
+    assert_eq!(registry.hold(id(3), own), Ok(()), "its own");
+    assert_eq!(registry.hold(id(2), own + 500), Ok(()), "less");
+    assert_eq!(registry.hold(id(3), own + 500), Ok(()));
+    registry.remove(id(2));
+    assert_eq!(registry.hold(id(3), own + 1000), Ok(()));
+    for number in [1, 4, 6] {
+        assert_eq!(registry.hold(id(number), own + 1000), Ok(()));
+    }
+    registry.insert(NewSession { address: address(9), ..session(9) });
+    assert!(registry.hold(id(9), own + 1).is_err(), "the relay is full");
+    assert_eq!(registry.hold(id(9), own), Ok(()));
+}

@@ -399,3 +399,16 @@ fn host_that_makes_much_work_is_not_read_for_a_moment() {
     let until = until.expect("it has done enough");
     assert_eq!(world.session.deaf_until(until), None);
 }
+
+#[test]
+fn session_without_memory_lets_go_of_its_host_and_takes_it_back() {
+    let mut world = World::connected();
+    world.show("before");
+    world.run();
+    world.session.handle_no_memory("the relay is full", world.now);
+    world.run();
+    assert_eq!(world.closed, [CloseCode::Limit]);
+    assert!(!world.connect(2));
+    world.run();
+    assert_eq!(world.closed, [CloseCode::Limit], "no more");
+}
