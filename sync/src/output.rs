@@ -110,6 +110,7 @@ impl Endpoint {
         let mut writer = self.writer(now);
         let room = size_max - FRAGMENT_HEAD_SIZE_MAX - size;
         let acked = self.write_acks(&mut writer, room, now);
+        self.pad(&mut writer, FRAGMENT_HEAD_SIZE_MAX + size, size_max);
         let (head, place, body) = self.runs[at].next()?;
         writer.fragment(head, place, body);
         if !self.runs[at].is_sending() {
@@ -144,6 +145,7 @@ impl Endpoint {
             };
             let size = prepared.packed.len();
             if writer.len() + SIZED_HEAD_SIZE_MAX + size <= size_max {
+                self.pad(&mut writer, SIZED_HEAD_SIZE_MAX + size, size_max);
                 match prepared.packed.body() {
                     Body::Plain(diff) if i + 1 < due.len() => {
                         writer.diff_sized(prepared.head, diff);
@@ -218,6 +220,13 @@ impl Endpoint {
         self.resets.extend(replaced);
         if let (Cause::Retry { lost_count }, None) = (prepared.cause, self.pace.probe_at()) {
             self.pace.loss.on_retry(lost_count, now);
+        }
+    }
+
+    /// Fills a packet up before the last `size` bytes are put into it, where that must be.
+    fn pad(&self, writer: &mut Writer, size: usize, size_max: usize) {
+        for _ in 0..self.narrow.padding(writer.len() + size, size_max) {
+            writer.ping(false);
         }
     }
 

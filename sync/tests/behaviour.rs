@@ -55,7 +55,7 @@ fn what_is_large_arrives_where_only_small_packets_pass() {
         for counts in [false, true] {
             let mut world = quiet(10 * MS);
             world.counts = counts;
-            world.faults.passing_size_max = 600;
+            world.faults.passing_size_max = 700;
             let noise: Vec<u8> = (0..size).map(|_| world.rng.random()).collect();
             world.edit(0, |doc| doc.0 = noise);
             let took = world.run_until(Duration::from_secs(10), World::is_settled);

@@ -105,7 +105,7 @@ impl Habits {
             delay: Duration::from_millis(rng.random_range(0..self.delay_ms_max)),
             jitter: Duration::from_millis(rng.random_range(0..self.jitter_ms_max)),
             datagram_size_max: if self.shrinks { rng.random_range(60..1500) } else { 1162 },
-            passing_size_max: if self.shrinks && rng.random_bool(0.3) { 600 } else { usize::MAX },
+            passing_size_max: if self.shrinks && rng.random_bool(0.3) { 700 } else { usize::MAX },
             is_down: [outage(rng), outage(rng)],
             stream_rate: rng.random_range(20_000..2_000_000),
         }
