@@ -34,6 +34,20 @@ impl Process {
         send_signal(self.pid, signal);
     }
 
+    /// Whether all of its threads are stopped, as by [`Signal::STOP`].
+    pub fn has_stopped(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid));
+        threads.is_ok_and(|mut threads| {
+            threads.all(|thread| {
+                let stat = thread.and_then(|thread| fs::read_to_string(thread.path().join("stat")));
+                // The state follows the name in brackets (proc(5)).
+                stat.is_ok_and(|stat| {
+                    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+                })
+            })
+        })
+    }
+
     /// Whether it still runs (a zombie does not).
     pub fn is_running(&self) -> bool {
         is_running(self.pid)

@@ -266,6 +266,8 @@ fn agent_that_does_not_answer_is_named_and_what_to_do() {
     let shared = Shared::start();
     let agent = shared.host.agent();
     agent.signal(Signal::STOP);
+    // Its threads stop one after another, and the last may still answer.
+    shared.world.wait_until("all of it has stopped", || agent.has_stopped());
     for command in ["status", "stop"] {
         let output = shared.host.tern(&[command]);
         let said = text(&output);
