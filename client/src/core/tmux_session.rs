@@ -10,6 +10,7 @@
 use crate::core::control_mode::{Event, Notification, Reply, quoted};
 use crate::core::hidden::Hidden;
 use crate::core::input::InputMerger;
+use crate::core::leaving::Departure;
 use crate::core::notice;
 use crate::core::refresh::Refresh;
 use crate::core::sizes::{self, Decision, Lookers};
@@ -44,7 +45,8 @@ pub enum Query {
     Panes,
     /// What a window's `window-size` is.
     WindowSize(u32),
-    /// Whether the control client is alive, asked when the hidden client has gone.
+    /// What time it is for tmux, asked when the hidden client has gone; that it is answered tells
+    /// that the control client is alive.
     WhyDetached,
     /// Everything before it was done: the sharing may end.
     Farewell,
@@ -322,15 +324,21 @@ impl TmuxSession {
     }
 
     /// The hidden client has gone by itself.
-    pub fn handle_hidden_exited(&mut self, now: Instant) {
+    pub fn handle_hidden_exited(&mut self, departure: Departure, now: Instant) {
         self.hidden.handle_exited(now);
         // What was on its way there is gone with it, as is what it had not read: behind a detach
         // key it was its typist's, who doesn't type here any more.
         self.typing.clear();
-        if let Control::Attached { .. } = self.control {
-            // `attach -d` takes all clients of a session, the control client among them; a
-            // viewer's detach key only the hidden one. If this is answered, it was the latter.
-            self.tmux(Query::WhyDetached, "display-message -p alive".into());
+        match (departure, self.control) {
+            (Departure::Lost, _) => self.handle_explained(false, now),
+            (Departure::Detached, Control::Attached { .. }) => {
+                // `attach -d` takes all clients of a session, the control client among them; a
+                // viewer's detach key only the hidden one. If this is answered, it was the latter,
+                // or somebody at a local client who typed after the viewers.
+                self.ask_clients();
+                self.tmux(Query::WhyDetached, "display-message -p '%s'".into());
+            }
+            (Departure::Detached, _) => {}
         }
     }
 
@@ -370,7 +378,9 @@ impl TmuxSession {
                 self.send(request.into_iter().collect());
             }
             Query::WhyDetached => {
-                let detacher = self.viewers.take_detacher(now);
+                let tmux_time = reply.texts().next().and_then(|text| text.trim().parse().ok());
+                let locals_active_at = self.local_clients().map(|client| client.active_at).max();
+                let detacher = self.viewers.take_detacher(tmux_time.zip(locals_active_at), now);
                 if let Some(viewer) = detacher {
                     let text = format!("[detached (from session {})]", self.name);
                     self.commands.push_back(Command::Tell(HostEvent::Detach { viewer, text }));
@@ -549,9 +559,14 @@ impl TmuxSession {
         let id = quoted(&self.id);
         let line = format!("display-message -p -t {id} {}", quoted(SESSION_FORMAT));
         self.tmux(Query::Session, line);
-        self.tmux(Query::Clients, format!("list-clients -t {id} -F {}", quoted(CLIENT_FORMAT)));
+        self.ask_clients();
         self.tmux(Query::Windows, format!("list-windows -t {id} -F {}", quoted(WINDOW_FORMAT)));
         self.tmux(Query::Panes, format!("list-panes -s -t {id} -F {}", quoted(PANE_FORMAT)));
+    }
+
+    fn ask_clients(&mut self) {
+        let (id, format) = (quoted(&self.id), quoted(CLIENT_FORMAT));
+        self.tmux(Query::Clients, format!("list-clients -t {id} -F {format}"));
     }
 
     fn tmux(&mut self, query: Query, line: String) {

@@ -133,11 +133,18 @@ impl Viewers {
     }
 
     /// Who must have made the hidden client detach, if anybody; forgets the key, so that it
-    /// explains only one detach. The viewer has no say any more.
-    pub fn take_detacher(&mut self, now: Instant) -> Option<ViewerId> {
+    /// explains only one detach. The viewer has no say any more. `times`: what time it is for tmux,
+    /// and when somebody last typed at a local client (both in seconds since 1970); whoever typed
+    /// there after the viewer did it.
+    pub fn take_detacher(&mut self, times: Option<(u64, u64)>, now: Instant) -> Option<ViewerId> {
         let (viewer, at) = self.last_typist.take()?;
-        let is_recent = now.saturating_duration_since(at) <= DETACH_ATTRIBUTION_TIME_MAX;
-        if !is_recent || !self.present.contains_key(&viewer.0) {
+        let age = now.saturating_duration_since(at);
+        // In doubt, in the same second, it was the viewer: their key must work.
+        let was_local = times.is_some_and(|(tmux_time, active_at)| {
+            active_at > tmux_time.saturating_sub(age.as_secs())
+        });
+        let is_recent = age <= DETACH_ATTRIBUTION_TIME_MAX;
+        if !is_recent || was_local || !self.present.contains_key(&viewer.0) {
             return None;
         }
         self.leaving.insert(viewer.0);
@@ -197,7 +204,7 @@ mod tests {
         viewers.handle_event(joined(A, Role::ReadOnly), now);
         assert_eq!(viewers.handle_event(input(A), now), Change::Nothing);
         assert_eq!(viewers.writer_sizes(), []);
-        assert_eq!(viewers.take_detacher(now), None);
+        assert_eq!(viewers.take_detacher(None, now), None);
     }
 
     #[test]
@@ -213,13 +220,26 @@ mod tests {
         viewers.handle_event(joined(B, Role::ReadWrite), now);
         viewers.handle_event(input(A), now);
         viewers.handle_event(input(B), now);
-        assert_eq!(viewers.take_detacher(now), Some(B));
-        assert_eq!(viewers.take_detacher(now), None);
+        assert_eq!(viewers.take_detacher(None, now), Some(B));
+        assert_eq!(viewers.take_detacher(None, now), None);
         assert_eq!(viewers.handle_event(input(B), now), Change::Nothing);
         assert_eq!(viewers.writer_sizes().len(), 1);
         viewers.handle_event(input(A), now);
         let later = now + DETACH_ATTRIBUTION_TIME_MAX + Duration::from_secs(1);
-        assert_eq!(viewers.take_detacher(later), None);
+        assert_eq!(viewers.take_detacher(None, later), None);
+    }
+
+    #[test]
+    fn detach_is_not_blamed_on_a_viewer_if_somebody_typed_here_after_it() {
+        let detacher = |active_at| {
+            let (mut viewers, now) = (Viewers::default(), Instant::now());
+            viewers.handle_event(joined(A, Role::ReadWrite), now);
+            viewers.handle_event(input(A), now);
+            viewers.take_detacher(Some((1000, active_at)), now + Duration::from_millis(3500))
+        };
+        assert_eq!(detacher(999), None);
+        assert_eq!(detacher(997), Some(A));
+        assert_eq!(detacher(500), Some(A));
     }
 
     #[test]
@@ -228,7 +248,7 @@ mod tests {
         viewers.handle_event(joined(A, Role::ReadWrite), now);
         viewers.handle_event(input(A), now);
         viewers.handle_event(ViewerEvent::Left { viewer: A }, now);
-        assert_eq!(viewers.take_detacher(now), None);
+        assert_eq!(viewers.take_detacher(None, now), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The agent: a process of its own that shares a tmux session. If it dies, the session goes on.
 
+use crate::core::leaving::Departure;
 use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
 use crate::shell::board::Board;
@@ -252,10 +253,10 @@ impl Agent {
                 self.uplink.frames.send_replace(frame);
             }
             Activity::Flooded => self.session.handle_hidden_flooded(),
-            Activity::Exited => {
+            Activity::Exited(departure) => {
                 self.hidden = None;
                 self.is_status_old = true;
-                self.session.handle_hidden_exited(Instant::now());
+                self.session.handle_hidden_exited(departure, Instant::now());
             }
         }
     }
@@ -343,7 +344,7 @@ impl Agent {
             }
             Err(error) => {
                 tracing::warn!(%error, "the hidden client could not be started");
-                self.session.handle_hidden_exited(now);
+                self.session.handle_hidden_exited(Departure::Lost, now);
             }
         }
     }

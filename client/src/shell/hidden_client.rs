@@ -1,6 +1,6 @@
 //! The hidden client: an ordinary tmux client on a pty of ours, whose screen is what viewers see.
 
-use crate::core::leaving::LeavingWatch;
+use crate::core::leaving::{Departure, LeavingWatch};
 use crate::core::pace::Pace;
 use crate::core::sizes::Decision;
 use crate::shell::orphan;
@@ -31,7 +31,7 @@ const READ_SIZE: usize = 16 * 1024;
 const BACKLOG_SIZE_MAX: usize = 1024 * 1024;
 /// A client that left its terminal has gone after this time; one that hasn't was suspended or
 /// locked, which nobody at the hidden terminal could undo.
-const LEAVING_TIME_MAX: Duration = Duration::from_millis(500);
+const LEAVING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What happened.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub enum Activity {
     /// There is more output than is read, and nothing is read for a while.
     Flooded,
     /// The client is gone.
-    Exited,
+    Exited(Departure),
 }
 
 /// A running hidden client. It ends when this is dropped.
@@ -158,12 +158,12 @@ impl HiddenClient {
                 is_changed = self.read_and_write(wanted) => match is_changed {
                     Ok(true) => return Activity::Frame(self.screen.0.frame()),
                     Ok(false) => {}
-                    Err(_) => return Activity::Exited,
+                    Err(_) => return Activity::Exited(self.leaving.departure()),
                 },
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
                     let now = Instant::now();
                     if given_up_at.is_some_and(|at| at <= now) {
-                        return Activity::Exited;
+                        return Activity::Exited(self.leaving.departure());
                     }
                     if screen_due.is_some_and(|at| at <= now) {
                         self.screen.0.handle_timeout(now);
@@ -221,10 +221,11 @@ impl HiddenClient {
 
     /// Feeds the first `size` bytes of the buffer to the screen. Whether they meant anything.
     fn handle_output(&mut self, size: usize, now: Instant) -> bool {
+        let output = &self.buffer[..size];
         if self.left_at.is_some() {
+            self.leaving.handle_farewell(output);
             return false;
         }
-        let output = &self.buffer[..size];
         let output = match self.leaving.handle_bytes(output) {
             Some(end) => {
                 self.left_at = Some(now);

@@ -61,7 +61,7 @@ fn detach_key_lets_its_typist_go_and_the_others_stay() {
     world.types(A, "\x02dx");
     assert_eq!(world.typed_until("d"), ["\x02", "d"]);
     world.forget();
-    world.session.handle_hidden_exited(world.now);
+    world.session.handle_hidden_exited(Departure::Detached, world.now);
     // What comes before tmux has answered: the one has detached, the other has not.
     world.types(A, "rm");
     world.types(B, "ls");
@@ -80,7 +80,7 @@ fn last_viewers_detach_key_brings_no_new_client() {
     let mut world = World::watched_by(A, Role::ReadWrite);
     world.types(A, "\x02d");
     world.forget();
-    world.session.handle_hidden_exited(world.now);
+    world.session.handle_hidden_exited(Departure::Detached, world.now);
     world.settle();
     assert_eq!(world.take(is_tell).len(), 1);
     world.event(ViewerEvent::Left { viewer: A });
@@ -94,11 +94,36 @@ fn attach_d_of_the_host_throws_nobody_out() {
     world.types(A, "x");
     world.forget();
     world.is_answering = false;
-    world.session.handle_hidden_exited(world.now);
+    world.session.handle_hidden_exited(Departure::Detached, world.now);
     world.session.handle_control_event(Event::Exit, world.now);
     world.settle();
     world.is_answering = true;
     world.session.handle_session_checked(true, world.now);
+    world.pass(Duration::from_secs(1));
+    assert!(world.take(is_tell).is_empty());
+    assert_eq!(world.take(is_attach).len(), 1, "{:?}", world.session);
+}
+
+#[test]
+fn nobody_is_blamed_for_a_hidden_client_that_was_killed() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.types(A, "x");
+    world.forget();
+    world.session.handle_hidden_exited(Departure::Lost, world.now);
+    world.pass(Duration::from_secs(1));
+    assert!(world.take(is_tell).is_empty());
+    assert_eq!(world.take(is_attach).len(), 1, "{:?}", world.session);
+}
+
+#[test]
+fn nobody_is_blamed_for_a_hidden_client_that_somebody_here_detached() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.types(A, "x");
+    world.pass(Duration::from_secs(2));
+    world.forget();
+    world.tmux_time = LOCAL_ACTIVE_AT;
+    world.session.handle_hidden_exited(Departure::Detached, world.now);
+    world.settle();
     world.pass(Duration::from_secs(1));
     assert!(world.take(is_tell).is_empty());
     assert_eq!(world.take(is_attach).len(), 1, "{:?}", world.session);
@@ -219,7 +244,7 @@ proptest! {
                 2 => world.event(ViewerEvent::Left { viewer }),
                 3 => world.types(viewer, "\x1b[200~x"),
                 4 => world.event(ViewerEvent::Resized { viewer, cols: 1, rows: 500 }),
-                5 => world.session.handle_hidden_exited(world.now),
+                5 => world.session.handle_hidden_exited(Departure::Detached, world.now),
                 6 => world.session.handle_hidden_ready(world.now),
                 7 => {
                     world.session.handle_control_lost(world.now);
@@ -249,6 +274,9 @@ fn is_write(command: &Command) -> bool {
     matches!(command, Command::WriteHidden(_))
 }
 
+/// When somebody typed at the local client, in tmux's seconds.
+const LOCAL_ACTIVE_AT: u64 = 5;
+
 /// Longer than the spacing of keys.
 const TYPING_TIME: Duration = Duration::from_millis(100);
 
@@ -267,6 +295,8 @@ struct World {
     done: Vec<Command>,
     is_answering: bool,
     is_hidden_there: bool,
+    /// What time tmux says it is.
+    tmux_time: u64,
 }
 
 impl World {
@@ -278,7 +308,9 @@ impl World {
         let (now, time) = (Instant::now(), Duration::from_secs(15));
         let session = TmuxSession::new(version, "$3".into(), LOCAL, time, now);
         let (is_answering, is_hidden_there) = (true, false);
-        let mut world = Self { session, now, done: Vec::new(), is_answering, is_hidden_there };
+        let tmux_time = LOCAL_ACTIVE_AT + 60;
+        let done = Vec::new();
+        let mut world = Self { session, now, done, is_answering, is_hidden_there, tmux_time };
         world.settle();
         world
     }
@@ -340,7 +372,9 @@ impl World {
     }
 
     fn answer(&mut self, query: Query) {
+        let time = self.tmux_time.to_string();
         let text = match query {
+            Query::WhyDetached => &time,
             Query::Session => "s\t100\t29\ton\twork",
             Query::Clients => {
                 "c\t1\t100\t30\t0\t0\t5\tattached\t/dev/pts/1\n\
@@ -349,7 +383,7 @@ impl World {
             }
             Query::Windows => "w\t@0\t0\t1\tlayout\tbash",
             Query::Panes => "p\t@0\t%0\t1\t100\t29\t0\t0\ttitle",
-            Query::WindowSize(_) | Query::WhyDetached | Query::Farewell | Query::Nothing => "",
+            Query::WindowSize(_) | Query::Farewell | Query::Nothing => "",
         };
         let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
         let reply = Event::Reply(Reply { tag: query, is_ok: true, lines });
