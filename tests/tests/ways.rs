@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use tern_tests::shared::wait_until_shows;
 use tern_tests::viewer::wait_until_same;
-use tern_tests::{Host, HostOptions, JoinLine, Relay, Terminal, Viewer, ViewerOptions, World};
+use tern_tests::{
+    Host, HostOptions, JoinLine, Namespace, Relay, Terminal, Viewer, ViewerOptions, World,
+};
 
 fn args(args: &[&str]) -> Vec<String> {
     args.iter().map(|arg| (*arg).to_owned()).collect()
@@ -208,6 +210,27 @@ fn embedded_relay_needs_nothing_set_up() {
     viewer.wait_until_same(&host);
     host.terminal.enter_line("exit");
     assert_eq!(viewer.wait_until_left(), 0, "{}", world.report());
+}
+
+#[test]
+fn embedded_relay_lets_others_look_and_nobody_elses_session_in() {
+    let Some(other_machine) = Namespace::make() else { return };
+    let world = World::new();
+    let host = Host::share_with(&world, None, HostOptions::default());
+    let address = other_machine.host_address().to_string();
+    let line = JoinLine { host: address.clone(), ..host.read_write.clone() };
+    let namespace = Some(other_machine.clone());
+    let options = ViewerOptions { namespace: namespace.clone(), ..ViewerOptions::default() };
+    let viewer = Viewer::open(&world, &line, options);
+    viewer.wait_until_same(&host);
+    let relay = format!("{address}:{}", line.port);
+    let args = args(&["--relay", &relay, "--", "sleep", "600"]);
+    let options = HostOptions { args, namespace, size: (240, 24), ..HostOptions::default() };
+    let stranger = Host::try_share(&world, None, options);
+    world.wait_until("the stranger is told why", || {
+        stranger.text().contains("serves only the machine that it runs on")
+    });
+    assert!(JoinLine::find_all(&stranger.text()).is_empty(), "{}", stranger.text());
 }
 
 #[test]
