@@ -107,7 +107,7 @@ fn main() -> anyhow::Result<()> {
         What::All => {
             latency::measure(&mut report, 500)?;
             bytes::measure(&mut report, 200, 10)?;
-            throughput::measure(&mut report, 100, 5)?;
+            throughput::measure(&mut report, 100, 30)?;
             memory::measure(&mut report, 100)?;
         }
         #[cfg(target_os = "linux")]
