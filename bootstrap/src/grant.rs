@@ -1,6 +1,7 @@
 //! What a host asks of a relay on the SSH subsystem, and what it gets: tokens, addresses, the pin
 //! of the relay's certificate, the session's secret and its ticket. The framing is `wire.rs`'s.
 
+use crate::credentials::{Credentials, Kind};
 use crate::ticket::{TICKET_SIZE_MAX, Ticket};
 use crate::wire;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ pub const HOST_USER: &str = "tern";
 /// Port of a relay unless told otherwise: TCP for SSH, UDP for QUIC.
 pub const PORT_DEFAULT: u16 = 2200;
 
-/// Names a session between relay and host; says nothing about its tokens.
+/// Names a session between relay and host, or a viewer's place between relay and viewer; says
+/// nothing about tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub [u8; 16]);
 
@@ -80,6 +82,18 @@ impl fmt::Debug for SessionGrant {
 }
 
 impl SessionGrant {
+    /// For the hello.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            kind: Kind::Host,
+            id: self.session,
+            secret: self.secret.clone(),
+            ticket: self.ticket.clone(),
+            quic_port: self.quic_port,
+            certificate: self.certificate,
+        }
+    }
+
     /// Whether a relay may say this: what it says ends on a terminal and on a command line.
     fn is_sane(&self) -> bool {
         use crate::token;
@@ -116,6 +130,10 @@ pub enum RefusalCode {
     Stopping,
     /// The request makes no sense.
     Malformed,
+    /// The relay was just started, and the session's host may still come back.
+    Returning,
+    /// This address tried too often.
+    TooManyTries,
     /// A reason that this version doesn't know; the text tells.
     Other,
 }
@@ -128,6 +146,8 @@ impl RefusalCode {
             Self::Unauthorized => 3,
             Self::Stopping => 4,
             Self::Malformed => 5,
+            Self::Returning => 6,
+            Self::TooManyTries => 7,
             Self::Other => 0,
         }
     }
@@ -139,6 +159,8 @@ impl RefusalCode {
             3 => Self::Unauthorized,
             4 => Self::Stopping,
             5 => Self::Malformed,
+            6 => Self::Returning,
+            7 => Self::TooManyTries,
             _ => Self::Other,
         }
     }

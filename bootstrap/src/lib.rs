@@ -5,10 +5,12 @@
 //! It knows no terminal and no session's content.
 
 pub mod client;
+pub mod credentials;
 pub mod grant;
 pub mod hello;
 pub mod host_key;
 pub mod identity;
 pub mod ticket;
 pub mod token;
+pub mod view;
 mod wire;

@@ -28,10 +28,11 @@ pub const TICKET_SIZE_MAX: usize = 512;
 
 const VERSION: u8 = 1;
 const LABEL: &[u8] = b"tern ticket";
+const VIEW_LABEL: &[u8] = b"tern view ticket";
 const CONTENT_SIZE: usize = 16 + 32 + 2 * 32 + 8;
+const VIEW_CONTENT_SIZE: usize = 16 + 16 + 32 + 32 + 8;
 const TAG_SIZE: usize = 16;
-const SEALED_SIZE: usize = CONTENT_SIZE + TAG_SIZE;
-const TICKET_SIZE: usize = 1 + NONCE_LEN + SEALED_SIZE;
+const TICKET_SIZE: usize = 1 + NONCE_LEN + CONTENT_SIZE + TAG_SIZE;
 
 const _: () = assert!(TICKET_SIZE <= TICKET_SIZE_MAX);
 
@@ -57,6 +58,21 @@ pub struct TicketContent {
     pub token: TokenHash,
     /// Of the read-only join line.
     pub token_ro: TokenHash,
+    /// When it was granted, to the second.
+    pub granted_at: SystemTime,
+}
+
+/// What a relay needs to know a viewer by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewContent {
+    /// Which viewer.
+    pub viewer: SessionId,
+    /// Of which session.
+    pub session: SessionId,
+    /// Proves that a connection is this viewer's.
+    pub secret: Secret,
+    /// The token that it came with.
+    pub token: TokenHash,
     /// When it was granted, to the second.
     pub granted_at: SystemTime,
 }
@@ -90,51 +106,94 @@ impl TicketKey {
 
     /// A ticket for a session.
     pub fn seal(&self, content: &TicketContent) -> Ticket {
-        let nonce: [u8; NONCE_LEN] = random();
-        let mut sealed = encode(content);
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad(), &mut sealed)
-            .expect("a ticket is far below what one nonce may seal");
-        Ticket([&[VERSION], nonce.as_slice(), &sealed].concat())
+        self.seal_bytes(LABEL, encode(content))
     }
 
-    /// What a ticket says, if this key sealed it and it was granted at most `age_max` before
-    /// `now`. A clock that was set back makes no ticket invalid.
+    /// A ticket for a viewer.
+    pub fn seal_view(&self, content: &ViewContent) -> Ticket {
+        self.seal_bytes(VIEW_LABEL, encode_view(content))
+    }
+
+    /// What a session's ticket says, if this key sealed it and it was granted at most `age_max`
+    /// before `now`. A clock that was set back makes no ticket invalid.
     pub fn open(
         &self,
         ticket: &Ticket,
         now: SystemTime,
         age_max: Duration,
     ) -> Result<TicketContent, TicketError> {
+        let content = decode(&self.open_bytes(LABEL, ticket, CONTENT_SIZE)?)?;
+        check_age(content.granted_at, now, age_max)?;
+        Ok(content)
+    }
+
+    /// What a viewer's ticket says, as [`Self::open`] for a session's.
+    pub fn open_view(
+        &self,
+        ticket: &Ticket,
+        now: SystemTime,
+        age_max: Duration,
+    ) -> Result<ViewContent, TicketError> {
+        let content = decode_view(&self.open_bytes(VIEW_LABEL, ticket, VIEW_CONTENT_SIZE)?)?;
+        check_age(content.granted_at, now, age_max)?;
+        Ok(content)
+    }
+
+    fn seal_bytes(&self, label: &[u8], mut content: Vec<u8>) -> Ticket {
+        let nonce: [u8; NONCE_LEN] = random();
+        self.0
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad(label), &mut content)
+            .expect("a ticket is far below what one nonce may seal");
+        Ticket([&[VERSION], nonce.as_slice(), &content].concat())
+    }
+
+    fn open_bytes(
+        &self,
+        label: &[u8],
+        ticket: &Ticket,
+        content_size: usize,
+    ) -> Result<Vec<u8>, TicketError> {
         let (version, rest) = ticket.0.split_first().ok_or(TicketError::Forged)?;
         let (nonce, sealed) = rest.split_first_chunk().ok_or(TicketError::Forged)?;
-        if *version != VERSION || sealed.len() != SEALED_SIZE {
+        if *version != VERSION || sealed.len() != content_size + TAG_SIZE {
             return Err(TicketError::Forged);
         }
         let mut sealed = sealed.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.0.open_in_place(nonce, aad(), &mut sealed);
-        let content = decode(opened.map_err(|_| TicketError::Forged)?)?;
-        let age = now.duration_since(content.granted_at).unwrap_or_default();
-        if age > age_max { Err(TicketError::Expired) } else { Ok(content) }
+        let opened = self.0.open_in_place(nonce, aad(label), &mut sealed);
+        Ok(opened.map_err(|_| TicketError::Forged)?.to_vec())
     }
 }
 
-fn aad() -> Aad<Vec<u8>> {
-    Aad::from([LABEL, &[VERSION]].concat())
+fn check_age(
+    granted_at: SystemTime,
+    now: SystemTime,
+    age_max: Duration,
+) -> Result<(), TicketError> {
+    let age = now.duration_since(granted_at).unwrap_or_default();
+    if age > age_max { Err(TicketError::Expired) } else { Ok(()) }
+}
+
+fn aad(label: &[u8]) -> Aad<Vec<u8>> {
+    Aad::from([label, &[VERSION]].concat())
 }
 
 fn encode(content: &TicketContent) -> Vec<u8> {
     let TicketContent { session, secret, token, token_ro, granted_at } = content;
-    let granted_at = granted_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     [
         session.0.as_slice(),
         &secret.0,
         token.as_bytes(),
         token_ro.as_bytes(),
-        &granted_at.to_be_bytes(),
+        &seconds(*granted_at).to_be_bytes(),
     ]
     .concat()
+}
+
+fn encode_view(content: &ViewContent) -> Vec<u8> {
+    let ViewContent { viewer, session, secret, token, granted_at } = content;
+    let granted_at = seconds(*granted_at).to_be_bytes();
+    [viewer.0.as_slice(), &session.0, &secret.0, token.as_bytes(), &granted_at].concat()
 }
 
 fn decode(content: &[u8]) -> Result<TicketContent, TicketError> {
@@ -143,14 +202,38 @@ fn decode(content: &[u8]) -> Result<TicketContent, TicketError> {
     let (token, rest) = part(rest)?;
     let (token_ro, rest) = part(rest)?;
     let (granted_at, _) = part(rest)?;
-    let granted_at = Duration::from_secs(u64::from_be_bytes(granted_at));
     Ok(TicketContent {
         session: SessionId(session),
         secret: Secret(secret),
         token: TokenHash::from_bytes(token),
         token_ro: TokenHash::from_bytes(token_ro),
-        granted_at: UNIX_EPOCH.checked_add(granted_at).ok_or(TicketError::Forged)?,
+        granted_at: time(granted_at)?,
     })
+}
+
+fn decode_view(content: &[u8]) -> Result<ViewContent, TicketError> {
+    let (viewer, rest) = part(content)?;
+    let (session, rest) = part(rest)?;
+    let (secret, rest) = part(rest)?;
+    let (token, rest) = part(rest)?;
+    let (granted_at, _) = part(rest)?;
+    Ok(ViewContent {
+        viewer: SessionId(viewer),
+        session: SessionId(session),
+        secret: Secret(secret),
+        token: TokenHash::from_bytes(token),
+        granted_at: time(granted_at)?,
+    })
+}
+
+/// Since 1970.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn time(seconds: [u8; 8]) -> Result<SystemTime, TicketError> {
+    let since = Duration::from_secs(u64::from_be_bytes(seconds));
+    UNIX_EPOCH.checked_add(since).ok_or(TicketError::Forged)
 }
 
 fn part<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), TicketError> {
@@ -184,6 +267,20 @@ mod tests {
         assert_eq!(key.open(&ticket, granted_at - DAY, 30 * DAY), Ok(content()));
         let late = granted_at + 30 * DAY + Duration::from_secs(1);
         assert_eq!(key.open(&ticket, late, 30 * DAY), Err(TicketError::Expired));
+    }
+
+    #[test]
+    fn viewers_ticket_is_read_and_is_no_sessions_ticket() {
+        let key = TicketKey::new(&[7; KEY_SIZE]);
+        let TicketContent { session, secret, token, granted_at, .. } = content();
+        let viewer = SessionId([8; 16]);
+        let view = ViewContent { viewer, session, secret, token, granted_at };
+        let ticket = key.seal_view(&view);
+        assert_eq!(key.open_view(&ticket, granted_at, DAY), Ok(view));
+        assert_eq!(key.open(&ticket, granted_at, DAY), Err(TicketError::Forged));
+        let sessions = key.seal(&content());
+        assert_eq!(key.open_view(&sessions, granted_at, DAY), Err(TicketError::Forged));
+        assert_eq!(key.open_view(&ticket, granted_at + 2 * DAY, DAY), Err(TicketError::Expired));
     }
 
     #[test]

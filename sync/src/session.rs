@@ -1,6 +1,6 @@
-//! What a shared session keeps in step, as plain data: the channels between host and relay, the
-//! events on them and the topology. The screen's channel is named where the screen is
-//! (`tern_term::SCREEN`).
+//! What a shared session keeps in step, as plain data: the channels between host and relay, and
+//! between relay and viewers, the events on them and the topology. The screen's channel, the same on
+//! both ways, is named where the screen is (`tern_term::SCREEN`).
 
 use crate::log::{Entry, Log, Whole};
 use crate::{BadDiff, Channel};
@@ -12,6 +12,13 @@ pub const TOPOLOGY: Channel<Whole<Topology>> = Channel::new(2);
 pub const HOST_EVENTS: Channel<Log<HostEvent>> = Channel::new(3);
 /// Relay to host: what viewers do.
 pub const VIEWER_EVENTS: Channel<Log<ViewerEvent>> = Channel::new(16);
+
+/// Viewer to relay: what the viewer does.
+pub const VIEWER_ACTIONS: Channel<Log<ViewerAction>> = Channel::new(48);
+/// Relay to viewer: how it is with the host.
+pub const HOST_STANDING: Channel<Whole<HostStanding>> = Channel::new(32);
+/// Relay to viewer: its last words.
+pub const FAREWELL: Channel<Log<Farewell>> = Channel::new(33);
 
 /// A viewer of one session; never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,8 +83,63 @@ pub enum ViewerEvent {
     },
 }
 
-/// Most bytes in one [`ViewerEvent::Input`]; the relay cuts longer input.
+/// Most bytes in one [`ViewerEvent::Input`] or [`ViewerAction::Input`]; longer input is cut.
 pub const INPUT_SIZE_MAX: usize = 4096;
+
+/// What a viewer does that keeps a replica of the screen, told to the relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ViewerAction {
+    /// The size of its terminal, first of all and whenever it changed.
+    #[serde(rename = "r")]
+    Resized {
+        /// Columns.
+        cols: u16,
+        /// Rows.
+        rows: u16,
+    },
+    /// Its terminal sent this; mouse reports speak of the shared screen.
+    #[serde(rename = "i")]
+    Input {
+        /// At most [`INPUT_SIZE_MAX`] bytes.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+        /// As in [`ViewerEvent::Input`]: a number that grows (and wraps) from one to the next, never 0.
+        mark: u32,
+    },
+    /// It goes.
+    #[serde(rename = "l")]
+    Leave,
+}
+
+/// How it is with the host, told to viewers when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum HostStanding {
+    /// It has not come yet.
+    #[default]
+    #[serde(rename = "w")]
+    Awaited,
+    /// It is heard.
+    #[serde(rename = "p")]
+    Present,
+    /// It is not heard; told again every [`STANDING_INTERVAL`].
+    #[serde(rename = "s")]
+    Silent {
+        /// For so many seconds, when this was told.
+        seconds: u32,
+    },
+}
+
+/// How often viewers are told how long the host has been silent; between, they count themselves.
+pub const STANDING_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What a viewer is told last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Farewell {
+    /// Stays on its terminal.
+    pub text: String,
+    /// Of its program.
+    pub exit_status: u8,
+}
 
 /// What the host decides, told to the relay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +229,24 @@ impl Entry for ViewerEvent {
     }
 }
 
+impl Entry for ViewerAction {
+    fn check(&self) -> Result<(), BadDiff> {
+        match self {
+            Self::Input { mark: 0, .. } => Err(BadDiff("a mark of 0")),
+            Self::Input { bytes, .. } => limit(bytes.len(), INPUT_SIZE_MAX),
+            Self::Resized { .. } | Self::Leave => Ok(()),
+        }
+    }
+}
+
+impl Entry for HostStanding {}
+
+impl Entry for Farewell {
+    fn check(&self) -> Result<(), BadDiff> {
+        limit(self.text.len(), TEXT_SIZE_MAX)
+    }
+}
+
 impl Entry for HostEvent {
     fn check(&self) -> Result<(), BadDiff> {
         match self {
@@ -232,6 +312,13 @@ mod tests {
             |size| ViewerEvent::Input { viewer: ViewerId(1), bytes: vec![0; size], mark: 0 };
         assert!(input(INPUT_SIZE_MAX).check().is_ok());
         assert!(input(INPUT_SIZE_MAX + 1).check().is_err());
+        let typed = |size, mark| ViewerAction::Input { bytes: vec![0; size], mark };
+        assert!(typed(INPUT_SIZE_MAX, 1).check().is_ok());
+        assert!(typed(INPUT_SIZE_MAX + 1, 1).check().is_err());
+        assert!(typed(1, 0).check().is_err(), "0 means that none is wanted");
+        let farewell = |size| Farewell { text: "x".repeat(size), exit_status: 0 };
+        assert!(farewell(TEXT_SIZE_MAX).check().is_ok());
+        assert!(farewell(TEXT_SIZE_MAX + 1).check().is_err());
         let ended = |size| HostEvent::Ended { text: "x".repeat(size) };
         assert!(ended(TEXT_SIZE_MAX).check().is_ok());
         assert!(ended(TEXT_SIZE_MAX + 1).check().is_err());

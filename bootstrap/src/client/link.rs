@@ -2,8 +2,10 @@
 
 use super::ssh::{self, KeyCheck};
 use super::{BootstrapError, Options};
-use crate::grant::{LINK_SUBSYSTEM, SessionGrant};
+use crate::credentials::{Credentials, Kind};
+use crate::grant::{HOST_USER, LINK_SUBSYSTEM};
 use crate::hello::{Welcome, introduce_over};
+use crate::view::VIEWER_USER;
 use russh::ChannelStream;
 use russh::client::{Handle, Msg};
 use std::io;
@@ -36,20 +38,24 @@ impl std::fmt::Debug for LinkStream {
 }
 
 /// Connects, checks and authenticates as [`request_session`](super::request_session) does, then
-/// introduces the host to the session of `grant`. `epoch` is as in
+/// introduces the host or viewer that `who` is. `epoch` is as in
 /// [`introduce`](crate::hello::introduce). Split the stream and hand both halves to the sync
 /// endpoint's stream link. [`BootstrapError::Link`] with a refusal is the relay's word about the
 /// session, as over QUIC.
 pub async fn open_link(
     options: &Options,
-    grant: &SessionGrant,
+    who: &Credentials,
     epoch: u64,
 ) -> Result<OpenedLink, BootstrapError> {
+    let user = match who.kind {
+        Kind::Host => HOST_USER,
+        Kind::Viewer => VIEWER_USER,
+    };
     let dialled = ssh::dial(&options.relay).await?;
     ssh::in_time(options, async {
-        let ssh = ssh::connect(options, dialled).await?;
+        let ssh = ssh::connect(options, user, dialled).await?;
         let mut channel = ssh.subsystem(options, LINK_SUBSYSTEM).await?.into_stream();
-        let welcome = introduce_over(&mut channel, &ssh.fingerprint, grant, epoch)
+        let welcome = introduce_over(&mut channel, &ssh.fingerprint, who, epoch)
             .await
             .map_err(|error| BootstrapError::Link { relay: options.relay.clone(), error })?;
         let (handle, notices) = ssh.into_parts();

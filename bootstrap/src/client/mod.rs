@@ -8,7 +8,8 @@ mod ssh;
 pub use crate::host_key::{HostKeyError, HostKeyPolicy};
 pub use link::{LinkStream, OpenedLink, open_link};
 
-use crate::grant::{self, SUBSYSTEM, SessionGrant, SessionRequest, WireError};
+use crate::grant::{self, HOST_USER, SUBSYSTEM, SessionGrant, SessionRequest, WireError};
+use crate::view::{self, VIEW_SUBSYSTEM, VIEWER_USER, ViewGrant, ViewRequest};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,6 +64,17 @@ pub struct Granted {
     pub notices: Vec<String>,
 }
 
+/// A place in somebody's session, and where it is.
+#[derive(Debug)]
+pub struct GrantedView {
+    /// The grant.
+    pub grant: ViewGrant,
+    /// The address that SSH reached; QUIC goes to its `grant.quic_port`.
+    pub address: SocketAddr,
+    /// As in [`Granted`].
+    pub notices: Vec<String>,
+}
+
 /// What goes wrong, each with a way out in its text.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
@@ -108,7 +120,7 @@ pub enum BootstrapError {
     },
     /// It is an SSH server, but not a relay.
     #[error(
-        "{relay} is an SSH server but not a tern relay (it has no '{SUBSYSTEM}' subsystem): check \
+        "{relay} is an SSH server but not a tern relay (it has none of tern's subsystems): check \
          host and port"
     )]
     NotARelay {
@@ -118,6 +130,14 @@ pub enum BootstrapError {
     /// The relay says no, or something that makes no sense.
     #[error("the relay {relay} grants no session: {error}")]
     Grant {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        error: WireError,
+    },
+    /// The relay lets nobody in with this token, or says something that makes no sense.
+    #[error("{error}")]
+    View {
         /// Name and port.
         relay: RelayAddress,
         /// Why.
@@ -140,11 +160,11 @@ pub enum BootstrapError {
 }
 
 /// Connects (to all addresses of the name at once, the first that answers is kept), checks,
-/// authenticates, asks. The SSH connection is closed before it returns.
+/// authenticates, asks for a session. The SSH connection is closed before it returns.
 pub async fn request_session(options: &Options) -> Result<Granted, BootstrapError> {
     let dialled = ssh::dial(&options.relay).await?;
     ssh::in_time(options, async {
-        let ssh = ssh::connect(options, dialled).await?;
+        let ssh = ssh::connect(options, HOST_USER, dialled).await?;
         let channel = ssh.subsystem(options, SUBSYSTEM).await?;
         let request = SessionRequest { software: options.software.clone() };
         let grant = grant::ask(&mut channel.into_stream(), &request)
@@ -152,6 +172,23 @@ pub async fn request_session(options: &Options) -> Result<Granted, BootstrapErro
             .map_err(|error| BootstrapError::Grant { relay: options.relay.clone(), error })?;
         let (address, notices) = ssh.close().await;
         Ok(Granted { grant, address, notices })
+    })
+    .await
+}
+
+/// As [`request_session`], for a place in the session that `token` stands for.
+/// [`BootstrapError::View`] with a refusal is the relay's word about the token.
+pub async fn request_view(options: &Options, token: &str) -> Result<GrantedView, BootstrapError> {
+    let dialled = ssh::dial(&options.relay).await?;
+    ssh::in_time(options, async {
+        let ssh = ssh::connect(options, VIEWER_USER, dialled).await?;
+        let channel = ssh.subsystem(options, VIEW_SUBSYSTEM).await?;
+        let request = ViewRequest { software: options.software.clone(), token: token.to_owned() };
+        let grant = view::ask(&mut channel.into_stream(), &request)
+            .await
+            .map_err(|error| BootstrapError::View { relay: options.relay.clone(), error })?;
+        let (address, notices) = ssh.close().await;
+        Ok(GrantedView { grant, address, notices })
     })
     .await
 }

@@ -2,7 +2,6 @@
 
 use super::{BootstrapError, CONNECT_TIME_MAX, EXCHANGE_TIME_MAX, HostKeyError, HostKeyPolicy};
 use super::{Options, RelayAddress};
-use crate::grant::HOST_USER;
 use crate::host_key::Trusted;
 use russh::client::{self, AuthResult, Handle, Msg};
 use russh::keys::agent::AgentIdentity;
@@ -45,9 +44,10 @@ pub(super) async fn in_time<T>(
     }
 }
 
-/// Checks who is at the other end, and authenticates.
+/// Checks who is at the other end, and authenticates as `user`.
 pub(super) async fn connect(
     options: &Options,
+    user: &str,
     (stream, address): (TcpStream, SocketAddr),
 ) -> Result<Ssh, BootstrapError> {
     let relay = &options.relay;
@@ -72,7 +72,7 @@ pub(super) async fn connect(
     }
     let mut handle = connected.map_err(|error| failed(options, error))?;
     let mut notices = found.notices;
-    authenticate(&mut handle, options, &mut notices).await?;
+    authenticate(&mut handle, options, user, &mut notices).await?;
     Ok(Ssh { handle, address, notices, fingerprint: found.fingerprint })
 }
 
@@ -178,16 +178,17 @@ impl client::Handler for KeyCheck {
 async fn authenticate(
     session: &mut Handle<KeyCheck>,
     options: &Options,
+    user: &str,
     notices: &mut Vec<String>,
 ) -> Result<(), BootstrapError> {
     let failed = |error| failed(options, error);
     let mut tried = Vec::new();
-    if is_success(&session.authenticate_none(HOST_USER).await.map_err(failed)?) {
+    if is_success(&session.authenticate_none(user).await.map_err(failed)?) {
         return Ok(());
     }
     // Also for RSA keys, which must not be signed with SHA-1.
     let rsa_hash = session.best_supported_rsa_hash().await.map_err(failed)?.flatten();
-    if options.use_agent && authenticate_with_agent(session, rsa_hash, &mut tried).await {
+    if options.use_agent && authenticate_with_agent(session, user, rsa_hash, &mut tried).await {
         return Ok(());
     }
     for path in options.identities.iter().filter(|path| path.exists()) {
@@ -203,7 +204,7 @@ async fn authenticate(
             }
         };
         let key = PrivateKeyWithHashAlg::new(key, rsa_hash);
-        if is_success(&session.authenticate_publickey(HOST_USER, key).await.map_err(failed)?) {
+        if is_success(&session.authenticate_publickey(user, key).await.map_err(failed)?) {
             return Ok(());
         }
         tried.push(path.display().to_string());
@@ -216,6 +217,7 @@ async fn authenticate(
 /// key files follow.
 async fn authenticate_with_agent(
     session: &mut Handle<KeyCheck>,
+    user: &str,
     rsa_hash: Option<russh::keys::HashAlg>,
     tried: &mut Vec<String>,
 ) -> bool {
@@ -224,7 +226,7 @@ async fn authenticate_with_agent(
     for identity in identities.into_iter().take(AGENT_KEYS_MAX) {
         let AgentIdentity::PublicKey { key, comment } = identity else { continue };
         let hash = if key.algorithm().is_rsa() { rsa_hash } else { None };
-        match session.authenticate_publickey_with(HOST_USER, key, hash, &mut agent).await {
+        match session.authenticate_publickey_with(user, key, hash, &mut agent).await {
             Ok(result) if is_success(&result) => return true,
             _ => tried.push(format!("{comment} of the agent")),
         }

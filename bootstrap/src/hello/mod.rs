@@ -1,21 +1,25 @@
-//! First words on a host's link: version, session, and a proof by each side that it holds the
-//! session's secret, bound to this very connection.
+//! First words on the link of a host or a viewer: version, session, and a proof by each side that it
+//! holds the secret that was granted, bound to this very connection.
 //!
 //! ```text
-//! host                                   relay
+//! host, viewer                           relay
 //!   | -- session, epoch, ticket, proof ->  |   looks the session up, checks the proof
 //!   | <-- is_resumed, relay's proof ----   |   (or a refusal, and the connection ends)
 //!
-//! host's proof  = HMAC-SHA256(secret, "tern hello host"  || binding || session || epoch)
-//! relay's proof = HMAC-SHA256(secret, "tern hello relay" || binding || is_resumed)
+//! host's proof   = HMAC-SHA256(secret, "tern hello host"   || binding || session || epoch)
+//! viewer's proof = HMAC-SHA256(secret, "tern hello viewer" || binding || session || epoch)
+//! relay's proof  = HMAC-SHA256(secret, "tern hello relay"  || binding || is_resumed)
 //! ```
+//!
+//! A viewer's "session" is its own place in one, with a secret of its own: what it holds proves
+//! nothing about the host.
 //!
 //! The binding is QUIC's TLS exporter ([`quic`]), or, on a channel of an SSH connection, made of
 //! fresh numbers of both sides and the relay's host key ([`stream`]).
 //!
 //! The relay is known by its certificate or host key already; its proof tells that it also holds
-//! this session. A relay that was started again finds session and secret in the ticket
-//! (`ticket.rs`), which is authentic by itself and worth nothing without the secret: the proofs
+//! this session. A relay that was started again, and any relay for viewers, finds the secret in the
+//! ticket (`ticket.rs`), which is authentic by itself and worth nothing without the secret: the proofs
 //! need not cover it.
 
 mod pin;
@@ -26,7 +30,8 @@ pub use pin::{SERVER_NAME, is_wrong_certificate, quic_client_config};
 pub use quic::{CLOSE_REFUSED, Introduction, accept, introduce};
 pub use stream::{StreamIntroduction, accept_over, introduce_over};
 
-use crate::grant::{Refusal, RefusalCode, Secret, SessionGrant, SessionId, WireError};
+use crate::credentials::{Credentials, Kind};
+use crate::grant::{Refusal, RefusalCode, Secret, SessionId, WireError};
 use crate::ticket::{TICKET_SIZE_MAX, Ticket};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
@@ -37,6 +42,7 @@ use std::time::Duration;
 pub const HELLO_TIME_MAX: Duration = Duration::from_secs(10);
 
 const HOST_LABEL: &[u8] = b"tern hello host";
+const VIEWER_LABEL: &[u8] = b"tern hello viewer";
 const RELAY_LABEL: &[u8] = b"tern hello relay";
 
 /// What is the same on both ends of one connection, and of no other.
@@ -50,7 +56,7 @@ struct Hello {
     epoch: u64,
     #[serde(default)]
     ticket: Ticket,
-    /// The host's part of the binding, where the connection gives none.
+    /// The greeter's part of the binding, where the connection gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nonce: Option<Nonce>,
     proof: [u8; 32],
@@ -62,7 +68,7 @@ struct WelcomeMessage {
     proof: [u8; 32],
 }
 
-/// What the relay says to a host's hello.
+/// What the relay says to a hello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Welcome {
     /// The relay still has the endpoint state of this epoch: go on. Else both begin with state 0.
@@ -70,18 +76,18 @@ pub struct Welcome {
 }
 
 impl Hello {
-    /// The host's.
-    fn new(grant: &SessionGrant, epoch: u64, binding: &Binding, nonce: Option<Nonce>) -> Self {
-        let proof = sign(&grant.secret, &host_statement(binding, grant.session, epoch));
-        Self { session: grant.session, epoch, ticket: grant.ticket.clone(), nonce, proof }
+    /// The host's, or a viewer's.
+    fn new(who: &Credentials, epoch: u64, binding: &Binding, nonce: Option<Nonce>) -> Self {
+        let proof = sign(&who.secret, &statement(who.kind, binding, who.id, epoch));
+        Self { session: who.id, epoch, ticket: who.ticket.clone(), nonce, proof }
     }
 
-    /// Relay: whether the host holds the secret. An unknown session and a wrong proof get the
+    /// Relay: whether the peer holds the secret. An unknown session and a wrong proof get the
     /// same answer, so that nobody learns which sessions there are.
     fn check(
         self,
         binding: Binding,
-        secret_of: impl FnOnce(SessionId, &Ticket) -> Option<Secret>,
+        secret_of: impl FnOnce(SessionId, &Ticket) -> Option<(Kind, Secret)>,
     ) -> Result<Proven, Refusal> {
         let known = if self.ticket.0.len() > TICKET_SIZE_MAX {
             None
@@ -89,8 +95,9 @@ impl Hello {
             secret_of(self.session, &self.ticket)
         };
         // An unknown session costs the same work as a known one.
-        let (is_known, secret) = (known.is_some(), known.unwrap_or(Secret([0; 32])));
-        let said = host_statement(&binding, self.session, self.epoch);
+        let is_known = known.is_some();
+        let (kind, secret) = known.unwrap_or((Kind::Host, Secret([0; 32])));
+        let said = statement(kind, &binding, self.session, self.epoch);
         let is_right = hmac::verify(&key(&secret), &said, &self.proof).is_ok();
         if is_known && is_right {
             Ok(Proven { session: self.session, epoch: self.epoch, secret, binding })
@@ -102,7 +109,7 @@ impl Hello {
     }
 }
 
-/// A host that holds the secret.
+/// A peer that holds the secret.
 struct Proven {
     session: SessionId,
     epoch: u64,
@@ -118,7 +125,7 @@ impl Proven {
 }
 
 impl WelcomeMessage {
-    /// Host: whether the relay holds the secret.
+    /// Host, viewer: whether the relay holds the secret.
     fn check(&self, secret: &Secret, binding: &Binding) -> Result<Welcome, WireError> {
         let said = relay_statement(binding, self.is_resumed);
         hmac::verify(&key(secret), &said, &self.proof).map_err(|_| WireError::Impostor)?;
@@ -143,8 +150,12 @@ fn sign(secret: &Secret, statement: &[u8]) -> [u8; 32] {
     tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-fn host_statement(binding: &Binding, session: SessionId, epoch: u64) -> Vec<u8> {
-    [HOST_LABEL, binding, &session.0, &epoch.to_be_bytes()].concat()
+fn statement(kind: Kind, binding: &Binding, session: SessionId, epoch: u64) -> Vec<u8> {
+    let label = match kind {
+        Kind::Host => HOST_LABEL,
+        Kind::Viewer => VIEWER_LABEL,
+    };
+    [label, binding, &session.0, &epoch.to_be_bytes()].concat()
 }
 
 fn relay_statement(binding: &Binding, is_resumed: bool) -> Vec<u8> {

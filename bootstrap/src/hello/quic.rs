@@ -2,40 +2,41 @@
 //! 7.5).
 
 use super::{Binding, Hello, Proven, Welcome, WelcomeMessage, in_time};
-use crate::grant::{Refusal, Secret, SessionGrant, SessionId, WireError};
+use crate::credentials::{Credentials, Kind};
+use crate::grant::{Refusal, Secret, SessionId, WireError};
 use crate::ticket::Ticket;
 use crate::wire;
 use std::time::Duration;
 
-/// How long a refused host has to read why.
+/// How long a refused peer has to read why.
 const REFUSAL_LINGER: Duration = Duration::from_secs(2);
 /// QUIC application error code of a connection that was refused in the hello.
 pub const CLOSE_REFUSED: u32 = 1;
 
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-tern-hello";
 
-/// Host: introduces itself and checks the relay's proof. `epoch` names the host's endpoint state:
-/// a random number, new whenever the host begins with state 0.
+/// Host, viewer: introduces itself and checks the relay's proof. `epoch` names its endpoint state: a
+/// random number, new whenever it begins with state 0.
 pub async fn introduce(
     connection: &quinn::Connection,
-    grant: &SessionGrant,
+    who: &Credentials,
     epoch: u64,
 ) -> Result<Welcome, WireError> {
     let binding = export(connection);
     in_time(async {
         let (mut writer, mut reader) = connection.open_bi().await?;
-        wire::write_question(&mut writer, &Hello::new(grant, epoch, &binding, None)).await?;
+        wire::write_question(&mut writer, &Hello::new(who, epoch, &binding, None)).await?;
         let answer: WelcomeMessage = wire::read_answer(&mut reader).await?;
-        answer.check(&grant.secret, &binding)
+        answer.check(&who.secret, &binding)
     })
     .await
 }
 
-/// A host whose proof was right, waiting for its answer.
+/// A peer whose proof was right, waiting for its answer.
 pub struct Introduction {
-    /// Its session.
+    /// Its session, or the viewer's place in one.
     pub session: SessionId,
-    /// Names the host's endpoint state.
+    /// Names the peer's endpoint state.
     pub epoch: u64,
     proven: Proven,
     connection: quinn::Connection,
@@ -54,7 +55,7 @@ impl std::fmt::Debug for Introduction {
 /// for the last two, so that nobody learns which sessions there are) and returns the error.
 pub async fn accept(
     connection: &quinn::Connection,
-    secret_of: impl FnOnce(SessionId, &Ticket) -> Option<Secret>,
+    secret_of: impl FnOnce(SessionId, &Ticket) -> Option<(Kind, Secret)>,
 ) -> Result<Introduction, WireError> {
     let (mut writer, hello) = in_time(async {
         let (mut writer, mut reader) = connection.accept_bi().await?;
@@ -92,7 +93,7 @@ impl Introduction {
         Ok(())
     }
 
-    /// Says no, and why; closes the connection once the host has read it.
+    /// Says no, and why; closes the connection once the peer has read it.
     pub async fn refuse(mut self, refusal: Refusal) -> Result<(), WireError> {
         wire::write_no(&mut self.writer, &refusal).await?;
         finish_refusal(&self.connection, self.writer).await;
@@ -119,8 +120,8 @@ fn export(connection: &quinn::Connection) -> Binding {
 mod tests {
     use super::super::{SERVER_NAME, is_wrong_certificate, quic_client_config};
     use super::*;
-    use crate::grant::RefusalCode;
     use crate::grant::tests::grant;
+    use crate::grant::{RefusalCode, SessionGrant};
     use crate::identity::Identity;
     use std::net::{Ipv4Addr, SocketAddr};
 
@@ -131,7 +132,7 @@ mod tests {
         let known = grant.clone();
         let (welcome, epoch) = meet(&relay, &grant, move |session, ticket| {
             assert_eq!(*ticket, known.ticket);
-            (session == known.session).then_some(known.secret)
+            (session == known.session).then_some((Kind::Host, known.secret))
         })
         .await;
         assert_eq!(welcome.expect("welcome"), Welcome { is_resumed: true });
@@ -144,7 +145,8 @@ mod tests {
         let grant = SessionGrant { certificate: relay.certificate_pin(), ..grant() };
         let mut answers = Vec::new();
         for secret in [None, Some(Secret([3; 32]))] {
-            let (welcome, _) = meet(&relay, &grant, move |_, _| secret).await;
+            let known = secret.map(|secret| (Kind::Host, secret));
+            let (welcome, _) = meet(&relay, &grant, move |_, _| known).await;
             match welcome {
                 Err(WireError::Refused(refusal)) => answers.push(refusal),
                 other => panic!("expected a refusal, got {other:?}"),
@@ -152,6 +154,15 @@ mod tests {
         }
         assert_eq!(answers[0], answers[1]);
         assert_eq!(answers[0].code, RefusalCode::Unauthorized);
+    }
+
+    #[tokio::test]
+    async fn viewer_can_not_pass_for_a_host_nor_a_host_for_a_viewer() {
+        let relay = Identity::ephemeral();
+        let grant = SessionGrant { certificate: relay.certificate_pin(), ..grant() };
+        let secret = grant.secret.clone();
+        let (welcome, _) = meet(&relay, &grant, move |_, _| Some((Kind::Viewer, secret))).await;
+        assert!(matches!(welcome, Err(WireError::Refused(_))), "{welcome:?}");
     }
 
     #[tokio::test]
@@ -166,7 +177,7 @@ mod tests {
             wire::write_yes(&mut writer, &answer).await.expect("written");
             server.closed().await;
         });
-        let welcome = introduce(&connection, &grant, 1).await;
+        let welcome = introduce(&connection, &grant.credentials(), 1).await;
         assert!(matches!(welcome, Err(WireError::Impostor)), "{welcome:?}");
         connection.close(0u32.into(), b"");
         answer.await.expect("no panic");
@@ -185,7 +196,7 @@ mod tests {
     async fn meet(
         relay: &Identity,
         grant: &SessionGrant,
-        secret_of: impl FnOnce(SessionId, &Ticket) -> Option<Secret> + Send + 'static,
+        secret_of: impl FnOnce(SessionId, &Ticket) -> Option<(Kind, Secret)> + Send + 'static,
     ) -> (Result<Welcome, WireError>, Result<u64, WireError>) {
         let (server, connection) = connect(relay, grant).await.expect("connected");
         let accepted = tokio::spawn(async move {
@@ -195,7 +206,7 @@ mod tests {
             server.closed().await;
             Ok(epoch)
         });
-        let welcome = introduce(&connection, grant, 42).await;
+        let welcome = introduce(&connection, &grant.credentials(), 42).await;
         connection.close(0u32.into(), b"");
         (welcome, accepted.await.expect("no panic"))
     }

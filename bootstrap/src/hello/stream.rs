@@ -1,19 +1,20 @@
-//! The hello on a stream that SSH has authenticated, for hosts whose network lets no UDP through.
+//! The hello on a stream that SSH has authenticated, where the network lets no UDP through.
 //!
 //! ```text
-//! host                                          relay
+//! host, viewer                                  relay
 //!   | <-- relay's nonce -----------------------   |   (or a refusal)
 //!   | -- session, epoch, ticket, nonce, proof ->  |
 //!   | <-- is_resumed, relay's proof -----------   |   (or a refusal)
 //!
-//! binding = SHA-256("tern hello ssh" || relay's nonce || host's nonce || "SHA256:...")
+//! binding = SHA-256("tern hello ssh" || relay's nonce || peer's nonce || "SHA256:...")
 //! ```
 //!
-//! The last part is the fingerprint of the SSH host key that the relay has and the host has seen:
+//! The last part is the fingerprint of the SSH host key that the relay has and the peer has seen:
 //! whoever stands between with another key has another binding.
 
 use super::{Binding, Hello, Nonce, Proven, Welcome, WelcomeMessage, in_time};
-use crate::grant::{Refusal, Secret, SessionGrant, SessionId, WireError};
+use crate::credentials::{Credentials, Kind};
+use crate::grant::{Refusal, Secret, SessionId, WireError};
 use crate::ticket::Ticket;
 use crate::token::random;
 use crate::wire;
@@ -28,27 +29,27 @@ struct Challenge {
     nonce: Nonce,
 }
 
-/// Host: introduces itself and checks the relay's proof, as
+/// Host, viewer: introduces itself and checks the relay's proof, as
 /// [`introduce`](super::introduce) does over QUIC. `host_key` is the fingerprint (`SHA256:...`) of
 /// the relay's SSH host key. After it, nothing of what follows was read.
 pub async fn introduce_over(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     host_key: &str,
-    grant: &SessionGrant,
+    who: &Credentials,
     epoch: u64,
 ) -> Result<Welcome, WireError> {
     in_time(async {
         let challenge: Challenge = wire::read_answer(stream).await?;
         let nonce = random();
         let binding = binding(&challenge.nonce, &nonce, host_key);
-        wire::write_question(stream, &Hello::new(grant, epoch, &binding, Some(nonce))).await?;
+        wire::write_question(stream, &Hello::new(who, epoch, &binding, Some(nonce))).await?;
         let answer: WelcomeMessage = wire::read_answer(stream).await?;
-        answer.check(&grant.secret, &binding)
+        answer.check(&who.secret, &binding)
     })
     .await
 }
 
-/// A host whose proof was right, waiting for its answer.
+/// A peer whose proof was right, waiting for its answer.
 pub struct StreamIntroduction(Proven);
 
 impl std::fmt::Debug for StreamIntroduction {
@@ -64,17 +65,17 @@ impl std::fmt::Debug for StreamIntroduction {
 pub async fn accept_over(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     host_key: &str,
-    secret_of: impl FnOnce(SessionId, &Ticket) -> Option<Secret>,
+    secret_of: impl FnOnce(SessionId, &Ticket) -> Option<(Kind, Secret)>,
 ) -> Result<StreamIntroduction, WireError> {
     in_time(async {
         let nonce = random();
         wire::write_yes(stream, &Challenge { nonce }).await?;
         let (mut reader, mut writer) = tokio::io::split(&mut *stream);
         let hello: Hello = wire::read_question(&mut reader, &mut writer).await?;
-        let Some(host_nonce) = hello.nonce else {
+        let Some(peer_nonce) = hello.nonce else {
             return Err(WireError::Malformed("a hello without a nonce"));
         };
-        let binding = binding(&nonce, &host_nonce, host_key);
+        let binding = binding(&nonce, &peer_nonce, host_key);
         match hello.check(binding, secret_of) {
             Ok(proven) => Ok(StreamIntroduction(proven)),
             Err(refusal) => {
@@ -87,12 +88,12 @@ pub async fn accept_over(
 }
 
 impl StreamIntroduction {
-    /// Its session.
+    /// Its session, or the viewer's place in one.
     pub fn session(&self) -> SessionId {
         self.0.session
     }
 
-    /// Names the host's endpoint state.
+    /// Names the peer's endpoint state.
     pub fn epoch(&self) -> u64 {
         self.0.epoch
     }
@@ -110,8 +111,8 @@ impl StreamIntroduction {
     }
 }
 
-fn binding(relay: &Nonce, host: &Nonce, host_key: &str) -> Binding {
-    let parts = [LABEL, relay, host, host_key.as_bytes()].concat();
+fn binding(relay: &Nonce, peer: &Nonce, host_key: &str) -> Binding {
+    let parts = [LABEL, relay, peer, host_key.as_bytes()].concat();
     let hash = digest::digest(&digest::SHA256, &parts);
     hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
@@ -119,11 +120,15 @@ fn binding(relay: &Nonce, host: &Nonce, host_key: &str) -> Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::RefusalCode;
     use crate::grant::tests::grant;
+    use crate::grant::{RefusalCode, SessionGrant};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     const KEY: &str = "SHA256:relay";
+
+    fn host(secret: Secret) -> (Kind, Secret) {
+        (Kind::Host, secret)
+    }
 
     /// Host and relay meet; the host saw `host_key`.
     async fn meet(
@@ -132,13 +137,14 @@ mod tests {
         known: Option<Secret>,
         is_resumed: Result<bool, Refusal>,
     ) -> Result<Welcome, WireError> {
-        let (mut host, mut relay) = duplex(64 * 1024);
+        let who = grant.credentials();
+        let (mut host_end, mut relay) = duplex(64 * 1024);
         let relay = async {
-            let introduction = accept_over(&mut relay, KEY, |_, _| known).await?;
+            let introduction = accept_over(&mut relay, KEY, |_, _| known.map(host)).await?;
             assert_eq!(introduction.epoch(), 42);
             introduction.write_answer(&mut relay, &is_resumed).await
         };
-        let (welcome, _) = tokio::join!(introduce_over(&mut host, host_key, grant, 42), relay);
+        let (welcome, _) = tokio::join!(introduce_over(&mut host_end, host_key, &who, 42), relay);
         welcome
     }
 
@@ -173,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn relay_that_does_not_hold_the_secret_is_an_impostor() {
-        let (mut host, mut relay) = duplex(64 * 1024);
+        let (mut stream, mut relay) = duplex(64 * 1024);
         let impostor = async {
             wire::write_yes(&mut relay, &Challenge { nonce: [1; 32] }).await?;
             let _: Hello = wire::read_question(&mut relay, &mut Vec::new()).await?;
@@ -181,14 +187,16 @@ mod tests {
             wire::write_yes(&mut relay, &answer).await
         };
         let grant = grant();
-        let (welcome, _) = tokio::join!(introduce_over(&mut host, KEY, &grant, 1), impostor);
+        let who = grant.credentials();
+        let (welcome, _) = tokio::join!(introduce_over(&mut stream, KEY, &who, 1), impostor);
         assert!(matches!(welcome, Err(WireError::Impostor)), "{welcome:?}");
     }
 
     #[tokio::test]
     async fn hello_that_was_heard_before_is_worth_nothing() {
         let grant = grant();
-        let (mut host, mut relay) = duplex(64 * 1024);
+        let who = grant.credentials();
+        let (mut stream, mut relay) = duplex(64 * 1024);
         let tap = async {
             wire::write_yes(&mut relay, &Challenge { nonce: [1; 32] }).await.expect("written");
             let mut heard = vec![0; 4096];
@@ -197,27 +205,29 @@ mod tests {
             heard.truncate(size);
             heard
         };
-        let (_, heard) = tokio::join!(introduce_over(&mut host, KEY, &grant, 42), tap);
+        let (_, heard) = tokio::join!(introduce_over(&mut stream, KEY, &who, 42), tap);
         let (mut thief, mut relay) = duplex(64 * 1024);
         thief.write_all(&heard).await.expect("written");
-        let accepted = accept_over(&mut relay, KEY, |_, _| Some(grant.secret.clone())).await;
+        let accepted = accept_over(&mut relay, KEY, |_, _| Some(host(grant.secret.clone()))).await;
         assert!(matches!(accepted, Err(WireError::Refused(_))), "{accepted:?}");
     }
 
     #[tokio::test]
     async fn what_follows_the_hello_is_left_for_the_link() {
         let grant = grant();
-        let (mut host, mut relay) = duplex(64 * 1024);
+        let who = grant.credentials();
+        let (mut stream, mut relay) = duplex(64 * 1024);
         let relay = async {
             let known = Some(grant.secret.clone());
-            let introduction = accept_over(&mut relay, KEY, |_, _| known).await.expect("right");
+            let introduction =
+                accept_over(&mut relay, KEY, |_, _| known.map(host)).await.expect("right");
             introduction.write_answer(&mut relay, &Ok(true)).await.expect("written");
             relay.write_all(b"frame").await.expect("written");
         };
-        let (welcome, ()) = tokio::join!(introduce_over(&mut host, KEY, &grant, 1), relay);
+        let (welcome, ()) = tokio::join!(introduce_over(&mut stream, KEY, &who, 1), relay);
         assert!(welcome.is_ok());
         let mut rest = [0; 5];
-        host.read_exact(&mut rest).await.expect("the frame");
+        stream.read_exact(&mut rest).await.expect("the frame");
         assert_eq!(&rest, b"frame");
     }
 }

@@ -25,6 +25,7 @@ pub mod program;
 pub mod protocol;
 pub mod pty;
 pub mod remembered;
+pub mod roaming;
 pub mod run_command;
 pub mod sharing;
 pub mod start_view;

@@ -26,8 +26,10 @@ pub struct ViewerInput {
     /// The beginning of a key, and since when it waits.
     partial: Vec<u8>,
     partial_since: Option<Instant>,
-    /// Whole keys, in order.
-    keys: VecDeque<Vec<u8>>,
+    /// The mark of what the partial key came with, and of keys that were dropped.
+    mark: u32,
+    /// Whole keys, in order, each with the mark of the newest input that it completes (0: none).
+    keys: VecDeque<(Vec<u8>, u32)>,
     key_bytes: usize,
     paste: Paste,
 }
@@ -63,8 +65,16 @@ impl ViewerInput {
         !self.keys.is_empty()
     }
 
-    /// The viewer's terminal sent `bytes` while it showed the part at `offset` of a `screen`.
-    pub fn handle_bytes(&mut self, bytes: &[u8], offset: (u16, u16), screen: Size, now: Instant) {
+    /// The viewer's terminal sent `bytes` while it showed the part at `offset` of a `screen`. `mark`
+    /// comes out with the last of them; 0 if there is none.
+    pub fn handle_bytes(
+        &mut self,
+        bytes: &[u8],
+        mark: u32,
+        offset: (u16, u16),
+        screen: Size,
+        now: Instant,
+    ) {
         self.partial.extend_from_slice(bytes);
         let buffer = std::mem::take(&mut self.partial);
         let mut rest = buffer.as_slice();
@@ -81,6 +91,17 @@ impl ViewerInput {
             (false, since) if rest.len() == buffer.len() => since.or(Some(now)),
             (false, _) => Some(now),
         };
+        if mark != 0 {
+            self.mark = mark;
+        }
+        if self.partial.is_empty()
+            && let Some((_, last)) = self.keys.back_mut()
+        {
+            match std::mem::take(&mut self.mark) {
+                0 => {}
+                mark => *last = mark,
+            }
+        }
     }
 
     fn push(&mut self, key: &[u8], offset: (u16, u16), screen: Size) {
@@ -88,14 +109,14 @@ impl ViewerInput {
         self.key_bytes += key.len();
         match self.keys.back_mut() {
             // Characters are kept together, so that a paste isn't a million allocations.
-            Some(last)
+            Some((last, _))
                 if last.len() + key.len() <= keys::KEY_SIZE_MAX
                     && !last.starts_with(b"\x1b")
                     && !key.starts_with(b"\x1b") =>
             {
                 last.extend(key);
             }
-            Some(_) | None => self.keys.push_back(key),
+            Some(_) | None => self.keys.push_back((key, 0)),
         }
     }
 
@@ -109,24 +130,28 @@ impl ViewerInput {
         if self.poll_timeout().is_some_and(|due| due <= now) {
             let key = std::mem::take(&mut self.partial);
             self.key_bytes += key.len();
-            self.keys.push_back(key);
+            self.keys.push_back((key, std::mem::take(&mut self.mark)));
             self.partial_since = None;
         }
     }
 
-    /// Whole keys of at most [`INPUT_SIZE_MAX`] bytes together.
-    pub fn take(&mut self) -> Option<Vec<u8>> {
-        let mut taken = Vec::new();
-        while let Some(key) = self.keys.front() {
+    /// Whole keys of at most [`INPUT_SIZE_MAX`] bytes together, with the mark of the newest input
+    /// that they complete (0: of none).
+    pub fn take(&mut self) -> Option<(Vec<u8>, u32)> {
+        let (mut taken, mut newest) = (Vec::new(), 0);
+        while let Some((key, mark)) = self.keys.front() {
             if taken.len() + key.len() > INPUT_SIZE_MAX {
                 break;
             }
             self.paste = self.paste.after(key);
             taken.extend_from_slice(key);
+            if *mark != 0 {
+                newest = *mark;
+            }
             self.keys.pop_front();
         }
         self.key_bytes -= taken.len();
-        (!taken.is_empty()).then_some(taken)
+        (!taken.is_empty()).then_some((taken, newest))
     }
 
     /// Whether what was taken so far ends within a paste that should not be interrupted.
@@ -158,7 +183,27 @@ mod tests {
     const SCREEN: Size = Size { cols: 80, rows: 24 };
 
     fn feed(input: &mut ViewerInput, bytes: &[u8], now: Instant) {
-        input.handle_bytes(bytes, (0, 0), SCREEN, now);
+        input.handle_bytes(bytes, 0, (0, 0), SCREEN, now);
+    }
+
+    fn taken(input: &mut ViewerInput) -> Option<Vec<u8>> {
+        input.take().map(|(bytes, _)| bytes)
+    }
+
+    #[test]
+    fn mark_comes_out_with_the_last_key_of_its_input_and_not_before() {
+        let now = Instant::now();
+        let mut input = ViewerInput::default();
+        input.handle_bytes(b"a", 1, (0, 0), SCREEN, now);
+        input.handle_bytes(b"b\x1b[1;", 2, (0, 0), SCREEN, now);
+        assert_eq!(input.take(), Some((b"ab".to_vec(), 1)));
+        input.handle_bytes(b"5Ac", 3, (0, 0), SCREEN, now);
+        assert_eq!(input.take(), Some((b"\x1b[1;5Ac".to_vec(), 3)));
+        // Outside of the shared screen: nobody is clicked on.
+        input.handle_bytes(b"\x1b[<0;200;5M", 4, (0, 0), SCREEN, now);
+        assert_eq!(input.take(), None);
+        input.handle_bytes(b"d", 5, (0, 0), SCREEN, now);
+        assert_eq!(input.take(), Some((b"d".to_vec(), 5)));
     }
 
     #[test]
@@ -166,11 +211,11 @@ mod tests {
         let now = Instant::now();
         let mut input = ViewerInput::default();
         feed(&mut input, b"\x1b", now);
-        assert_eq!(input.take().as_deref(), Some(b"\x1b".as_slice()));
+        assert_eq!(taken(&mut input).as_deref(), Some(b"\x1b".as_slice()));
         feed(&mut input, b"\x1b[1;", now);
         assert_eq!(input.take(), None);
         feed(&mut input, b"5A", now);
-        assert_eq!(input.take().as_deref(), Some(b"\x1b[1;5A".as_slice()));
+        assert_eq!(taken(&mut input).as_deref(), Some(b"\x1b[1;5A".as_slice()));
     }
 
     #[test]
@@ -183,7 +228,7 @@ mod tests {
         input.handle_timeout(now);
         assert_eq!(input.take(), None);
         input.handle_timeout(due);
-        assert_eq!(input.take().as_deref(), Some(b"\x1b[".as_slice()));
+        assert_eq!(taken(&mut input).as_deref(), Some(b"\x1b[".as_slice()));
         assert_eq!(input.poll_timeout(), None);
     }
 
@@ -231,13 +276,13 @@ mod tests {
             for piece in &pieces {
                 feed(&mut input, piece, now);
                 prop_assert!(input.partial.len() < keys::KEY_SIZE_MAX);
-                while let Some(taken) = input.take() {
+                while let Some(taken) = taken(&mut input) {
                     prop_assert!(taken.len() <= INPUT_SIZE_MAX);
                     got.extend(taken);
                 }
             }
             input.handle_timeout(now + PARTIAL_TIME_MAX);
-            got.extend(input.take().unwrap_or_default());
+            got.extend(taken(&mut input).unwrap_or_default());
             prop_assert_eq!(input.byte_count(), 0);
             prop_assert_eq!(got, pieces.concat());
         }

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod mouse;
 pub mod painter;
 pub mod registry;
+pub mod replica;
 pub mod session;
 pub mod text;
 

@@ -3,7 +3,8 @@
 use crate::core::gauge::Room;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_term::{Capabilities, Frame, Renderer, Size, Viewport};
+use tern_sync::session::HostStanding;
+use tern_term::{Capabilities, Frame, KeyReport, Renderer, Size, Viewport};
 
 /// Shortest time between two frames, of which the first was tiny: an echo that follows another
 /// is not held up where anybody could feel it.
@@ -18,7 +19,11 @@ pub const INTERVAL_MAX: Duration = Duration::from_millis(16);
 pub struct View {
     /// The shared screen.
     pub frame: Frame,
-    /// Lies over the last row.
+    /// What the host knows of viewers' keys; the marks under the numbers that they joined by.
+    pub keys: Arc<KeyReport>,
+    /// How it is with the host.
+    pub standing: HostStanding,
+    /// The same in words; lies over the last row.
     pub notice: Option<Arc<str>>,
 }
 
@@ -163,7 +168,8 @@ mod tests {
     const SIZE: Size = Size { cols: 40, rows: 5 };
 
     fn view(text: &str, notice: Option<&str>) -> Arc<View> {
-        Arc::new(View { frame: Frame::from_lines(SIZE, [text]), notice: notice.map(Into::into) })
+        let frame = Frame::from_lines(SIZE, [text]);
+        Arc::new(View { frame, notice: notice.map(Into::into), ..View::default() })
     }
 
     /// A painter, and the terminal that it draws on.

@@ -248,6 +248,29 @@ impl<H: Clone> Registry<H> {
         self.tokens.contains_key(&token)
     }
 
+    /// Which session a token is for, asked by somebody who has shown nothing else: a wrong one is a
+    /// try.
+    pub fn look_up(
+        &mut self,
+        token: TokenHash,
+        address: AddressKey,
+        now: Instant,
+    ) -> Result<(SessionId, Role), Denied> {
+        if self.is_stopping {
+            return Err(Denied::Stopping);
+        }
+        // A right token is no guess, and never refused for what others behind its address did.
+        if let Some(found) = self.tokens.get(&token) {
+            return Ok(*found);
+        }
+        let per_minute = self.limits.tries_per_minute;
+        if !self.addresses.may_try(address, per_minute, now) {
+            return Err(Denied::TooManyTries);
+        }
+        self.addresses.spend_try(address, per_minute, now);
+        Err(Denied::WrongToken)
+    }
+
     /// Lets a viewer in, who counts until [`Registry::leave`], or says why not.
     pub fn join(
         &mut self,
@@ -255,19 +278,7 @@ impl<H: Clone> Registry<H> {
         address: AddressKey,
         now: Instant,
     ) -> Result<(SessionId, Role, H), Denied> {
-        if self.is_stopping {
-            return Err(Denied::Stopping);
-        }
-        // A right token is no guess, and never refused for what others behind its address did.
-        let found = self.tokens.get(&token).copied();
-        let Some((id, role)) = found else {
-            let per_minute = self.limits.tries_per_minute;
-            if !self.addresses.may_try(address, per_minute, now) {
-                return Err(Denied::TooManyTries);
-            }
-            self.addresses.spend_try(address, per_minute, now);
-            return Err(Denied::WrongToken);
-        };
+        let (id, role) = self.look_up(token, address, now)?;
         let entry = self.sessions.get_mut(&id).expect("tokens are removed with their session");
         if self.viewers >= self.limits.viewers || entry.viewers >= self.limits.viewers_per_session {
             return Err(Denied::ViewersFull);

@@ -1,5 +1,7 @@
 //! What people read: every text that the relay shows on a viewer's terminal.
 
+use tern_sync::session::HostStanding;
+
 /// Longest text that a host may show on its viewers' terminals at their end, in characters.
 const HOST_TEXT_CHARS_MAX: usize = 200;
 
@@ -28,6 +30,8 @@ pub const STOPPING_FOR_HOSTS: &str =
     "the relay is restarting or stopping: try again when it is back";
 /// A host comes back to a session that is over.
 pub const JUST_ENDED: &str = "the session has ended: a new one is needed";
+/// A viewer comes back to a session that is over.
+pub const JUST_ENDED_FOR_VIEWERS: &str = "[the session has ended]";
 /// A viewer comes to a relay that was just started, and its session's host isn't back yet.
 pub const RETURNING: &str = "The relay has just been started: waiting for the host of this session";
 /// Before a session's host came for the first time.
@@ -45,8 +49,17 @@ pub const HOST_GONE: &str = "[the host did not come back; if it does, the same l
 pub const INTERNAL: &str =
     "[connection lost by a defect of the relay, please report it; the same line may work again]";
 
+/// What viewers are told about the host, if anything.
+pub fn standing(standing: HostStanding) -> Option<String> {
+    match standing {
+        HostStanding::Awaited => Some(WAITING_NOTICE.into()),
+        HostStanding::Present => None,
+        HostStanding::Silent { seconds } => Some(host_silent(seconds.into())),
+    }
+}
+
 /// While nothing is heard from the host.
-pub fn host_silent(seconds: u64) -> String {
+fn host_silent(seconds: u64) -> String {
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match (hours, minutes) {
         (0, 0) => format!("host last heard {seconds} s ago"),

@@ -1,6 +1,7 @@
 //! What every task of a relay shares, and the guards by which everybody is counted out again,
 //! also when their task panics.
 
+use super::places::Places;
 use super::session::SessionHandle;
 use crate::core::address::AddressKey;
 use crate::core::limits::Limits;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) authorized_hosts: Option<PathBuf>,
     pub(super) is_for_this_machine: bool,
     pub(super) running: watch::Receiver<Running>,
+    pub(super) places: Places,
     /// Held by every task that draining waits for.
     alive: mpsc::WeakSender<()>,
     /// Told when a session came: viewers may be waiting for it.
@@ -68,6 +70,7 @@ impl Shared {
             authorized_hosts,
             is_for_this_machine,
             running,
+            places: Places::default(),
             alive,
             arrivals: watch::Sender::new(()),
         }

@@ -1,19 +1,24 @@
-//! How sessions come to be: granted to a host that asks, or had back by the ticket that a host
-//! shows to a relay that was started again.
+//! How sessions come to be, and places in them: granted to who asks, or had back by the ticket that
+//! they show to a relay that was started again.
 
-use super::admission::{SessionGuard, Shared, secret_of};
+use super::admission::{SessionGuard, Shared, ViewerGuard, secret_of};
+use super::places::PlaceHandle;
+use super::replica::{self, NewLink, Place, ReplicaTask};
 use super::session::{Message, SessionHandle, SessionTask};
 use crate::core::address::AddressKey;
-use crate::core::registry::NewSession;
+use crate::core::registry::{Denied, NewSession};
 use crate::core::text;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
+use tern_bootstrap::credentials::Kind;
 use tern_bootstrap::grant::{Refusal, RefusalCode, Secret, SessionGrant, SessionId};
-use tern_bootstrap::ticket::{Ticket, TicketContent};
+use tern_bootstrap::ticket::{Ticket, TicketContent, ViewContent};
 use tern_bootstrap::token::{self, TokenHash};
+use tern_bootstrap::view::ViewGrant;
 use tern_sync::link::Link;
-use tokio::sync::oneshot;
+use tern_sync::session::Role;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
 /// A session with its task running, or why there is none.
@@ -45,64 +50,167 @@ pub(super) fn create(shared: &Arc<Shared>, address: IpAddr) -> Result<SessionGra
     })
 }
 
-/// The session that a hello is about: one that is here, or one that its ticket gives back.
+/// A viewer's place in the session that its token stands for, or why there is none.
+pub(super) fn create_view(
+    shared: &Shared,
+    token: &str,
+    address: IpAddr,
+) -> Result<ViewGrant, Denied> {
+    let hash = TokenHash::of(token);
+    let found = shared.registry().look_up(hash, address.into(), Instant::now());
+    let (session, role) = found?;
+    let content = ViewContent {
+        viewer: SessionId(token::random()),
+        session,
+        secret: Secret(token::random()),
+        token: hash,
+        granted_at: SystemTime::now(),
+    };
+    Ok(ViewGrant {
+        viewer: content.viewer,
+        secret: content.secret.clone(),
+        may_type: role == Role::ReadWrite,
+        quic_port: shared.advertised.quic_port,
+        certificate: shared.certificate,
+        ticket: shared.ticket_key.seal_view(&content),
+    })
+}
+
+/// What a hello is about.
+enum Found {
+    /// A session that is here.
+    Session,
+    /// One that its ticket gives back.
+    SessionByTicket(TicketContent),
+    /// A viewer whose task is here.
+    Place(PlaceHandle),
+    /// One whose ticket tells what it may have.
+    PlaceByTicket(ViewContent),
+}
+
+/// The session or the viewer's place that a hello is about: one that is here, or one that its ticket
+/// gives back.
 pub(super) struct Claim<'a> {
     shared: &'a Arc<Shared>,
     address: IpAddr,
-    content: Option<TicketContent>,
+    found: Option<Found>,
 }
 
 impl<'a> Claim<'a> {
     pub(super) fn new(shared: &'a Arc<Shared>, address: IpAddr) -> Self {
-        Self { shared, address, content: None }
+        Self { shared, address: address.to_canonical(), found: None }
     }
 
-    /// What the host of `session` must prove; `None` if it is unknown and its ticket is worth
+    /// What the host or viewer of this id must prove; `None` if it is unknown and its ticket is worth
     /// nothing.
-    pub(super) fn secret(&mut self, session: SessionId, ticket: &Ticket) -> Option<Secret> {
-        if let Some(secret) = secret_of(self.shared, session) {
-            return Some(secret);
+    pub(super) fn secret(&mut self, id: SessionId, ticket: &Ticket) -> Option<(Kind, Secret)> {
+        let (found, kind, secret) = self.find(id, ticket)?;
+        self.found = Some(found);
+        Some((kind, secret))
+    }
+
+    fn find(&self, id: SessionId, ticket: &Ticket) -> Option<(Found, Kind, Secret)> {
+        if let Some(secret) = secret_of(self.shared, id) {
+            return Some((Found::Session, Kind::Host, secret));
         }
+        if let Some(place) = self.shared.places.find(id) {
+            let secret = place.secret.clone();
+            return Some((Found::Place(place), Kind::Viewer, secret));
+        }
+        let (key, now) = (&self.shared.ticket_key, SystemTime::now());
         let age_max = self.shared.limits.ticket_time;
-        let opened = self.shared.ticket_key.open(ticket, SystemTime::now(), age_max);
-        let content = match opened {
-            Ok(content) if content.session == session => content,
+        if let Ok(content) = key.open_view(ticket, now, age_max) {
+            let secret = content.secret.clone();
+            let is_same = content.viewer == id;
+            return is_same.then_some((Found::PlaceByTicket(content), Kind::Viewer, secret));
+        }
+        let content = match key.open(ticket, now, age_max) {
+            Ok(content) if content.session == id => content,
             Ok(_) => return None,
             Err(error) => {
-                tracing::info!(session = %short(session), %error, "unknown session");
+                tracing::info!(session = %short(id), %error, "unknown session");
                 return None;
             }
         };
-        if self.shared.registry().has_ended(session) {
+        if self.shared.registry().has_ended(id) {
             return None;
         }
         let secret = content.secret.clone();
-        self.content = Some(content);
-        Some(secret)
+        Some((Found::SessionByTicket(content), Kind::Host, secret))
     }
 
-    /// Hands the link of a host that has proved itself to its session. Gives whether it is resumed.
+    /// Hands the link of a peer that has proved itself to its task. Gives whether it is resumed.
     pub(super) async fn hand_over(
         self,
-        session: SessionId,
+        id: SessionId,
         epoch: u64,
         link: Link,
     ) -> Result<bool, Refusal> {
-        let handle = self.handle(session)?;
         let (answer, on_answer) = oneshot::channel();
-        // A session that ended meanwhile drops the message, and with it the answer's sender.
-        let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
+        // A task that ended meanwhile drops the message, and with it the answer's sender.
+        match self.found {
+            Some(Found::Session) => {
+                let handle = self.shared.registry().handle(id).ok_or_else(ended)?;
+                let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
+            }
+            Some(Found::SessionByTicket(content)) => {
+                let handle = resume(self.shared, &content, self.address)?;
+                let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
+            }
+            Some(Found::Place(place)) => {
+                let _ = place.inbox.send(NewLink { epoch, link, answer }).await;
+            }
+            Some(Found::PlaceByTicket(content)) => {
+                let place = take_place(self.shared, &content, self.address)?;
+                let _ = place.inbox.send(NewLink { epoch, link, answer }).await;
+            }
+            None => return Err(ended()),
+        }
         on_answer.await.map_err(|_| ended())
     }
+}
 
-    fn handle(self, session: SessionId) -> Result<SessionHandle, Refusal> {
-        let present = self.shared.registry().handle(session);
-        match (present, &self.content) {
-            (Some(handle), _) => Ok(handle),
-            (None, Some(content)) => resume(self.shared, content, self.address),
-            (None, None) => Err(ended()),
-        }
+/// A viewer's place by its ticket, its task running, or why there is none. Two connections of one
+/// viewer may come at once; then it is one place.
+fn take_place(
+    shared: &Arc<Shared>,
+    content: &ViewContent,
+    address: IpAddr,
+) -> Result<PlaceHandle, Refusal> {
+    if shared.registry().has_ended(content.session) {
+        let text = text::JUST_ENDED_FOR_VIEWERS.to_owned();
+        return Err(Refusal { code: RefusalCode::Unauthorized, text });
     }
+    if !shared.registry().is_known(content.token) {
+        // The ticket is a true one: its session's host is away, and may come back.
+        let text = text::RETURNING.to_owned();
+        return Err(Refusal { code: RefusalCode::Returning, text });
+    }
+    let (guard, role, handle) =
+        ViewerGuard::join(shared, content.token, address).map_err(refusal)?;
+    let (inbox, on_link) = mpsc::channel(replica::INBOX_SIZE);
+    let place = PlaceHandle { secret: content.secret.clone(), inbox };
+    let (place, is_new) = shared.places.take(content.viewer, place);
+    if is_new {
+        let held = Place { shared: Arc::clone(shared), viewer: content.viewer };
+        let task = ReplicaTask::new(held, guard, role, address, handle, on_link);
+        let viewer = short(content.viewer);
+        let session = short(content.session);
+        let span = tracing::info_span!("replica", %viewer, %session, %address);
+        tokio::spawn(task.run().instrument(span));
+    }
+    Ok(place)
+}
+
+/// Why a viewer may not come in, for its program.
+pub(super) fn refusal(denied: Denied) -> Refusal {
+    let code = match denied {
+        Denied::WrongToken => RefusalCode::Unauthorized,
+        Denied::TooManyTries => RefusalCode::TooManyTries,
+        Denied::ViewersFull => RefusalCode::Full,
+        Denied::Stopping => RefusalCode::Stopping,
+    };
+    Refusal { code, text: denied.text().to_owned() }
 }
 
 /// A session by its ticket: its task running, or why not. Two connections of one host may come at

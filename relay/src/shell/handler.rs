@@ -1,11 +1,13 @@
 //! What an SSH connection may ask for: who it is, one channel, on it a terminal (viewers) or one
-//! of the subsystems by which hosts get a session and bring its link. Everything else is refused.
+//! of the subsystems by which hosts get a session, `tern join` a place in one, and both bring their
+//! links. Everything else is refused.
 
 use super::admission::Shared;
 use super::authorized::is_authorized;
 use super::channel::{self, Writer};
-use super::host_channel::{HostChannel, Order};
+
 use super::line::{Line, Stage};
+use super::subsystem::{Order, SubsystemChannel};
 use super::typing::ViewerState;
 use super::viewer;
 use super::waiting::AskedToken;
@@ -15,6 +17,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tern_bootstrap::grant::{HOST_USER, LINK_SUBSYSTEM, SUBSYSTEM};
+use tern_bootstrap::view::{VIEW_SUBSYSTEM, VIEWER_USER};
 use tern_term::Size;
 use tokio::sync::{oneshot, watch};
 
@@ -25,12 +28,18 @@ const NAME_SIZE_MAX: usize = 64;
 #[derive(Debug, Clone, Copy)]
 enum Caller {
     Host,
+    /// `tern join`, which says its token later.
+    Replica,
     Viewer(AskedToken),
 }
 
 impl Caller {
     fn of(user: &str) -> Self {
-        if user == HOST_USER { Self::Host } else { Self::Viewer(AskedToken::of(user)) }
+        match user {
+            HOST_USER => Self::Host,
+            VIEWER_USER => Self::Replica,
+            token => Self::Viewer(AskedToken::of(token)),
+        }
     }
 }
 
@@ -52,7 +61,7 @@ enum Slot {
 /// once: what a viewer sends comes through this handler.
 enum Opened {
     Viewer(Writer),
-    Host(oneshot::Sender<Order>),
+    Program(oneshot::Sender<Order>),
 }
 
 /// russh calls it for one connection, one call at a time.
@@ -122,7 +131,7 @@ impl Handler {
         match opened {
             Opened::Viewer(writer) => self.say(writer, text),
             // Its task ends only with the connection.
-            Opened::Host(order) => drop(order.send(Order::Refuse(text))),
+            Opened::Program(order) => drop(order.send(Order::Refuse(text))),
         }
         Ok(())
     }
@@ -211,12 +220,12 @@ impl russh::server::Handler for Handler {
             return Ok(());
         }
         self.slot = Slot::Open(match self.caller {
-            Some(Caller::Host) => {
+            Some(Caller::Host | Caller::Replica) => {
                 let (sender, order) = oneshot::channel();
                 let (line, shared) = (Arc::clone(&self.line), Arc::clone(&self.shared));
                 let address = self.address.ip();
-                tokio::spawn(HostChannel { address, channel, order, line, shared }.run());
-                Opened::Host(sender)
+                tokio::spawn(SubsystemChannel { address, channel, order, line, shared }.run());
+                Opened::Program(sender)
             }
             Some(Caller::Viewer(_)) | None => Opened::Viewer(channel::writer(channel)),
         });
@@ -298,15 +307,13 @@ impl russh::server::Handler for Handler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let wanted = match name {
-            SUBSYSTEM => Order::Grant,
-            LINK_SUBSYSTEM => Order::Link,
+        let wanted = match (self.caller, name) {
+            (Some(Caller::Host), SUBSYSTEM) => Order::Grant,
+            (Some(Caller::Replica), VIEW_SUBSYSTEM) => Order::View,
+            (Some(Caller::Host | Caller::Replica), LINK_SUBSYSTEM) => Order::Link,
             _ => return self.refuse(id, session, text::ONLY_TERMINALS),
         };
-        if !matches!(self.caller, Some(Caller::Host)) {
-            return self.refuse(id, session, text::ONLY_TERMINALS);
-        }
-        let Some(Opened::Host(order)) = self.take_channel() else {
+        let Some(Opened::Program(order)) = self.take_channel() else {
             return session.channel_failure(id);
         };
         session.channel_success(id)?;

@@ -42,7 +42,7 @@ pub(super) enum Message {
     /// A viewer is silent, or heard again.
     Silence(ViewerId, bool),
     /// A viewer typed.
-    Input { viewer: ViewerId, bytes: Vec<u8>, offset: (u16, u16) },
+    Input { viewer: ViewerId, bytes: Vec<u8>, mark: u32, offset: (u16, u16) },
 }
 
 /// A viewer that wants to join.
@@ -238,8 +238,8 @@ impl SessionTask {
             }
             Message::Resize(id, size) => self.core.handle_resize(id, size, now),
             Message::Silence(id, is_silent) => self.core.handle_silence(id, is_silent, now),
-            Message::Input { viewer, bytes, offset } => {
-                self.core.handle_input(viewer, &bytes, offset, now);
+            Message::Input { viewer, bytes, mark, offset } => {
+                self.core.handle_input(viewer, &bytes, mark, offset, now);
             }
         }
     }

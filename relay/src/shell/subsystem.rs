@@ -1,4 +1,4 @@
-//! A host's channel from its opening to the start of a subsystem.
+//! The channel of a host or of a program that joins, from its opening to the start of a subsystem.
 //!
 //! russh puts a copy of everything that comes on a channel into a short queue, and waits for room in
 //! it. So somebody must read it from the beginning, whatever a peer sends and never asks for.
@@ -8,6 +8,7 @@ use super::channel;
 use super::host::NewHostTask;
 use super::line::{Line, Stage};
 use super::ssh_link::NewLinkTask;
+use super::view::NewViewTask;
 use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use std::net::IpAddr;
@@ -19,14 +20,16 @@ use tokio::time::timeout;
 pub(super) enum Order {
     /// It asks for a session.
     Grant,
-    /// It brings a session's link.
+    /// It asks for a place in a session.
+    View,
+    /// It brings a host's or a viewer's link.
     Link,
     /// It is told this and closed.
     Refuse(&'static str),
 }
 
-/// A host's channel that was just opened.
-pub(super) struct HostChannel {
+/// A channel that was just opened.
+pub(super) struct SubsystemChannel {
     pub(super) address: IpAddr,
     pub(super) channel: Channel<Msg>,
     pub(super) order: oneshot::Receiver<Order>,
@@ -34,7 +37,7 @@ pub(super) struct HostChannel {
     pub(super) shared: Arc<Shared>,
 }
 
-impl HostChannel {
+impl SubsystemChannel {
     /// Until the channel's work is done.
     pub(super) async fn run(self) {
         let Self { address, mut channel, mut order, line, shared } = self;
@@ -44,6 +47,7 @@ impl HostChannel {
         };
         match order {
             Order::Grant => NewHostTask { address, channel, line, shared }.run().await,
+            Order::View => NewViewTask { address, channel, line, shared }.run().await,
             Order::Link => NewLinkTask { address, channel, line, shared }.run().await,
             Order::Refuse(text) => {
                 channel::refuse(&channel::writer(channel), text).await;

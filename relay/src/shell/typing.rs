@@ -69,7 +69,8 @@ impl ViewerState {
             // Closed when the viewer is let go, as its last words are on their way.
             let Ok(permit) = joined.credit.acquire_many(permits).await else { break };
             permit.forget();
-            let input = Message::Input { viewer: joined.id, bytes, offset: self.offset() };
+            let (viewer, offset) = (joined.id, self.offset());
+            let input = Message::Input { viewer, bytes, mark: 0, offset };
             if joined.handle.inbox.send(input).await.is_err() {
                 break;
             }

@@ -98,8 +98,7 @@ impl NewViewerTask {
 
     async fn refuse(self, denied: Denied) {
         tracing::info!(address = %self.address, reason = ?denied, "viewer refused");
-        let [byte] = random::<1>();
-        sleep(REFUSAL_DELAY_MIN + REFUSAL_DELAY_SPAN * u32::from(byte) / 255).await;
+        delay_refusal().await;
         let line = format!("{}\r\n", denied.text());
         channel::finish(&self.writer, line, EXIT_LOST).await;
     }
@@ -347,6 +346,12 @@ impl End {
             }),
         )
     }
+}
+
+/// Tells nothing by the time that a refusal takes.
+pub(super) async fn delay_refusal() {
+    let [byte] = random::<1>();
+    sleep(REFUSAL_DELAY_MIN + REFUSAL_DELAY_SPAN * u32::from(byte) / 255).await;
 }
 
 /// When the viewer's connection is gone.

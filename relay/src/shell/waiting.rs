@@ -1,10 +1,12 @@
 //! Viewers that come before their session's host is back, just after the relay's start.
 
-use super::admission::{Running, WaitGuard};
+use super::admission::{Running, Shared, WaitGuard};
 use super::line::Stage;
 use super::session::wait_until;
 use super::viewer::{NewViewerTask, closed};
 use crate::core::text;
+use std::net::IpAddr;
+use std::sync::Arc;
 use tern_bootstrap::token::{TokenHash, is_well_formed};
 
 /// What somebody gave as user name. (The name itself is not kept.)
@@ -17,6 +19,11 @@ pub(super) struct AskedToken {
 impl AskedToken {
     pub(super) fn of(user: &str) -> Self {
         Self { hash: TokenHash::of(user), is_well_formed: is_well_formed(user) }
+    }
+
+    /// Whether it may be the token of a session whose host is on its way back.
+    pub(super) fn may_return(&self, shared: &Arc<Shared>, address: IpAddr) -> bool {
+        self.is_well_formed && WaitGuard::begin(shared, self.hash, address).is_some()
     }
 }
 

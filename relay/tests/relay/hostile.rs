@@ -33,7 +33,7 @@ async fn wrong_secret_is_refused_and_changes_nothing() {
     let mut grant = bystander.0.grant.clone();
     grant.secret = Secret([7; 32]);
     let (_quic, connection) = connect(&relay, &grant).await;
-    let refused = must("an answer", introduce(&connection, &grant, 1)).await;
+    let refused = must("an answer", introduce(&connection, &grant.credentials(), 1)).await;
     assert!(matches!(
         refused,
         Err(WireError::Refused(refusal)) if refusal.code == RefusalCode::Unauthorized

@@ -22,7 +22,7 @@ fn data() -> tempfile::TempDir {
 /// A hello on a connection of its own.
 async fn hello(relay: &Relay, grant: &SessionGrant) -> Result<Welcome, WireError> {
     let (_quic, connection) = connect(relay, grant).await;
-    must("an answer", introduce(&connection, grant, 1)).await
+    must("an answer", introduce(&connection, &grant.credentials(), 1)).await
 }
 
 fn assert_unauthorized(answer: Result<Welcome, WireError>) {

@@ -139,7 +139,7 @@ impl RelaySide {
         while self.keys.front().is_some_and(|at| *at <= self.shared.now()) {
             self.keys.pop_front();
             let byte = self.shared.journal().on_typed(self.shared.now());
-            running.session.handle_input(running.viewer, &[byte], (0, 0), now);
+            running.session.handle_input(running.viewer, &[byte], 0, (0, 0), now);
         }
     }
 

@@ -1,16 +1,14 @@
-//! Keeps a granted session in step with the relay, over one link after another: a silent one is
-//! kept while others are tried beside it, and whichever answers first goes on.
+//! Keeps a granted session in step with the relay, over whatever reaches it.
 
-use super::ways::{Failure, Ways, Welcomed};
 use super::{Incoming, Link, SessionEnd};
-use crate::core::dialling::{Answers, Carrier, Dialling};
+use crate::core::dialling::Carrier;
 use crate::core::notice;
 use crate::shell::board::unix_time;
-use crate::shell::interfaces::NetworkWatch;
 use crate::shell::protocol::Connection;
+use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
 use std::time::{Duration, Instant};
 use tern_bootstrap::client::Granted;
-use tern_sync::link::{Incoming as LinkIncoming, Link as SyncLink, LinkError};
+use tern_sync::link::{Incoming as LinkIncoming, LinkError};
 use tern_sync::log::{LOG_SIZE_MAX, Log, Whole};
 use tern_sync::session::{
     HOST_EVENTS, HostEvent, TEXT_SIZE_MAX, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
@@ -37,9 +35,6 @@ const FAREWELL_INTERVAL: Duration = Duration::from_millis(250);
 const EVENTS_MAX: usize = 512;
 
 const _: () = assert!((EVENTS_MAX + 1) * (TEXT_SIZE_MAX + 64) <= LOG_SIZE_MAX);
-
-/// Code of a link that the host closes since all is said, or since it has another.
-const CLOSE_ENDED: u32 = 0;
 
 /// The sync endpoint with its channels, and the number that names its states.
 struct Synced {
@@ -71,67 +66,27 @@ enum Told {
 
 struct Kept {
     synced: Synced,
-    link: Option<(SyncLink, Carrier)>,
-    ways: Ways,
-    dialling: Dialling,
-    network: NetworkWatch,
-    /// Why the last link was lost.
-    reason: String,
+    roaming: Roaming,
     told: Told,
     /// People have the join lines.
     is_announced: bool,
 }
 
 impl Kept {
-    fn answers(&self) -> Answers {
-        Answers {
-            asked_at: self.synced.endpoint.unanswered_since(),
-            heard_at: self.synced.endpoint.last_heard(),
-            round_trip: self.synced.endpoint.rtt(),
-        }
-    }
-
     /// Sends what is due, over the link and on new ways.
     fn pump(&mut self, now: Instant) {
-        if let Some((link, _)) = &mut self.link {
-            link.pump(&mut self.synced.endpoint, now);
-            if self.dialling.handle_answers(self.answers(), now) {
-                self.ways.relax();
-            }
-        }
-        while let Some(carrier) = self.dialling.poll_attempt(now) {
-            self.ways.attempt(carrier, self.synced.epoch);
-        }
+        self.roaming.pump(&mut self.synced.endpoint, self.synced.epoch, now);
     }
 
     /// When to go on if nothing happens.
     fn due(&self) -> Option<Instant> {
-        let link = self.link.as_ref().and_then(|(link, _)| {
-            let endpoint = link.poll_timeout(&self.synced.endpoint);
-            [endpoint, self.dialling.overdue_at(self.answers())].into_iter().flatten().min()
-        });
-        let since = self.dialling.silent_since();
+        let since = self.roaming.silent_since();
         let tell = since.and_then(|since| match self.told {
             Told::Nothing => Some(since + OUTAGE_COUNTS_AFTER),
             Told::Status => Some(since + OUTAGE_TOLD_AFTER),
             Told::Notice => None,
         });
-        [link, self.dialling.poll_timeout(), tell].into_iter().flatten().min()
-    }
-
-    fn lose(&mut self, reason: String, now: Instant) {
-        tracing::info!(reason, "the link is lost");
-        self.link = None;
-        self.reason = reason;
-        self.dialling.handle_lost(now);
-    }
-
-    fn handle_hint(&mut self, what: &str, now: Instant) {
-        tracing::info!(what, "the network may be another one");
-        if self.link.is_some() {
-            self.synced.endpoint.handle_path_change(now);
-        }
-        self.dialling.handle_hint(now);
+        [self.roaming.poll_timeout(&self.synced.endpoint), tell].into_iter().flatten().min()
     }
 }
 
@@ -145,20 +100,17 @@ impl Link {
         let now = Instant::now();
         let mut kept = Kept {
             synced: Synced::new(rand::random()),
-            link: None,
-            ways: Ways::new(&self.options, granted),
-            dialling: Dialling::new(now),
-            network: NetworkWatch::start(),
-            reason: String::new(),
+            roaming: Roaming::new(
+                &self.options,
+                &granted.grant.credentials(),
+                granted.address,
+                now,
+            ),
             told: Told::Nothing,
             is_announced: false,
         };
-        let on_change = kept.network.on_change();
         loop {
             let now = Instant::now();
-            if kept.network.has_slept() {
-                kept.handle_hint("the machine slept", now);
-            }
             kept.pump(now);
             self.deliver(&mut kept.synced.endpoint).await;
             self.tell_outage(&mut kept, granted, now).await;
@@ -169,18 +121,21 @@ impl Link {
                     self.say_farewell(&mut kept, text.unwrap_or_default()).await;
                     return SessionEnd::Ended;
                 }
-                received = receive(&mut kept.link) => self.on_received(&mut kept, received).await,
-                found = kept.ways.next() => match found {
-                    Ok(welcomed) => self.adopt(&mut kept, granted, welcomed).await,
-                    Err(failure) => {
+                happening = kept.roaming.next() => match happening {
+                    Happening::Received(received) => self.on_received(&mut kept, received).await,
+                    Happening::Found(Ok(welcomed)) => {
+                        self.adopt(&mut kept, granted, welcomed).await;
+                    }
+                    Happening::Found(Err(failure)) => {
                         if let Some(end) = on_failure(&kept, failure) {
                             return end;
                         }
                     }
+                    Happening::AddressesChanged => {
+                        let endpoint = &mut kept.synced.endpoint;
+                        kept.roaming.handle_hint(endpoint, "its addresses changed", Instant::now());
+                    }
                 },
-                () = on_change.notified() => {
-                    kept.handle_hint("its addresses changed", Instant::now());
-                }
                 Ok(()) = self.frames.changed() => {
                     let frame = self.frames.borrow_and_update().clone();
                     kept.synced.endpoint.set(SCREEN, frame.into(), Instant::now());
@@ -201,13 +156,10 @@ impl Link {
         let now = Instant::now();
         let incoming = match received {
             Ok(incoming) => incoming,
-            Err(error) => return kept.lose(error.to_string(), now),
+            Err(error) => return kept.roaming.lose(error.to_string(), now),
         };
         if let Err(error) = incoming.feed(&mut kept.synced.endpoint, now) {
-            if let Some((link, _)) = &mut kept.link {
-                link.close(CLOSE_ENDED, "bad message");
-            }
-            kept.lose(error.to_string(), now);
+            kept.roaming.break_off(error.to_string(), now);
             // Its states and ours can't be brought together: both begin anew.
             self.begin_anew(kept, rand::random()).await;
         }
@@ -236,13 +188,7 @@ impl Link {
             self.begin_anew(kept, kept.synced.epoch).await;
         }
         kept.synced.is_used = true;
-        kept.ways.stop();
-        kept.dialling.handle_linked(carrier, now);
-        let before = kept.link.replace((link, carrier));
-        let was_over_ssh = before.as_ref().is_some_and(|(_, carrier)| *carrier == Carrier::Ssh);
-        if let Some((mut old, _)) = before {
-            old.close(CLOSE_ENDED, "another link took over");
-        }
+        let was_over_ssh = kept.roaming.take_up(link, carrier, now) == Some(Carrier::Ssh);
         if !std::mem::replace(&mut kept.is_announced, true) {
             self.frames.mark_changed();
             self.topology.mark_changed();
@@ -271,7 +217,7 @@ impl Link {
 
     /// Says how long there has been no answer, or that there is one again.
     async fn tell_outage(&mut self, kept: &mut Kept, granted: &Granted, now: Instant) {
-        let Some(since) = kept.dialling.silent_since() else {
+        let Some(since) = kept.roaming.silent_since() else {
             let told = std::mem::replace(&mut kept.told, Told::Nothing);
             if told != Told::Nothing {
                 self.board.update(|s| s.connection = Connection::Connected(unix_time()));
@@ -302,8 +248,8 @@ impl Link {
         }
         if outage >= OUTAGE_TOLD_AFTER && kept.told == Told::Status {
             kept.told = Told::Notice;
-            let reason = if kept.link.is_some() { "the relay is silent" } else { &kept.reason };
-            self.notice(&format!("Reconnecting... ({})", notice::printable(reason))).await;
+            let reason = notice::printable(kept.roaming.reason());
+            self.notice(&format!("Reconnecting... ({reason})")).await;
         }
     }
 
@@ -331,8 +277,7 @@ impl Link {
             // Viewers at the relay wait for us, so a way there is looked for once more.
             let _ = timeout(FAREWELL_TIME_MAX, await_acknowledgement(kept, &text)).await;
         }
-        if let Some((link, _)) = &mut kept.link {
-            link.close(CLOSE_ENDED, "session ended");
+        if kept.roaming.close("session ended") {
             // The close must leave the machine before the process ends.
             sleep(CLOSE_TIME).await;
         }
@@ -343,10 +288,10 @@ impl Link {
 fn on_failure(kept: &Kept, failure: Failure) -> Option<SessionEnd> {
     tracing::info!(?failure, "the relay was not reached");
     match failure {
-        Failure::Unreachable(_) => None,
+        Failure::Unreachable(_) | Failure::NotYet(_) => None,
         // While a link works, nobody's word counts against it.
-        _ if kept.dialling.silent_since().is_none() => None,
-        Failure::Unknown => Some(SessionEnd::Unknown),
+        _ if kept.roaming.silent_since().is_none() => None,
+        Failure::Unknown(_) => Some(SessionEnd::Unknown),
         // A relay that was made anew: SSH tells whether it's still the right one.
         Failure::WrongCertificate(_) if kept.is_announced => Some(SessionEnd::Unknown),
         Failure::WrongCertificate(address) => Some(SessionEnd::Refused(format!(
@@ -354,13 +299,6 @@ fn on_failure(kept: &Kept, failure: Failure) -> Option<SessionEnd> {
              handed over by SSH. Somebody may be impersonating it, or another program uses that port"
         ))),
         Failure::Refused(text) => Some(SessionEnd::Refused(notice::printable(&text))),
-    }
-}
-
-async fn receive(link: &mut Option<(SyncLink, Carrier)>) -> Result<LinkIncoming, LinkError> {
-    match link {
-        Some((link, _)) => link.recv().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -376,16 +314,16 @@ async fn await_acknowledgement(kept: &mut Kept, text: &str) {
         }
         let due = kept.due().unwrap_or_else(|| now + FAREWELL_INTERVAL);
         tokio::select! {
-            received = receive(&mut kept.link) => match received {
-                Ok(incoming) => {
+            happening = kept.roaming.next() => match happening {
+                Happening::Received(Ok(incoming)) => {
                     if incoming.feed(&mut kept.synced.endpoint, Instant::now()).is_err() {
                         return;
                     }
                 }
-                Err(error) => kept.lose(error.to_string(), Instant::now()),
-            },
-            found = kept.ways.next() => match found {
-                Ok(welcomed) => {
+                Happening::Received(Err(error)) => {
+                    kept.roaming.lose(error.to_string(), Instant::now());
+                }
+                Happening::Found(Ok(welcomed)) => {
                     if welcomed.is_resumed {
                         kept.synced.endpoint.handle_new_path(Instant::now());
                     } else {
@@ -393,13 +331,11 @@ async fn await_acknowledgement(kept: &mut Kept, text: &str) {
                         let ended = HostEvent::Ended { text: text.to_owned() };
                         push_event(&mut kept.synced.endpoint, ended);
                     }
-                    kept.ways.stop();
-                    kept.dialling.handle_linked(welcomed.carrier, Instant::now());
-                    kept.link = Some((welcomed.link, welcomed.carrier));
+                    kept.roaming.take_up(welcomed.link, welcomed.carrier, Instant::now());
                 }
                 // The relay knows no session that could end.
-                Err(Failure::Unknown) => return,
-                Err(_) => {}
+                Happening::Found(Err(Failure::Unknown(_))) => return,
+                Happening::Found(Err(_)) | Happening::AddressesChanged => {}
             },
             () = sleep_until(due.into()) => {
                 kept.synced.endpoint.handle_timeout(Instant::now());

@@ -1,8 +1,7 @@
 //! The way to the relay: one task that asks for a session over SSH, then keeps it ([`keep`]) over
-//! whatever reaches the relay ([`ways`]).
+//! whatever reaches the relay.
 
 mod keep;
-mod ways;
 
 use crate::core::messages::JoinLines;
 use crate::core::notice;
@@ -223,11 +222,15 @@ fn retry_delay(error: &BootstrapError) -> Option<Duration> {
         BootstrapError::HostKey(_)
         | BootstrapError::Denied { .. }
         | BootstrapError::NotARelay { .. } => None,
-        BootstrapError::Grant { error, .. } | BootstrapError::Link { error, .. } => match error {
+        BootstrapError::Grant { error, .. }
+        | BootstrapError::View { error, .. }
+        | BootstrapError::Link { error, .. } => match error {
             WireError::Refused(refusal) => match refusal.code {
-                RefusalCode::Full | RefusalCode::Stopping | RefusalCode::Other => {
-                    Some(REFUSED_RETRY_DELAY)
-                }
+                RefusalCode::Full
+                | RefusalCode::Stopping
+                | RefusalCode::Returning
+                | RefusalCode::TooManyTries
+                | RefusalCode::Other => Some(REFUSED_RETRY_DELAY),
                 RefusalCode::Version | RefusalCode::Unauthorized | RefusalCode::Malformed => None,
             },
             WireError::Version { .. } | WireError::Malformed(_) | WireError::Impostor => None,

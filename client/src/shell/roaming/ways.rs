@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tern_bootstrap::client::{BootstrapError, Granted, Options, open_link};
-use tern_bootstrap::grant::{RefusalCode, SessionGrant, WireError};
+use tern_bootstrap::client::{BootstrapError, Options, open_link};
+use tern_bootstrap::credentials::Credentials;
+use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_bootstrap::hello::{SERVER_NAME, introduce, is_wrong_certificate, quic_client_config};
 use tern_sync::link::{Link, QuicLink, StreamLink, transport_config};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -26,36 +27,38 @@ const ADDRESSES_MAX: usize = 8;
 const ATTEMPTS_MAX: usize = 48;
 
 /// A link that the relay has welcomed.
-pub(super) struct Welcomed {
+pub struct Welcomed {
     /// Ready for use.
-    pub(super) link: Link,
+    pub link: Link,
     /// What carries it.
-    pub(super) carrier: Carrier,
+    pub carrier: Carrier,
     /// The relay still has the states of our epoch.
-    pub(super) is_resumed: bool,
+    pub is_resumed: bool,
     /// What the person should know.
-    pub(super) notices: Vec<String>,
+    pub notices: Vec<String>,
     /// Nobody else says hello until this is taken up.
     _turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// Why an attempt came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// Another one may do better. The reason is for the log.
     Unreachable(String),
     /// What answers at the address that SSH reached shows another certificate.
     WrongCertificate(SocketAddr),
-    /// The relay doesn't know the session.
-    Unknown,
+    /// The relay doesn't know the session; what it says.
+    Unknown(String),
+    /// The relay knows the session, but its host isn't there; what it says.
+    NotYet(String),
     /// The relay and this program don't understand each other.
     Refused(String),
 }
 
-/// All attempts for one granted session.
+/// All attempts for what one grant gave.
 pub(super) struct Ways {
     options: Options,
-    grant: SessionGrant,
+    who: Credentials,
     /// Where SSH reached the relay, with QUIC's port.
     first: SocketAddr,
     addresses: Vec<SocketAddr>,
@@ -69,12 +72,11 @@ pub(super) struct Ways {
 
 impl Ways {
     /// Nothing is tried yet.
-    pub(super) fn new(options: &Options, granted: &Granted) -> Self {
-        let mut first = granted.address;
-        first.set_port(granted.grant.quic_port);
+    pub(super) fn new(options: &Options, who: &Credentials, mut first: SocketAddr) -> Self {
+        first.set_port(who.quic_port);
         Self {
             options: options.clone(),
-            grant: granted.grant.clone(),
+            who: who.clone(),
             first,
             addresses: vec![first],
             lookups: JoinSet::new(),
@@ -131,7 +133,7 @@ impl Ways {
                 return;
             }
             let attempt = QuicAttempt {
-                grant: self.grant.clone(),
+                who: self.who.clone(),
                 address,
                 is_first: address == self.first,
                 epoch,
@@ -146,10 +148,10 @@ impl Ways {
         if self.is_trying_ssh.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (options, grant) = (self.options.clone(), self.grant.clone());
+        let (options, who) = (self.options.clone(), self.who.clone());
         let is_trying = self.is_trying_ssh.clone();
         self.attempts.spawn(async move {
-            let opened = open_link(&options, &grant, epoch).await;
+            let opened = open_link(&options, &who, epoch).await;
             is_trying.store(false, Ordering::Relaxed);
             let opened = opened.map_err(|error| ssh_failure(&error))?;
             let (reader, writer) = tokio::io::split(opened.stream);
@@ -170,7 +172,7 @@ impl Ways {
 }
 
 struct QuicAttempt {
-    grant: SessionGrant,
+    who: Credentials,
     address: SocketAddr,
     is_first: bool,
     epoch: u64,
@@ -183,7 +185,7 @@ impl QuicAttempt {
         let connection = self.dial().await?;
         let turn = self.turn.clone().lock_owned().await;
         self.is_introducing.store(true, Ordering::Relaxed);
-        let hello = timeout(HELLO_TIME_MAX, introduce(&connection, &self.grant, self.epoch)).await;
+        let hello = timeout(HELLO_TIME_MAX, introduce(&connection, &self.who, self.epoch)).await;
         let welcome = match hello {
             Ok(Ok(welcome)) => welcome,
             failed => {
@@ -211,7 +213,7 @@ impl QuicAttempt {
         };
         // A socket of its own for each attempt: the network may be another one.
         let endpoint = quinn::Endpoint::client((local, 0).into()).map_err(|e| failed(&e))?;
-        let config = quic_client_config(self.grant.certificate, transport_config());
+        let config = quic_client_config(self.who.certificate, transport_config());
         let connecting = endpoint
             .connect_with(config, self.address, SERVER_NAME)
             .map_err(|error| failed(&error))?;
@@ -230,11 +232,13 @@ impl QuicAttempt {
 fn hello_failure(error: &WireError) -> Failure {
     match error {
         WireError::Refused(refusal) => match refusal.code {
-            RefusalCode::Unauthorized => Failure::Unknown,
+            RefusalCode::Unauthorized => Failure::Unknown(refusal.text.clone()),
+            RefusalCode::Returning => Failure::NotYet(refusal.text.clone()),
             RefusalCode::Version | RefusalCode::Malformed => Failure::Refused(refusal.text.clone()),
-            RefusalCode::Full | RefusalCode::Stopping | RefusalCode::Other => {
-                Failure::Unreachable(refusal.text.clone())
-            }
+            RefusalCode::Full
+            | RefusalCode::Stopping
+            | RefusalCode::TooManyTries
+            | RefusalCode::Other => Failure::Unreachable(refusal.text.clone()),
         },
         WireError::Version { .. } => Failure::Refused(error.to_string()),
         WireError::Malformed(_) | WireError::Impostor | WireError::Io(_) | WireError::Quic(_) => {

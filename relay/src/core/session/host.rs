@@ -5,7 +5,7 @@ use crate::core::session::Output;
 use crate::core::text;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
-use tern_sync::session::{HOST_EVENTS, TOPOLOGY, Topology, VIEWER_EVENTS};
+use tern_sync::session::{HOST_EVENTS, HostStanding, TOPOLOGY, Topology, VIEWER_EVENTS};
 use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{SCREEN, Shown};
 
@@ -257,19 +257,20 @@ impl Session {
         self.host.heard_at().checked_add(limit)
     }
 
-    /// What viewers are told about the host, and when that changes.
-    pub(super) fn notice(&self, now: Instant) -> (Option<String>, Option<Instant>) {
+    /// How it is with the host, and when that changes.
+    pub(super) fn standing(&self, now: Instant) -> (HostStanding, Option<Instant>) {
         let shown_at = match self.host {
-            Host::Awaited { .. } => return (Some(text::WAITING_NOTICE.into()), None),
+            Host::Awaited { .. } => return (HostStanding::Awaited, None),
             Host::Connected { heard_at, .. } => heard_at + SILENCE_SHOWN_AFTER,
             Host::Away { lost_at, .. } => lost_at + LOSS_SHOWN_AFTER,
         };
         if now < shown_at {
-            return (None, Some(shown_at));
+            return (HostStanding::Present, Some(shown_at));
         }
         let heard_at = self.host.heard_at();
         let seconds = now.saturating_duration_since(heard_at).as_secs();
         let next = heard_at + Duration::from_secs(seconds + 1);
-        (Some(text::host_silent(seconds)), Some(next))
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        (HostStanding::Silent { seconds }, Some(next))
     }
 }

@@ -23,7 +23,7 @@ use host::Host;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_sync::session::{HOST_EVENTS, HostEvent, ViewerId};
+use tern_sync::session::{HOST_EVENTS, HostEvent, HostStanding, ViewerId};
 use tern_sync::{Endpoint, Event};
 use tern_term::SCREEN;
 use viewers::{PasteHold, Viewer};
@@ -113,6 +113,7 @@ pub struct Session {
 impl Session {
     /// A session that was granted `now`. `seed` drives what is random.
     pub fn new(limits: Limits, seed: u64, now: Instant) -> Self {
+        let notice = text::standing(HostStanding::Awaited).map(Into::into);
         let mut session = Self {
             limits,
             host: Host::awaited(now),
@@ -122,7 +123,7 @@ impl Session {
             viewers_count: 0,
             served: ViewerId(0),
             paste: None,
-            shown: Arc::new(View::default()),
+            shown: Arc::new(View { notice, ..View::default() }),
             is_frame_changed: false,
             notice_at: None,
             phase: Phase::Live,
@@ -269,19 +270,20 @@ impl Session {
     }
 
     fn update_view(&mut self, now: Instant) {
-        let (notice, next) = self.notice(now);
+        let (standing, next) = self.standing(now);
         self.notice_at = next.filter(|_| self.phase == Phase::Live);
-        let is_changed = self.is_frame_changed || notice.as_deref() != self.shown.notice.as_deref();
+        let is_changed = self.is_frame_changed || standing != self.shown.standing;
         if !is_changed || self.phase != Phase::Live {
             return;
         }
-        let frame = if self.is_frame_changed {
-            self.endpoint.received(SCREEN).frame.clone()
+        let (frame, keys) = if self.is_frame_changed {
+            (self.endpoint.received(SCREEN).frame.clone(), self.report_for_viewers())
         } else {
-            self.shown.frame.clone()
+            (self.shown.frame.clone(), Arc::clone(&self.shown.keys))
         };
         self.is_frame_changed = false;
-        self.shown = Arc::new(View { frame, notice: notice.map(Into::into) });
+        let notice = text::standing(standing).map(Into::into);
+        self.shown = Arc::new(View { frame, keys, standing, notice });
         self.outputs.push_back(Output::Show(self.view()));
     }
 }

@@ -4,9 +4,10 @@ use super::{EXIT_ENDED, Output, Phase, Session};
 use crate::core::input::{ViewerInput, is_leave_wish};
 use crate::core::text;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_sync::session::{Role, VIEWER_EVENTS, ViewerEvent, ViewerId};
-use tern_term::{SCREEN, Size};
+use tern_term::{KeyReport, SCREEN, Size};
 
 /// Bytes of viewers' events that the host has not confirmed, above which no more keys are taken:
 /// viewers wait, as if their network were slow. 100 kB/s over a round trip of 300 ms.
@@ -101,16 +102,24 @@ impl Session {
         self.update(now);
     }
 
-    /// A viewer's terminal sent bytes while it showed the part of the screen at `offset`.
+    /// A viewer's terminal sent bytes while it showed the part of the screen at `offset`. The host's
+    /// report names `mark`, if it isn't 0, once the screen shows what became of them.
     /// [`Output::Taken`] tells when they wait no more.
-    pub fn handle_input(&mut self, id: ViewerId, bytes: &[u8], offset: (u16, u16), now: Instant) {
+    pub fn handle_input(
+        &mut self,
+        id: ViewerId,
+        bytes: &[u8],
+        mark: u32,
+        offset: (u16, u16),
+        now: Instant,
+    ) {
         self.handle_silence(id, false, now);
         let screen = self.endpoint.received(SCREEN).frame.size();
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
         match viewer.role {
             Role::ReadWrite => {
                 viewer.owed += bytes.len();
-                viewer.input.handle_bytes(bytes, offset, screen, now);
+                viewer.input.handle_bytes(bytes, mark, offset, screen, now);
                 self.update(now);
             }
             Role::ReadOnly => {
@@ -138,6 +147,20 @@ impl Session {
             let (text, exit_status) = (text.to_owned(), EXIT_ENDED);
             self.outputs.push_back(Output::Release { viewer: id, text, exit_status });
         }
+    }
+
+    /// The host's report, with marks under the numbers that the viewers were given when they joined.
+    pub(super) fn report_for_viewers(&self) -> Arc<KeyReport> {
+        let report = &self.endpoint.received(SCREEN).keys;
+        if report.marks.is_empty() {
+            return Arc::clone(report);
+        }
+        let mark = |(id, viewer): (&ViewerId, &Viewer)| {
+            let (announced, _) = viewer.announced?;
+            Some((*id, report.mark(announced)?))
+        };
+        let marks = self.viewers.iter().filter_map(mark).collect();
+        Arc::new(KeyReport { marks, ..KeyReport::clone(report) })
     }
 
     fn next_viewer_id(&mut self) -> ViewerId {
@@ -249,12 +272,12 @@ impl Session {
     fn take_keys(&mut self, id: ViewerId, now: Instant) -> bool {
         let Some(viewer) = self.viewers.get_mut(&id) else { return false };
         let Some((announced, _)) = viewer.announced else { return false };
-        let Some(bytes) = viewer.input.take() else { return false };
+        let Some((bytes, mark)) = viewer.input.take() else { return false };
         self.paste = viewer
             .input
             .is_pasting()
             .then(|| PasteHold { viewer: id, until: now + PASTE_HOLD_MAX });
-        self.tell(ViewerEvent::Input { viewer: announced, bytes, mark: 0 }, now);
+        self.tell(ViewerEvent::Input { viewer: announced, bytes, mark }, now);
         true
     }
 

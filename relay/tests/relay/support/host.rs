@@ -52,7 +52,7 @@ pub(crate) async fn open(
     grant: &SessionGrant,
     epoch: u64,
 ) -> Result<OpenedLink, BootstrapError> {
-    must("an answer", open_link(&options(relay, Vec::new()), grant, epoch)).await
+    must("an answer", open_link(&options(relay, Vec::new()), &grant.credentials(), epoch)).await
 }
 
 /// A QUIC connection to the relay, without a word said on it.
@@ -133,7 +133,7 @@ impl Host {
     pub(crate) async fn of(relay: &Relay, grant: SessionGrant) -> Self {
         let (quic, connection) = connect(relay, &grant).await;
         let epoch = 1;
-        let welcome = must("welcome", introduce(&connection, &grant, epoch)).await;
+        let welcome = must("welcome", introduce(&connection, &grant.credentials(), epoch)).await;
         assert!(!welcome.expect("welcome").is_resumed);
         let (commands, on_command) = mpsc::channel(COMMANDS_MAX);
         let (seen, on_seen) = watch::channel(Seen::default());
@@ -144,7 +144,7 @@ impl Host {
     /// Connects anew; gives whether the relay still had everything.
     pub(crate) async fn reconnect(&mut self, relay: &Relay) -> bool {
         let (quic, connection) = connect(relay, &self.grant).await;
-        let welcome = must("welcome", introduce(&connection, &self.grant, self.epoch)).await;
+        let welcome = must("welcome", introduce(&connection, &self.grant.credentials(), self.epoch)).await;
         let is_resumed = welcome.expect("welcome").is_resumed;
         self.send(Command::Replace(QuicLink::new(connection.clone()).into(), is_resumed));
         (self.quic, self.connection) = (quic, connection);

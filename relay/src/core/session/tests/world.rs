@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(super) fn input(&mut self, viewer: ViewerId, bytes: &[u8]) {
-        self.session.handle_input(viewer, bytes, (0, 0), self.now);
+        self.session.handle_input(viewer, bytes, 0, (0, 0), self.now);
         self.settle();
     }
 
