@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::shell::join::{self, JoinArgs};
 use crate::shell::protocol::Connection;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "  \
   tern --relay relay.example    share it over a relay, with anybody
   tern -- htop                  share just that program
   tern --no-tmux                share a shell on a plain terminal
+  tern join TOKEN@relay.example join a session; it survives bad networks, unlike ssh
   tern stop                     end the sharing; the session goes on";
 
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
@@ -135,8 +137,56 @@ struct Look {
     reveal: bool,
 }
 
+/// What can be said about joining.
+#[derive(Debug, Args)]
+struct JoinOptions {
+    /// What to join: TOKEN@HOST[:PORT], the whole `ssh TOKEN@HOST` line, or a web link.
+    #[arg(required = true, value_name = "TOKEN@HOST")]
+    line: Vec<String>,
+    /// The relay's SSH port, as for ssh; without one, 2200 is tried, then 22.
+    #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
+    /// Without it, known_hosts is asked, and an unknown relay's key is learnt with a notice.
+    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
+          value_parser = fingerprint)]
+    relay_fingerprint: Vec<String>,
+    /// Private key, where the session or the relay asks for one. May be repeated; keys of ssh-agent
+    /// are tried, too.
+    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
+    identity: Vec<PathBuf>,
+    /// Let what is copied in the session come into the clipboard here.
+    #[arg(long)]
+    clipboard: bool,
+    /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
+    #[arg(short, action = clap::ArgAction::Count)]
+    verbosity: u8,
+}
+
+impl JoinOptions {
+    fn args(self) -> JoinArgs {
+        let relay = RelayArgs {
+            relay: None,
+            fingerprints: self.relay_fingerprint,
+            identities: self.identity,
+        };
+        JoinArgs {
+            words: self.line,
+            port: self.port,
+            relay,
+            is_clipboard_allowed: self.clipboard,
+            verbosity: self.verbosity,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Sub {
+    /// Join somebody's session: as with ssh, but it survives bad networks.
+    ///
+    /// The line is the one that their tern shows; a pasted `ssh TOKEN@HOST` will do. Keys that are
+    /// typed while the network is gone are kept. To leave: Enter ~ . (and Enter ~ ? for help).
+    Join(JoinOptions),
     /// End the sharing; the session itself goes on.
     Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
@@ -225,6 +275,7 @@ fn is_unknown(error: &clap::Error) -> bool {
 fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         None => return share(&cli.share),
+        Some(Sub::Join(options)) => return join::run(&options.args()),
         Some(Sub::Stop(which)) => commands::stop(which.socket.as_deref())?,
         Some(Sub::Status(look)) => commands::status(look.which.socket.as_deref(), look.reveal)?,
         Some(Sub::ShowMessages(look)) => {

@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod hidden_client;
 pub mod inside_tmux;
 pub mod interfaces;
+pub mod join;
 pub mod link;
 pub mod local_socket;
 pub mod logging;

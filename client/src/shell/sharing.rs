@@ -107,7 +107,8 @@ pub fn parse_relay(text: &str) -> anyhow::Result<RelayAddress> {
     Ok(RelayAddress { host: host.to_owned(), port })
 }
 
-fn host_key_policy(args: &RelayArgs) -> anyhow::Result<HostKeyPolicy> {
+/// Keys that were named are trusted alone; else those of ssh, and a new one on first use.
+pub fn host_key_policy(args: &RelayArgs) -> anyhow::Result<HostKeyPolicy> {
     if !args.fingerprints.is_empty() {
         return Ok(HostKeyPolicy::Pinned(args.fingerprints.clone()));
     }
@@ -120,7 +121,7 @@ fn host_key_policy(args: &RelayArgs) -> anyhow::Result<HostKeyPolicy> {
 }
 
 /// Those that were named, or the usual ones. They are only needed by a relay that asks for keys.
-fn identities(args: &RelayArgs) -> anyhow::Result<Vec<PathBuf>> {
+pub fn identities(args: &RelayArgs) -> anyhow::Result<Vec<PathBuf>> {
     if args.identities.is_empty() {
         let folder = home()?.join(".ssh");
         return Ok(["id_ed25519", "id_ecdsa", "id_rsa"].map(|name| folder.join(name)).to_vec());

@@ -144,7 +144,8 @@ impl Host {
     /// Connects anew; gives whether the relay still had everything.
     pub(crate) async fn reconnect(&mut self, relay: &Relay) -> bool {
         let (quic, connection) = connect(relay, &self.grant).await;
-        let welcome = must("welcome", introduce(&connection, &self.grant.credentials(), self.epoch)).await;
+        let welcome =
+            must("welcome", introduce(&connection, &self.grant.credentials(), self.epoch)).await;
         let is_resumed = welcome.expect("welcome").is_resumed;
         self.send(Command::Replace(QuicLink::new(connection.clone()).into(), is_resumed));
         (self.quic, self.connection) = (quic, connection);

@@ -1,0 +1,126 @@
+//! `tern join`: a viewer that keeps a replica of the shared screen, and roams.
+
+mod screen;
+mod session;
+
+use crate::core::join_target::{self, JoinTarget};
+use crate::core::notice::printable;
+use crate::shell::board::software;
+use crate::shell::sharing::{RelayArgs, host_key_policy, identities};
+use crate::shell::{logging, paths, tty};
+use anyhow::{Context, bail};
+use screen::ScreenWriter;
+use session::Session;
+use std::time::Duration;
+use tern_bootstrap::client::{BootstrapError, GrantedView, Options, request_view};
+use tern_bootstrap::grant::{RefusalCode, WireError};
+use tern_term::Capabilities;
+use tokio::time::sleep;
+
+/// How long after a relay said that the session's host isn't back yet it is asked again.
+const RETURN_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is asked: ten minutes.
+const RETURN_TRIES_MAX: u32 = 300;
+
+/// What the command line says.
+pub struct JoinArgs {
+    /// A join line, in words.
+    pub words: Vec<String>,
+    /// SSH's, if named apart.
+    pub port: Option<u16>,
+    /// Trusted keys of the relay, and ours.
+    pub relay: RelayArgs,
+    /// Whether what the host copies may come into the clipboard here.
+    pub is_clipboard_allowed: bool,
+    /// Log more.
+    pub verbosity: u8,
+}
+
+/// Joins, and gives the exit code.
+pub fn run(args: &JoinArgs) -> anyhow::Result<u8> {
+    let target = join_target::parse(&args.words, args.port)?;
+    if !tty::is_terminal() {
+        bail!("a terminal is needed to join: standard input and output must be one");
+    }
+    let (_, log) = logging::create_file(&paths::state_folder()?)?;
+    logging::start(args.verbosity, Some(log));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let end = runtime.block_on(join(args, &target))?;
+    // The terminal is the person's again.
+    if !end.text.is_empty() {
+        println!("{}", printable(&end.text));
+    }
+    runtime.shutdown_background();
+    Ok(end.exit_status)
+}
+
+/// How it ended.
+struct End {
+    /// Stays on the terminal.
+    text: String,
+    exit_status: u8,
+}
+
+async fn join(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<End> {
+    let (options, granted) = bootstrap(args, target).await?;
+    for text in &granted.notices {
+        eprintln!("{}", printable(text));
+    }
+    let may_type = granted.grant.may_type;
+    let capabilities = capabilities(args, may_type);
+    let screen = ScreenWriter::start(capabilities)?;
+    Session::new(&options, &granted, screen).run().await
+}
+
+fn capabilities(args: &JoinArgs, may_type: bool) -> Capabilities {
+    let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
+    let capabilities = Capabilities::from_env(&term, std::env::var("COLORTERM").ok().as_deref());
+    let capabilities = if may_type { capabilities } else { capabilities.watch_only() };
+    let is_clipboard_allowed = capabilities.is_clipboard_allowed && args.is_clipboard_allowed;
+    Capabilities { is_clipboard_allowed, ..capabilities }
+}
+
+/// Asks the relays that may be meant, until one grants a place.
+async fn bootstrap(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<(Options, GrantedView)> {
+    let mut first_error = None;
+    for relay in &target.relays {
+        let options = Options {
+            relay: relay.clone(),
+            host_key: host_key_policy(&args.relay)?,
+            identities: identities(&args.relay)?,
+            use_agent: true,
+            software: software(),
+        };
+        match ask(&options, &target.token).await {
+            Ok(granted) => return Ok((options, granted)),
+            Err(error @ (BootstrapError::Connect { .. } | BootstrapError::NotARelay { .. })) => {
+                first_error.get_or_insert(error);
+            }
+            Err(error) => bail!(printable(&error.to_string())),
+        }
+    }
+    let error = first_error.context("no relay was named")?;
+    bail!(printable(&error.to_string()))
+}
+
+/// Asks one relay, and again as long as the session's host may be on its way back there.
+async fn ask(options: &Options, token: &str) -> Result<GrantedView, BootstrapError> {
+    let mut tries_count = 0;
+    loop {
+        match request_view(options, token).await {
+            Err(BootstrapError::View { error: WireError::Refused(refusal), .. })
+                if refusal.code == RefusalCode::Returning && tries_count < RETURN_TRIES_MAX =>
+            {
+                if tries_count == 0 {
+                    eprintln!("{}", printable(&refusal.text));
+                }
+                tries_count += 1;
+                sleep(RETURN_INTERVAL).await;
+            }
+            other => return other,
+        }
+    }
+}

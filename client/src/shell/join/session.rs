@@ -1,0 +1,374 @@
+//! The viewer's place in a session, kept over whatever reaches the relay: what is typed goes there,
+//! what the session shows comes back, and a terminal that stops and goes on.
+
+use super::End;
+use super::screen::ScreenWriter;
+use crate::core::dialling::Carrier;
+use crate::core::viewing::{Command, Viewing};
+use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
+use crate::shell::tty;
+use rustix::process::{Signal, getpid, kill_process};
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+use tern_bootstrap::client::{GrantedView, Options};
+use tern_sync::link::{Incoming, LinkError};
+use tern_sync::log::{Log, Whole};
+use tern_sync::session::{
+    FAREWELL, Farewell, HOST_STANDING, HostStanding, VIEWER_ACTIONS, ViewerAction,
+};
+use tern_sync::{Endpoint, Event, Patience};
+use tern_term::{SCREEN, Shown};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use tokio::time::{sleep, sleep_until, timeout};
+
+/// Bytes of actions that the relay has not confirmed; more waits here. The relay takes four times as
+/// much.
+const UNCONFIRMED_MAX: usize = 64 * 1024;
+/// Bytes of one read of the terminal.
+const READ_SIZE: usize = 16 * 1024;
+/// How long the word that we leave may take to arrive.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(1);
+/// A close leaves by a task of its own; this is long enough for that.
+const CLOSE_TIME: Duration = Duration::from_millis(50);
+
+/// What a viewer's terminal shows at the end.
+const LEFT: &str = "[left the session]";
+
+/// The viewer while it runs.
+pub(super) struct Session {
+    endpoint: Endpoint,
+    epoch: u64,
+    /// The relay has been told of the endpoint's states.
+    is_used: bool,
+    roaming: Roaming,
+    viewing: Viewing,
+    screen: ScreenWriter,
+    port: u16,
+}
+
+/// What comes from outside.
+struct Terminal {
+    keys: AsyncFd<BorrowedFd<'static>>,
+    resized: SignalStream,
+    stopped: SignalStream,
+    terminated: SignalStream,
+    hung_up: SignalStream,
+    interrupted: SignalStream,
+}
+
+/// What the terminal's side brought.
+enum Local {
+    Keys(Vec<u8>),
+    Resized,
+    Stopped,
+    Ended,
+}
+
+impl Session {
+    pub(super) fn new(options: &Options, granted: &GrantedView, screen: ScreenWriter) -> Self {
+        let now = Instant::now();
+        let who = granted.grant.credentials();
+        Self {
+            endpoint: new_endpoint(now),
+            epoch: rand::random(),
+            is_used: false,
+            roaming: Roaming::new(options, &who, granted.address, now),
+            viewing: Viewing::new(granted.grant.may_type, tty::size(), now),
+            screen,
+            port: who.quic_port,
+        }
+    }
+
+    /// Until the session or the viewer ends it.
+    pub(super) async fn run(mut self) -> anyhow::Result<End> {
+        let mut terminal = Terminal::open()?;
+        let end = loop {
+            if let Some(end) = self.carry_out().await? {
+                break end;
+            }
+            let now = Instant::now();
+            let due = self.poll_timeout(now);
+            let is_deaf = self.viewing.is_deaf();
+            let on_idle = self.screen.on_idle();
+            tokio::select! {
+                happening = self.roaming.next() => {
+                    if let Some(end) = self.on_happening(happening) {
+                        break end;
+                    }
+                }
+                local = terminal.next(is_deaf) => match local {
+                    Local::Keys(bytes) => self.viewing.handle_bytes(&bytes, Instant::now()),
+                    Local::Resized => {
+                        self.screen.forget();
+                        self.viewing.handle_resize(tty::size());
+                        self.viewing.handle_redraw();
+                    }
+                    Local::Stopped => self.suspend()?,
+                    Local::Ended => break self.leave().await,
+                },
+                () = on_idle.notified() => {}
+                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
+                    let now = Instant::now();
+                    self.endpoint.handle_timeout(now);
+                    self.viewing.handle_timeout(now);
+                }
+            }
+        };
+        if self.roaming.close("the viewer leaves") {
+            sleep(CLOSE_TIME).await;
+        }
+        self.screen.suspend();
+        Ok(end)
+    }
+
+    fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let link = self.roaming.poll_timeout(&self.endpoint);
+        [link, self.viewing.poll_timeout(now)].into_iter().flatten().min()
+    }
+
+    /// Does what is due: keys to the relay, frames to the terminal.
+    async fn carry_out(&mut self) -> anyhow::Result<Option<End>> {
+        while let Some(command) = self.viewing.poll_command() {
+            match command {
+                Command::Leave => return Ok(Some(self.leave().await)),
+                Command::Suspend => self.suspend()?,
+            }
+        }
+        let now = Instant::now();
+        self.pass_actions(now);
+        self.roaming.pump(&mut self.endpoint, self.epoch, now);
+        self.viewing.handle_silence(self.roaming.silent_since());
+        if let Some(end) = self.take_news(now) {
+            return Ok(Some(end));
+        }
+        if self.screen.is_idle()
+            && let Some(frame) = self.viewing.poll_frame(now)
+        {
+            self.screen.draw(&frame);
+        }
+        Ok(None)
+    }
+
+    fn pass_actions(&mut self, now: Instant) {
+        while self.endpoint.current(VIEWER_ACTIONS).byte_count() < UNCONFIRMED_MAX {
+            let Some(action) = self.viewing.poll_action() else { return };
+            push_action(&mut self.endpoint, action, now);
+        }
+    }
+
+    /// What the relay told.
+    fn take_news(&mut self, now: Instant) -> Option<End> {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Received(id) if id == SCREEN.id => {
+                    self.viewing.handle_shown(self.endpoint.received(SCREEN).clone());
+                }
+                Event::Received(id) if id == HOST_STANDING.id => {
+                    let standing = self.endpoint.received(HOST_STANDING).0;
+                    self.viewing.handle_standing(standing, now);
+                }
+                Event::Received(id) if id == FAREWELL.id => {
+                    let farewell = self.endpoint.take(FAREWELL).pop();
+                    if let Some(Farewell { text, exit_status }) = farewell {
+                        // The relay waits for the acknowledgement, and closes then.
+                        self.roaming.pump(&mut self.endpoint, self.epoch, now);
+                        return Some(End { text, exit_status });
+                    }
+                }
+                Event::Received(_) | Event::Acknowledged(_) => {}
+            }
+        }
+        None
+    }
+
+    fn on_happening(&mut self, happening: Happening) -> Option<End> {
+        let now = Instant::now();
+        match happening {
+            Happening::Received(received) => self.on_received(received, now),
+            Happening::Found(Ok(welcomed)) => self.adopt(welcomed, now),
+            Happening::Found(Err(failure)) => return self.on_failure(failure, now),
+            Happening::AddressesChanged => {
+                self.roaming.handle_hint(&mut self.endpoint, "its addresses changed", now);
+            }
+        }
+        None
+    }
+
+    fn on_received(&mut self, received: Result<Incoming, LinkError>, now: Instant) {
+        let fed = match received {
+            Ok(incoming) => incoming.feed(&mut self.endpoint, now),
+            Err(error) => return self.roaming.lose(error.to_string(), now),
+        };
+        if let Err(error) = fed {
+            self.roaming.break_off(error.to_string(), now);
+            self.begin_anew(rand::random(), now);
+        }
+    }
+
+    /// Goes on over a link that the relay has welcomed.
+    fn adopt(&mut self, welcomed: Welcomed, now: Instant) {
+        let Welcomed { link, carrier, is_resumed, ref notices, .. } = welcomed;
+        tracing::info!(relay = ?link.remote_address(), over = %link, is_resumed, "connected");
+        for text in notices {
+            self.viewing.handle_news(text.clone(), now);
+        }
+        if is_resumed {
+            self.endpoint.handle_new_path(now);
+        } else if self.is_used {
+            self.begin_anew(self.epoch, now);
+        }
+        self.is_used = true;
+        let before = self.roaming.take_up(link, carrier, now);
+        match (carrier, before) {
+            (Carrier::Ssh, _) => {
+                let port = self.port;
+                let text = format!("connected over SSH: nothing answers at UDP port {port}");
+                self.viewing.handle_news(text, now);
+            }
+            (Carrier::Quic, Some(Carrier::Ssh)) => {
+                self.viewing.handle_news("connected over QUIC".into(), now);
+            }
+            (Carrier::Quic, _) => {}
+        }
+    }
+
+    /// State 0. What the relay did not confirm may have reached the session or not: keys must not
+    /// come twice, so they don't come again.
+    fn begin_anew(&mut self, epoch: u64, now: Instant) {
+        let has_lost = !self.endpoint.is_acknowledged(VIEWER_ACTIONS);
+        (self.endpoint, self.epoch) = (new_endpoint(now), epoch);
+        self.viewing.handle_forgotten();
+        if has_lost {
+            let text = "the relay has restarted: keys typed last may be lost";
+            self.viewing.handle_news(text.into(), now);
+        }
+    }
+
+    fn on_failure(&mut self, failure: Failure, now: Instant) -> Option<End> {
+        tracing::info!(?failure, "the relay was not reached");
+        // While a link works, nobody's word counts against it.
+        self.roaming.silent_since()?;
+        let lost = |text: String| Some(End { text, exit_status: 1 });
+        match failure {
+            Failure::Unreachable(_) => None,
+            Failure::NotYet(text) => {
+                self.viewing.handle_news(text, now);
+                None
+            }
+            Failure::Unknown(text) => lost(text),
+            Failure::WrongCertificate(address) => lost(format!(
+                "what answers at {address} (UDP) shows another certificate than the one that the \
+                 relay handed over by SSH: the relay was made anew, or somebody impersonates it. \
+                 Join again: tern join, with the same line"
+            )),
+            Failure::Refused(text) => lost(text),
+        }
+    }
+
+    /// Tells the relay, as far as it is within reach.
+    async fn leave(&mut self) -> End {
+        push_action(&mut self.endpoint, ViewerAction::Leave, Instant::now());
+        let _ = timeout(LEAVE_TIME_MAX, self.await_acknowledgement()).await;
+        End { text: LEFT.into(), exit_status: 0 }
+    }
+
+    async fn await_acknowledgement(&mut self) {
+        while !self.endpoint.is_acknowledged(VIEWER_ACTIONS) {
+            let now = Instant::now();
+            self.roaming.pump(&mut self.endpoint, self.epoch, now);
+            while self.endpoint.poll_event().is_some() {}
+            let due = self.roaming.poll_timeout(&self.endpoint).unwrap_or(now + LEAVE_TIME_MAX);
+            tokio::select! {
+                happening = self.roaming.next() => match happening {
+                    Happening::Received(Ok(incoming)) => {
+                        if incoming.feed(&mut self.endpoint, Instant::now()).is_err() {
+                            return;
+                        }
+                    }
+                    // The relay closes when it has read that we leave.
+                    Happening::Received(Err(_)) => return,
+                    Happening::Found(_) | Happening::AddressesChanged => {}
+                },
+                () = sleep_until(due.into()) => self.endpoint.handle_timeout(Instant::now()),
+            }
+        }
+    }
+
+    /// Gives the terminal back, and stops until somebody continues us.
+    fn suspend(&mut self) -> anyhow::Result<()> {
+        self.screen.suspend();
+        kill_process(getpid(), Signal::STOP)?;
+        // Continued.
+        self.screen.resume()?;
+        self.viewing.handle_resize(tty::size());
+        self.viewing.handle_redraw();
+        Ok(())
+    }
+}
+
+fn push_action(endpoint: &mut Endpoint, action: ViewerAction, now: Instant) {
+    endpoint.update(VIEWER_ACTIONS, now, |log| {
+        if !log.push(action) {
+            tracing::error!("the log of actions is full below its bound");
+        }
+    });
+}
+
+/// Both ends' state 0.
+fn new_endpoint(now: Instant) -> Endpoint {
+    let mut endpoint = Endpoint::new(rand::random(), now).with_patience(Patience::Eager);
+    endpoint.open_receiver(SCREEN, Shown::default());
+    endpoint.open_receiver(HOST_STANDING, Whole(HostStanding::default()));
+    endpoint.open_receiver(FAREWELL, Log::new());
+    endpoint.open_sender(VIEWER_ACTIONS, Log::new());
+    endpoint
+}
+
+impl Terminal {
+    #[allow(unsafe_code)]
+    fn open() -> anyhow::Result<Self> {
+        // SAFETY: standard input is open as long as the process lives, and always the same.
+        let keys =
+            unsafe { AsyncFd::register_with_interest(rustix::stdio::stdin(), Interest::READABLE) };
+        let keys = keys.map_err(std::io::Error::from)?;
+        Ok(Self {
+            keys,
+            resized: signal(SignalKind::window_change())?,
+            stopped: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
+            terminated: signal(SignalKind::terminate())?,
+            hung_up: signal(SignalKind::hangup())?,
+            interrupted: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// What happens next. Cancel-safe: what is read is given at once.
+    async fn next(&mut self, is_deaf: bool) -> Local {
+        loop {
+            tokio::select! {
+                ready = self.keys.readable(), if !is_deaf => {
+                    let Ok(mut guard) = ready else { return Local::Ended };
+                    // Cleared first: what comes from here on wakes us again. The terminal isn't
+                    // set to non-blocking, for its other users' sake; ready, it gives what it has.
+                    guard.clear_ready();
+                    let mut bytes = vec![0; READ_SIZE];
+                    match rustix::io::read(self.keys.get_ref(), &mut bytes) {
+                        Ok(0) => return Local::Ended,
+                        Ok(size) => {
+                            bytes.truncate(size);
+                            return Local::Keys(bytes);
+                        }
+                        Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                        Err(_) => return Local::Ended,
+                    }
+                }
+                _ = self.resized.recv() => return Local::Resized,
+                _ = self.stopped.recv() => return Local::Stopped,
+                _ = self.terminated.recv() => return Local::Ended,
+                _ = self.hung_up.recv() => return Local::Ended,
+                _ = self.interrupted.recv() => return Local::Ended,
+            }
+        }
+    }
+}
