@@ -1,5 +1,6 @@
-//! A shared session in a described network with real packets: host - NAT - internet - relay. Whoever
-//! joins sits beside the relay, so that only the host meets what happens to the network.
+//! A shared session in a described network with real packets: host - NAT - internet - relay, and a
+//! guest behind another NAT. Who joins by ssh sits beside the relay, so that only the host meets what
+//! happens to the network; who joins by `tern` is the guest.
 
 use crate::host::{Host, HostOptions};
 use crate::netns::Namespace;
@@ -29,6 +30,12 @@ pub const WIFI: &str = "wifi";
 pub const HOME: &str = "home";
 /// Name of the host in the lab.
 pub const HOST: &str = "laptop";
+/// Name of a viewer's machine in the lab.
+pub const GUEST: &str = "guest";
+/// The link that the guest is at.
+pub const HOTSPOT: &str = "hotspot";
+/// The NAT that the guest is behind.
+pub const CAFE: &str = "cafe";
 /// How long a packet from the host takes to the NAT, and from there to the internet.
 const DELAY: Duration = Duration::from_millis(5);
 
@@ -58,7 +65,11 @@ impl Labbed {
             .nat(Nat::new(HOME))
             .link(Link::new(WIFI, HOST, HOME).delay(DELAY))
             .link(Link::new("dsl", HOME, "internet").delay(DELAY))
-            .link(Link::new("data", RELAY, "internet"));
+            .link(Link::new("data", RELAY, "internet"))
+            .host(GUEST)
+            .nat(Nat::new(CAFE))
+            .link(Link::new(HOTSPOT, GUEST, CAFE).delay(DELAY))
+            .link(Link::new("cable", CAFE, "internet").delay(DELAY));
         let lab = Lab::new(&description, &LabOptions::default()).expect("root may make a lab");
         lab.start();
         let world = World::new();
@@ -105,6 +116,15 @@ impl Labbed {
         let namespace = Some(self.place(RELAY));
         let options = ViewerOptions { namespace, size: self.size, ..ViewerOptions::default() };
         Viewer::open(&self.world, &host.read_write, options)
+    }
+
+    /// The guest joins by `tern`, and waits until the session shows.
+    pub fn join_by_tern(&self, host: &Host) -> Viewer {
+        let namespace = Some(self.place(GUEST));
+        let options = ViewerOptions { namespace, size: self.size, ..ViewerOptions::tern() };
+        let viewer = Viewer::open(&self.world, &host.read_write, options);
+        viewer.wait_until_same(host);
+        viewer
     }
 
     /// Makes something happen to the network.

@@ -1,8 +1,8 @@
-//! A person who joins: the stock `ssh` in a terminal.
+//! A person who joins: the stock `ssh`, or `tern join`, in a terminal.
 
 use crate::host::{Host, JoinLine};
 use crate::netns::Namespace;
-use crate::process::{Process, run};
+use crate::process::{Process, binary, run};
 use crate::screen::Screen;
 use crate::terminal::Terminal;
 use crate::world::World;
@@ -21,11 +21,26 @@ pub struct ViewerOptions {
     pub ssh_args: Vec<String>,
     /// A network of its own.
     pub namespace: Option<Namespace>,
+    /// What runs: ssh, if `None`; else `tern join` with these arguments before the line.
+    pub tern: Option<Vec<String>>,
 }
 
 impl Default for ViewerOptions {
     fn default() -> Self {
-        Self { size: (80, 24), term: "tmux-256color".into(), ssh_args: Vec::new(), namespace: None }
+        Self {
+            size: (80, 24),
+            term: "tmux-256color".into(),
+            ssh_args: Vec::new(),
+            namespace: None,
+            tern: None,
+        }
+    }
+}
+
+impl ViewerOptions {
+    /// With `tern join`.
+    pub fn tern() -> Self {
+        Self { tern: Some(Vec::new()), ..Self::default() }
     }
 }
 
@@ -44,14 +59,24 @@ impl Viewer {
         viewer
     }
 
-    /// Runs `ssh` and waits for nothing.
+    /// Joins with `tern join`, as [`Self::join`].
+    pub fn join_by_tern(world: &World, host: &Host, line: &JoinLine) -> Self {
+        let viewer = Self::open(world, line, ViewerOptions::tern());
+        viewer.wait_until_same(host);
+        viewer
+    }
+
+    /// Runs `ssh` or `tern join` and waits for nothing.
     pub fn open(world: &World, line: &JoinLine, options: ViewerOptions) -> Self {
         let home = world.home(&world.unique("viewer"));
         let mut args = options.namespace.as_ref().map_or_else(Vec::new, Namespace::exec_args);
         args.extend(["env".into(), format!("TERM={}", options.term)]);
         // Under a shell: tmux lets its own child go on when it is stopped.
         args.extend(["sh", "-c", "\"$@\"; exit $?", "sh"].map(str::to_owned));
-        args.extend(ssh_command(world, line, &options.ssh_args));
+        args.extend(match &options.tern {
+            None => ssh_command(world, line, &options.ssh_args),
+            Some(more) => tern_command(line, more),
+        });
         let terminal =
             Terminal::open(world, "viewer", options.size, &world.environment(&home), &args);
         Self { world: world.clone(), terminal }
@@ -70,26 +95,27 @@ impl Viewer {
         self.world.wait_until(&what, || self.terminal.shows(text));
     }
 
-    /// Its `ssh`.
+    /// Its `ssh` or `tern`.
     #[track_caller]
     pub fn process(&self) -> Process {
         let shell = self.terminal.pid();
-        self.world.wait_for("ssh runs", || {
+        self.world.wait_for("the viewer's program runs", || {
+            let is_it = |name: &str| name == "ssh" || name == "tern";
             let mut all = self.world.processes().into_iter();
-            all.find(|process| process.name() == "ssh" && process.parent() == Some(shell))
+            all.find(|process| is_it(&process.name()) && process.parent() == Some(shell))
         })
     }
 
-    /// Sends its `ssh` a signal.
+    /// Sends it a signal.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         self.process().signal(signal);
     }
 
-    /// Waits until ssh has ended; returns its exit code.
+    /// Waits until ssh or tern has ended; returns its exit code.
     #[track_caller]
     pub fn wait_until_left(&self) -> i32 {
-        let what = format!("ssh of {} ends", self.terminal.name());
+        let what = format!("the program of {} ends", self.terminal.name());
         self.world.wait_for(&what, || self.terminal.exit_code())
     }
 
@@ -122,6 +148,14 @@ pub fn ssh_command(world: &World, line: &JoinLine, more: &[String]) -> Vec<Strin
     let mut args = ssh_options(&world.folder().join("known_hosts"), "accept-new");
     args.extend(more.iter().cloned());
     args.extend(["-p".into(), line.port.to_string(), format!("{}@{}", line.token, line.host)]);
+    args
+}
+
+/// The arguments of a `tern join`.
+pub fn tern_command(line: &JoinLine, more: &[String]) -> Vec<String> {
+    let mut args = vec![binary("tern").display().to_string(), "join".into()];
+    args.extend(more.iter().cloned());
+    args.extend([format!("-p{}", line.port), format!("{}@{}", line.token, line.host)]);
     args
 }
 

@@ -4,10 +4,13 @@
 use crate::shell::tty::{self, RawMode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 use tern_term::{Capabilities, Frame, Renderer};
 use tokio::sync::Notify;
+
+/// How long the terminal may take what is on its way to it, when it's given back.
+const FINISH_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Draws frames.
 pub(super) struct ScreenWriter {
@@ -23,7 +26,8 @@ struct Writer {
     bytes: SyncSender<Vec<u8>>,
     is_busy: Arc<AtomicBool>,
     on_idle: Arc<Notify>,
-    thread: JoinHandle<()>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
 }
 
 impl ScreenWriter {
@@ -85,7 +89,9 @@ impl Writer {
         let (bytes, to_write) = sync_channel::<Vec<u8>>(2);
         let (is_busy, on_idle) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
         let (busy, idle) = (is_busy.clone(), on_idle.clone());
-        let thread = std::thread::spawn(move || {
+        let (end, ended) = sync_channel(0);
+        std::thread::spawn(move || {
+            let _end: SyncSender<()> = end;
             while let Ok(bytes) = to_write.recv() {
                 // A terminal that is gone is told by SIGHUP, and by the end of its input.
                 let _ = tty::write(&bytes);
@@ -93,7 +99,7 @@ impl Writer {
                 idle.notify_one();
             }
         });
-        Self { bytes, is_busy, on_idle, thread }
+        Self { bytes, is_busy, on_idle, ended }
     }
 
     fn write(&self, bytes: Vec<u8>) {
@@ -107,22 +113,11 @@ impl Writer {
 
     /// Waits until the terminal has taken what was given to it; not if it takes nothing.
     fn finish(self) {
-        let Self { bytes, is_busy, thread, .. } = self;
+        let Self { bytes, ended, .. } = self;
         drop(bytes);
-        let mut rests = 0;
-        while is_busy.load(Ordering::Acquire) && rests < FINISH_RESTS_MAX {
-            std::thread::sleep(FINISH_REST);
-            rests += 1;
-        }
-        if !is_busy.load(Ordering::Acquire) {
-            let _ = thread.join();
-        }
+        let _ = ended.recv_timeout(FINISH_TIME_MAX);
     }
 }
-
-/// Rests while a terminal takes what it was given: half a second at most.
-const FINISH_REST: std::time::Duration = std::time::Duration::from_millis(5);
-const FINISH_RESTS_MAX: u32 = 100;
 
 /// Bytes that leave the terminal as it was, whatever was drawn, also when this process panics.
 fn leave(capabilities: &Capabilities) -> Vec<u8> {
