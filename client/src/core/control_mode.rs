@@ -203,6 +203,7 @@ fn notification<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> Opt
         | "%layout-change"
         | "%window-pane-changed"
         | "%session-window-changed"
+        | "%pane-mode-changed"
         | "%unlinked-window-close" => Notification::TopologyChanged,
         "%session-changed" => Notification::SessionChanged { session: word() },
         "%session-renamed" => Notification::SessionRenamed,

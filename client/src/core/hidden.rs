@@ -146,6 +146,11 @@ impl Hidden {
         None
     }
 
+    /// Whether input is held for it.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// It has gone by itself.
     pub fn handle_exited(&mut self, now: Instant) {
         if let State::Attaching { at, .. } | State::Attached { at, .. } = self.state {

@@ -65,6 +65,11 @@ impl InputMerger {
         (!self.held.is_empty()).then_some(at + PASTE_PAUSE_MAX)
     }
 
+    /// Whether somebody's keys wait for the end of another's paste.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// What goes to the session next; empty if nothing.
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)

@@ -1,11 +1,12 @@
 //! A program on a plain pty that is shared: its size, and what viewers type.
 
 use crate::core::input::InputMerger;
+use crate::core::marks::Marks;
 use crate::core::sizes::smallest;
 use crate::core::viewers::{Change, Viewer, Viewers};
 use std::collections::VecDeque;
 use std::time::Instant;
-use tern_sync::session::ViewerEvent;
+use tern_sync::session::{ViewerEvent, ViewerId};
 use tern_term::Size;
 
 /// What the shell has to do.
@@ -17,6 +18,8 @@ pub enum Command {
     Write(Vec<u8>),
     /// Tell the person, and the message log.
     Notice(String),
+    /// The screen shows the effect of these inputs.
+    Marks(Vec<(ViewerId, u32)>),
 }
 
 /// The machine.
@@ -26,6 +29,7 @@ pub struct PlainSession {
     size: Size,
     viewers: Viewers,
     input: InputMerger,
+    marks: Marks,
     commands: VecDeque<Command>,
 }
 
@@ -37,6 +41,7 @@ impl PlainSession {
             size: local,
             viewers: Viewers::default(),
             input: InputMerger::default(),
+            marks: Marks::default(),
             commands: VecDeque::new(),
         }
     }
@@ -61,6 +66,7 @@ impl PlainSession {
     pub fn handle_viewer_event(&mut self, event: ViewerEvent, now: Instant) {
         if let ViewerEvent::Left { viewer } = &event {
             self.input.handle_left(*viewer, now);
+            self.marks.handle_left(*viewer);
         }
         match self.viewers.handle_event(event, now) {
             Change::Roster { notice } => {
@@ -68,28 +74,35 @@ impl PlainSession {
                 self.update_size();
             }
             Change::Sizes => self.update_size(),
-            Change::Typed { viewer, bytes } => self.input.handle_input(viewer, bytes, now),
+            Change::Typed { viewer, bytes, mark } => {
+                self.marks.handle_input(viewer, mark);
+                self.input.handle_input(viewer, bytes, now);
+            }
             Change::Nothing => {}
         }
-        self.pass_input();
+        self.pass_input(now);
     }
 
     /// The relay knows no viewers any more; those that still are there will be told anew.
     pub fn handle_viewers_forgotten(&mut self) {
         self.viewers.clear();
         self.input.clear();
+        self.marks.clear();
         self.update_size();
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.input.handle_timeout(now);
-        self.pass_input();
+        if self.marks.handle_timeout(now) {
+            self.commands.push_back(Command::Marks(self.marks.answered()));
+        }
+        self.pass_input(now);
     }
 
     /// When [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.input.poll_timeout()
+        [self.input.poll_timeout(), self.marks.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -106,10 +119,13 @@ impl PlainSession {
         }
     }
 
-    fn pass_input(&mut self) {
+    fn pass_input(&mut self, now: Instant) {
         let output = self.input.take_output();
         if !output.is_empty() {
             self.commands.push_back(Command::Write(output));
+        }
+        if !self.input.is_holding() {
+            self.marks.handle_typed(now);
         }
     }
 }

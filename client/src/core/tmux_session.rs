@@ -10,7 +10,9 @@
 use crate::core::control_mode::{Event, Notification, Reply, quoted};
 use crate::core::hidden::Hidden;
 use crate::core::input::InputMerger;
+use crate::core::keys_place::{self, KeysPlace, PLACE_FORMAT};
 use crate::core::leaving::Departure;
+use crate::core::marks::Marks;
 use crate::core::notice;
 use crate::core::refresh::Refresh;
 use crate::core::sizes::{self, Decision, Lookers};
@@ -22,7 +24,7 @@ use crate::core::viewers::{Change, Viewer, Viewers};
 use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use tern_sync::session::{HostEvent, Topology, ViewerEvent};
+use tern_sync::session::{HostEvent, Topology, ViewerEvent, ViewerId};
 use tern_term::Size;
 
 /// Most viewers' events that wait for one answer of tmux's.
@@ -41,6 +43,8 @@ pub enum Query {
     Clients,
     /// Its windows.
     Windows,
+    /// Where keys go.
+    KeysPlace,
     /// Its panes; the last of a round.
     Panes,
     /// What a window's `window-size` is.
@@ -77,6 +81,8 @@ pub enum Command {
     Tell(HostEvent),
     /// Tell the relay.
     Topology(Topology),
+    /// Where keys go, and which of them the screen shows the effect of, has changed.
+    Keys(KeysPlace, Vec<(ViewerId, u32)>),
     /// Add to the message log.
     Log(String),
     /// The session is over.
@@ -95,6 +101,8 @@ pub struct TmuxSession {
     viewers: Viewers,
     input: InputMerger,
     typing: Typing,
+    marks: Marks,
+    keys_place: KeysPlace,
     hidden: Hidden,
     clients: Vec<TmuxClient>,
     /// The current window with its status lines.
@@ -150,6 +158,8 @@ impl TmuxSession {
             viewers: Viewers::default(),
             input: InputMerger::default(),
             typing: Typing::new(now),
+            marks: Marks::default(),
+            keys_place: KeysPlace::default(),
             hidden: Hidden::new(size),
             clients: Vec::new(),
             window: None,
@@ -183,7 +193,8 @@ impl TmuxSession {
             Control::Waiting { until } => Some(until),
             Control::Checking { .. } | Control::Over => None,
         };
-        let input = [self.input.poll_timeout(), self.typing.poll_timeout()];
+        let input =
+            [self.input.poll_timeout(), self.typing.poll_timeout(), self.marks.poll_timeout()];
         [control, self.hidden.poll_timeout()].into_iter().chain(input).flatten().min()
     }
 
@@ -195,6 +206,9 @@ impl TmuxSession {
             Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {}
         }
         self.input.handle_timeout(now);
+        if self.marks.handle_timeout(now) {
+            self.tell_keys();
+        }
         self.pass_input(now);
         if self.hidden.handle_timeout(now) {
             self.typing.clear();
@@ -211,6 +225,7 @@ impl TmuxSession {
         }
         if let ViewerEvent::Left { viewer } = &event {
             self.input.handle_left(*viewer, now);
+            self.marks.handle_left(*viewer);
         }
         match self.viewers.handle_event(event, now) {
             Change::Roster { notice } => {
@@ -219,7 +234,14 @@ impl TmuxSession {
                 self.watch_changed(now);
             }
             Change::Sizes => self.watch_changed(now),
-            Change::Typed { viewer, bytes } => self.input.handle_input(viewer, bytes, now),
+            Change::Typed { viewer, bytes, mark } => {
+                if mark != 0 && !self.marks.is_wanted() {
+                    // It wasn't asked for as long as nobody wanted to know.
+                    self.refresh.want(now);
+                }
+                self.marks.handle_input(viewer, mark);
+                self.input.handle_input(viewer, bytes, now);
+            }
             Change::Nothing => {}
         }
         self.pass_input(now);
@@ -230,6 +252,7 @@ impl TmuxSession {
         self.viewers.clear();
         self.input.clear();
         self.typing.clear();
+        self.marks.clear();
         self.deferred.clear();
         self.watch_changed(now);
     }
@@ -365,6 +388,14 @@ impl TmuxSession {
             Query::Clients => {
                 let lines: Vec<_> = reply.texts().collect();
                 self.clients = tmux_clients::parse(lines.iter().map(|line| line.as_ref()));
+            }
+            Query::KeysPlace => {
+                let place = reply.texts().find_map(|line| keys_place::parse(&line));
+                let place = place.unwrap_or_default();
+                if place != self.keys_place {
+                    self.keys_place = place;
+                    self.tell_keys();
+                }
             }
             Query::Windows if !reply.is_ok => self.lose_control(now),
             Query::Windows => {
@@ -520,6 +551,14 @@ impl TmuxSession {
         if !output.is_empty() {
             self.commands.push_back(Command::WriteHidden(output));
         }
+        if self.typing.is_empty() && !self.hidden.is_holding() && !self.input.is_holding() {
+            self.marks.handle_typed(now);
+        }
+    }
+
+    fn tell_keys(&mut self) {
+        let keys = Command::Keys(self.keys_place.clone(), self.marks.answered());
+        self.commands.push_back(keys);
     }
 
     fn hold_window_sizes(&mut self) {
@@ -560,6 +599,10 @@ impl TmuxSession {
         let line = format!("display-message -p -t {id} {}", quoted(SESSION_FORMAT));
         self.tmux(Query::Session, line);
         self.ask_clients();
+        if self.marks.is_wanted() {
+            let line = format!("display-message -p -t {id} {}", quoted(PLACE_FORMAT));
+            self.tmux(Query::KeysPlace, line);
+        }
         self.tmux(Query::Windows, format!("list-windows -t {id} -F {}", quoted(WINDOW_FORMAT)));
         self.tmux(Query::Panes, format!("list-panes -s -t {id} -F {}", quoted(PANE_FORMAT)));
     }

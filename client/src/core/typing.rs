@@ -61,6 +61,11 @@ impl Typing {
         (!self.pending.is_empty()).then_some(due)
     }
 
+    /// Whether all of it was typed.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Forgets what was not typed yet.
     pub fn clear(&mut self) {
         self.pending.clear();

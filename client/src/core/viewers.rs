@@ -60,6 +60,8 @@ pub enum Change {
         viewer: ViewerId,
         /// What.
         bytes: Vec<u8>,
+        /// 0 if the viewer doesn't want to know when its effect shows.
+        mark: u32,
     },
     /// Nothing that matters (an event about a viewer that isn't there, input without the right).
     Nothing,
@@ -91,10 +93,10 @@ impl Viewers {
             ViewerEvent::Input { viewer, .. } if self.leaving.contains(&viewer.0) => {
                 Change::Nothing
             }
-            ViewerEvent::Input { viewer, bytes, .. } => match self.present.get(&viewer.0) {
+            ViewerEvent::Input { viewer, bytes, mark } => match self.present.get(&viewer.0) {
                 Some(Viewer { role: ViewerRole::ReadWrite, .. }) => {
                     self.last_typist = Some((viewer, now));
-                    Change::Typed { viewer, bytes }
+                    Change::Typed { viewer, bytes, mark }
                 }
                 Some(Viewer { role: ViewerRole::ReadOnly, .. }) | None => Change::Nothing,
             },

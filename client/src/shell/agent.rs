@@ -6,6 +6,7 @@ use crate::core::tmux_version::TmuxVersion;
 use crate::shell::board::Board;
 use crate::shell::control_client::ControlClient;
 use crate::shell::hidden_client::{Activity, HiddenClient};
+use crate::shell::key_report::Reporter;
 use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{LocalSocket, StopRequest};
 use crate::shell::sharing::{RelayArgs, Sharing};
@@ -105,6 +106,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         board,
         control: None,
         hidden: None,
+        reporter: Reporter::default(),
         is_hidden_ready: false,
         is_status_old: false,
         checking: None,
@@ -144,6 +146,7 @@ struct Agent {
     board: Board,
     control: Option<ControlClient>,
     hidden: Option<HiddenClient>,
+    reporter: Reporter,
     is_hidden_ready: bool,
     /// Viewers or the hidden client may be others than the board says.
     is_status_old: bool,
@@ -250,7 +253,7 @@ impl Agent {
                     self.is_hidden_ready = true;
                     self.session.handle_hidden_ready(Instant::now());
                 }
-                self.uplink.frames.send_replace(frame);
+                self.uplink.shown.send_replace(self.reporter.shown(frame));
             }
             Activity::Flooded => self.session.handle_hidden_flooded(),
             Activity::Exited(departure) => {
@@ -290,8 +293,8 @@ impl Agent {
                 Command::AttachHidden(decision) => self.attach_hidden(decision),
                 Command::DetachHidden => {
                     self.hidden = None;
-                    let size = self.uplink.frames.borrow().size();
-                    self.uplink.frames.send_replace(Frame::blank(size));
+                    let size = self.uplink.shown.borrow().frame.size();
+                    self.uplink.shown.send_replace(Frame::blank(size).into());
                 }
                 Command::ResizeHidden(size) => {
                     if let Some(hidden) = &mut self.hidden {
@@ -310,6 +313,11 @@ impl Agent {
                 }
                 Command::Topology(topology) => {
                     self.uplink.topology.send_replace(topology);
+                }
+                Command::Keys(place, marks) => {
+                    self.reporter.update(place, marks);
+                    let frame = self.uplink.shown.borrow().frame.clone();
+                    self.uplink.shown.send_replace(self.reporter.shown(frame));
                 }
                 Command::Log(text) => self.board.log(&text),
                 Command::Ended => return Turn::End("[session ended]"),

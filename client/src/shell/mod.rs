@@ -13,6 +13,7 @@ pub mod hidden_client;
 pub mod inside_tmux;
 pub mod interfaces;
 pub mod join;
+pub mod key_report;
 pub mod link;
 pub mod local_socket;
 pub mod logging;

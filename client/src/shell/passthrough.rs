@@ -6,6 +6,7 @@
 
 use crate::core::notice::printable;
 use crate::core::sequence::SequenceTracker;
+use crate::shell::key_report::target_of;
 use crate::shell::tty;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -15,7 +16,10 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tern_term::{Capabilities, Clusters, Frame, Modes, Renderer, Screen, Size, Viewport};
+use tern_sync::session::ViewerId;
+use tern_term::{
+    Capabilities, Clusters, KeyReport, Modes, Renderer, Screen, Shown, Size, Viewport,
+};
 use tokio::sync::watch;
 
 /// Bytes of one read.
@@ -37,6 +41,7 @@ struct Orders {
     /// Size of the pty and of the terminal, the newest.
     sizes: Option<(Size, Size)>,
     notices: Vec<String>,
+    marks: Option<Vec<(ViewerId, u32)>>,
     /// Nobody watches any more, for good.
     is_sharing_over: bool,
     /// The program has ended.
@@ -66,6 +71,11 @@ impl Commander {
         });
     }
 
+    /// The screen shows the effect of what viewers typed, up to these marks.
+    pub fn answered(&self, marks: Vec<(ViewerId, u32)>) {
+        self.order(|orders| orders.marks = Some(marks));
+    }
+
     /// Nobody watches any more, for good.
     pub fn stop_sharing(&self) {
         self.order(|orders| orders.is_sharing_over = true);
@@ -89,7 +99,9 @@ pub struct Passthrough {
     master: Arc<OwnedFd>,
     orders: Arc<Mutex<Orders>>,
     wake: UnixStream,
-    frames: watch::Sender<Frame>,
+    shown: watch::Sender<Shown>,
+    /// What viewers typed that shows; empty while nobody wants to know.
+    marks: Vec<(ViewerId, u32)>,
     /// `None` when nobody watches any more (or the model failed, which costs only the viewers).
     screen: Option<Screen>,
     display: Display,
@@ -113,7 +125,7 @@ impl Passthrough {
     /// For a pty and a terminal of this size.
     pub fn new(
         master: Arc<OwnedFd>,
-        frames: watch::Sender<Frame>,
+        shown: watch::Sender<Shown>,
         size: Size,
     ) -> std::io::Result<(Self, Commander)> {
         let orders = Arc::new(Mutex::new(Orders::default()));
@@ -127,7 +139,8 @@ impl Passthrough {
             master,
             orders: orders.clone(),
             wake,
-            frames,
+            shown,
+            marks: Vec::new(),
             screen: Some(screen),
             display: Display::Through,
             tracker: SequenceTracker::default(),
@@ -202,6 +215,10 @@ impl Passthrough {
         if let Some((pty, local)) = orders.sizes {
             self.resize(pty, local);
         }
+        if let Some(marks) = orders.marks {
+            self.marks = marks;
+            self.is_frame_due = true;
+        }
         self.notices.extend(orders.notices);
         self.notices.truncate(NOTICES_MAX);
         if orders.is_sharing_over {
@@ -255,7 +272,14 @@ impl Passthrough {
             let composed = viewport.compose(&frame, self.local, None);
             let _ = tty::write(&renderer.render(&composed));
         }
-        self.frames.send_replace(frame);
+        // Nobody asks the kernel for what nobody wants to know.
+        let keys = if self.marks.is_empty() {
+            KeyReport::default()
+        } else {
+            let target = target_of(&*self.master);
+            KeyReport { target, prefixes: Vec::new(), marks: self.marks.clone() }
+        };
+        self.shown.send_replace(Shown { frame, keys: Arc::new(keys) });
     }
 
     fn resize(&mut self, pty: Size, local: Size) {

@@ -125,12 +125,12 @@ async fn share(args: &ShareArgs, shared: Option<Shared>) -> anyhow::Result<u8> {
         },
     };
     let master = Arc::new(pty.master);
-    let frames = match &shared {
-        Some(shared) => shared.uplink.frames.clone(),
-        None => watch::Sender::new(Frame::blank(size)),
+    let shown = match &shared {
+        Some(shared) => shared.uplink.shown.clone(),
+        None => watch::Sender::new(Frame::blank(size).into()),
     };
     let raw = tty::RawMode::enter(b"")?;
-    let (passthrough, commander) = Passthrough::new(master.clone(), frames, size)?;
+    let (passthrough, commander) = Passthrough::new(master.clone(), shown, size)?;
     let display_thread = std::thread::spawn(move || passthrough.run());
     let (local_end, input) = start_input(&master);
     let session = PlainSession::new(size);
@@ -316,6 +316,7 @@ impl Host {
                         tracing::warn!("the program does not read: viewers' input is dropped");
                     }
                 }
+                SessionCommand::Marks(marks) => self.display.answered(marks),
                 SessionCommand::Notice(text) => {
                     if let Some(shared) = &self.shared {
                         shared.board.log(&text);

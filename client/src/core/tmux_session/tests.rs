@@ -48,6 +48,21 @@ fn keys_wait_until_the_hidden_client_shows_something() {
 }
 
 #[test]
+fn where_keys_go_and_which_are_answered_is_told_to_who_asks() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    let is_keys = |command: &Command| matches!(command, Command::Keys(..));
+    world.types(A, "x");
+    world.pass(POLL_INTERVAL);
+    assert!(world.take(is_keys).is_empty(), "nobody asked");
+    let bytes = b"y".to_vec();
+    world.event(ViewerEvent::Input { viewer: A, bytes, mark: 7 });
+    world.pass(REFRESH_INTERVAL_MIN + TYPING_TIME);
+    let told = world.take(is_keys);
+    let Some(Command::Keys(place, marks)) = told.last() else { panic!("{told:?}") };
+    assert_eq!((place.tty.as_str(), marks.as_slice()), ("/dev/pts/5", &[(A, 7)][..]));
+}
+
+#[test]
 fn reader_types_nothing() {
     let mut world = World::watched_by(A, Role::ReadOnly);
     world.types(A, "x");
@@ -381,6 +396,7 @@ impl World {
                  c\t2\t100\t30\t0\t0\t5\tattached\t/dev/pts/9\n\
                  c\t3\t80\t\t1\t0\t5\tcontrol-mode\t"
             }
+            Query::KeysPlace => "k\t/dev/pts/5\t0\ton\tbottom\tC-b\tNone",
             Query::Windows => "w\t@0\t0\t1\tlayout\tbash",
             Query::Panes => "p\t@0\t%0\t1\t100\t29\t0\t0\ttitle",
             Query::WindowSize(_) | Query::Farewell | Query::Nothing => "",

@@ -136,9 +136,9 @@ impl Link {
                         kept.roaming.handle_hint(endpoint, "its addresses changed", Instant::now());
                     }
                 },
-                Ok(()) = self.frames.changed() => {
-                    let frame = self.frames.borrow_and_update().clone();
-                    kept.synced.endpoint.set(SCREEN, frame.into(), Instant::now());
+                Ok(()) = self.shown.changed() => {
+                    let shown = self.shown.borrow_and_update().clone();
+                    kept.synced.endpoint.set(SCREEN, shown, Instant::now());
                 }
                 Ok(()) = self.topology.changed() => {
                     let topology = self.topology.borrow_and_update().clone();
@@ -168,7 +168,7 @@ impl Link {
     /// State 0, with what is current to be sent.
     async fn begin_anew(&mut self, kept: &mut Kept, epoch: u64) {
         kept.synced = Synced::new(epoch);
-        self.frames.mark_changed();
+        self.shown.mark_changed();
         self.topology.mark_changed();
         self.tell(Incoming::ViewersForgotten).await;
     }
@@ -190,7 +190,7 @@ impl Link {
         kept.synced.is_used = true;
         let was_over_ssh = kept.roaming.take_up(link, carrier, now) == Some(Carrier::Ssh);
         if !std::mem::replace(&mut kept.is_announced, true) {
-            self.frames.mark_changed();
+            self.shown.mark_changed();
             self.topology.mark_changed();
             self.announce(granted).await;
         }
@@ -268,7 +268,7 @@ impl Link {
     async fn say_farewell(&mut self, kept: &mut Kept, text: String) {
         let endpoint = &mut kept.synced.endpoint;
         // The last picture, and what was decided before.
-        endpoint.set(SCREEN, self.frames.borrow_and_update().clone().into(), Instant::now());
+        endpoint.set(SCREEN, self.shown.borrow_and_update().clone(), Instant::now());
         while let Ok(event) = self.events.try_recv() {
             push_event(endpoint, event);
         }

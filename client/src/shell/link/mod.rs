@@ -12,7 +12,7 @@ use std::time::Duration;
 use tern_bootstrap::client::{BootstrapError, Granted, Options, request_session};
 use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_sync::session::{HostEvent, Topology, ViewerEvent};
-use tern_term::Frame;
+use tern_term::Shown;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
@@ -42,7 +42,7 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Uplink {
     /// The newest picture.
-    pub frames: watch::Sender<Frame>,
+    pub shown: watch::Sender<Shown>,
     /// The newest topology.
     pub topology: watch::Sender<Topology>,
     /// What the relay must know.
@@ -57,7 +57,7 @@ impl Uplink {
     /// Starts the task. `shown_host` stands in join lines if the relay names no host itself and
     /// the one that it was reached by is of no use to others.
     pub fn start(options: Options, shown_host: Option<String>, board: Board) -> Self {
-        let frames = watch::Sender::new(Frame::default());
+        let shown = watch::Sender::new(Shown::default());
         let topology = watch::Sender::new(Topology::default());
         let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
         let (incoming_sender, incoming) = mpsc::channel(INCOMING_MAX);
@@ -66,13 +66,13 @@ impl Uplink {
             options,
             shown_host,
             board,
-            frames: frames.subscribe(),
+            shown: shown.subscribe(),
             topology: topology.subscribe(),
             events: event_receiver,
             incoming: incoming_sender,
         };
         let task = tokio::spawn(async move { link.run(end_receiver).await });
-        Self { frames, topology, events, incoming, end, task }
+        Self { shown, topology, events, incoming, end, task }
     }
 
     /// The session is over: viewers are told `text`, as far as the relay is within reach.
@@ -90,7 +90,7 @@ struct Link {
     options: Options,
     shown_host: Option<String>,
     board: Board,
-    frames: watch::Receiver<Frame>,
+    shown: watch::Receiver<Shown>,
     topology: watch::Receiver<Topology>,
     events: mpsc::Receiver<HostEvent>,
     incoming: mpsc::Sender<Incoming>,
