@@ -208,6 +208,27 @@ impl Frame {
         self.rows.get(usize::from(row)).map_or(Cell::BLANK, |row| row.cell(col))
     }
 
+    /// The same picture with other cells in one row, and the cursor there at `col`; cells that don't fit
+    /// are left out. All other rows are shared.
+    #[must_use]
+    pub fn with_cells<'a>(
+        &self,
+        (col, row): (u16, u16),
+        cells: impl IntoIterator<Item = Cell<'a>>,
+    ) -> Self {
+        let mut frame = self.clone();
+        let mut builder = RowBuilder::new(self.size.cols);
+        for cell in cells {
+            builder.push(cell);
+        }
+        let mut rows = self.rows.to_vec();
+        let (row, col) = (row.min(self.size.rows - 1), col.min(self.size.cols - 1));
+        rows[usize::from(row)] = Arc::new(builder.finish());
+        frame.rows = rows.into();
+        (frame.cursor.col, frame.cursor.row) = (col, row);
+        frame
+    }
+
     /// The text, a line for each row, blanks at the ends left out. For tests and logs of tests.
     pub fn to_text(&self) -> String {
         let mut text = String::new();

@@ -7,6 +7,8 @@
 //! ```
 
 use crate::core::escape::{Escapes, HELP, Piece};
+use crate::core::prediction::Predictor;
+use crate::core::prediction::display::Mode;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tern_relay::core::input::{ViewerInput, is_leave_wish};
@@ -46,6 +48,7 @@ pub struct Viewing {
     input: ViewerInput,
     /// The number of the newest input.
     mark: u32,
+    predictor: Predictor,
     /// What the relay is to be told, in order.
     actions: VecDeque<ViewerAction>,
     waiting_bytes: usize,
@@ -67,8 +70,8 @@ struct Message {
 }
 
 impl Viewing {
-    /// On a terminal of this size.
-    pub fn new(may_type: bool, size: Size, now: Instant) -> Self {
+    /// On a terminal of this size; keys are foretold as `mode` says.
+    pub fn new(may_type: bool, size: Size, mode: Mode, now: Instant) -> Self {
         let hint = if may_type { text::READ_WRITE_HINT } else { text::READ_ONLY_HINT };
         let message = Message { text: hint.into(), until: now + HINT_TIME, is_hint: true };
         let mut viewing = Self {
@@ -80,6 +83,7 @@ impl Viewing {
             escapes: Escapes::default(),
             input: ViewerInput::default(),
             mark: 0,
+            predictor: Predictor::new(if may_type { mode } else { Mode::Never }),
             actions: VecDeque::new(),
             waiting_bytes: 0,
             standing: HostStanding::Present,
@@ -117,14 +121,16 @@ impl Viewing {
         }
         let screen = self.shown.frame.size();
         self.input.handle_bytes(keys, 0, self.viewport.offset(), screen, now);
-        self.take_keys();
+        self.take_keys(now);
     }
 
-    fn take_keys(&mut self) {
+    fn take_keys(&mut self, now: Instant) {
         while let Some((keys, _)) = self.input.take() {
             for bytes in keys.chunks(INPUT_SIZE_MAX) {
                 self.mark = self.mark.checked_add(1).unwrap_or(1);
                 self.waiting_bytes += bytes.len();
+                self.predictor.handle_keys(bytes, self.mark, now);
+                self.is_changed = true;
                 let (bytes, mark) = (bytes.to_vec(), self.mark);
                 self.actions.push_back(ViewerAction::Input { bytes, mark });
             }
@@ -146,10 +152,18 @@ impl Viewing {
     }
 
     /// The shared screen looks like this.
-    pub fn handle_shown(&mut self, shown: Shown) {
+    pub fn handle_shown(&mut self, shown: Shown, now: Instant) {
+        self.predictor.handle_shown(&shown, now);
         self.shown = shown;
         self.is_shown = true;
         self.is_changed = true;
+    }
+
+    /// The round trip to the relay takes so long.
+    pub fn handle_rtt(&mut self, rtt: Option<Duration>) {
+        if let Some(rtt) = rtt {
+            self.predictor.handle_rtt(rtt);
+        }
     }
 
     /// How it is with the host.
@@ -191,7 +205,11 @@ impl Viewing {
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.input.handle_timeout(now);
-        self.take_keys();
+        self.take_keys(now);
+        if self.predictor.poll_timeout().is_some_and(|due| due <= now) {
+            self.predictor.handle_timeout(now);
+            self.is_changed = true;
+        }
         if self.message.take_if(|message| message.until <= now).is_some() {
             self.is_changed = true;
         }
@@ -207,7 +225,8 @@ impl Viewing {
             let passed = now.saturating_duration_since(since);
             since + Duration::from_secs(passed.as_secs() + 1)
         });
-        [self.input.poll_timeout(), message, second].into_iter().flatten().min()
+        let own = [self.input.poll_timeout(), self.predictor.poll_timeout()];
+        own.into_iter().chain([message, second]).flatten().min()
     }
 
     fn counts_seconds(&self) -> bool {
@@ -239,8 +258,8 @@ impl Viewing {
             return None;
         }
         let notice = self.notice(now);
-        let frame = if self.is_shown { &self.shown.frame } else { &Frame::blank(self.size) };
-        Some(self.viewport.compose(frame, self.size, notice.as_deref()))
+        let frame = if self.is_shown { self.predictor.overlay() } else { Frame::blank(self.size) };
+        Some(self.viewport.compose(&frame, self.size, notice.as_deref()))
     }
 
     fn notice(&self, now: Instant) -> Option<String> {
@@ -277,14 +296,16 @@ impl Viewing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tern_sync::session::ViewerId;
+    use tern_term::{KeyReport, KeyTarget};
 
     const SIZE: Size = Size { cols: 60, rows: 5 };
 
     fn viewing(now: Instant) -> Viewing {
-        let mut viewing = Viewing::new(true, SIZE, now);
+        let mut viewing = Viewing::new(true, SIZE, Mode::Never, now);
         let first = viewing.poll_action();
         assert_eq!(first, Some(ViewerAction::Resized { cols: 60, rows: 5 }));
-        viewing.handle_shown(Frame::from_lines(SIZE, ["hello"]).into());
+        viewing.handle_shown(Frame::from_lines(SIZE, ["hello"]).into(), now);
         viewing
     }
 
@@ -312,9 +333,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_is_shown_before_it_is_echoed_and_goes_if_it_is_not() {
+        let now = Instant::now();
+        let mut viewing = Viewing::new(true, SIZE, Mode::Always, now);
+        let mut shown: Shown = Frame::from_lines(SIZE, ["hello"]).into();
+        let target = KeyTarget::Echoed;
+        shown.keys = KeyReport { target, ..KeyReport::default() }.into();
+        viewing.handle_shown(shown.clone(), now);
+        viewing.handle_bytes(b"J", now);
+        let first_row = |viewing: &mut Viewing| {
+            let frame = viewing.poll_frame(now).expect("something changed");
+            frame.to_text().lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(first_row(&mut viewing), "Jhello");
+        let marks = vec![(ViewerId(0), 1)];
+        shown.keys = KeyReport { target, marks, ..KeyReport::default() }.into();
+        viewing.handle_shown(shown, now);
+        assert_eq!(first_row(&mut viewing), "hello");
+    }
+
+    #[test]
     fn reader_sends_nothing_but_its_size() {
         let now = Instant::now();
-        let mut viewing = Viewing::new(false, SIZE, now);
+        let mut viewing = Viewing::new(false, SIZE, Mode::Adaptive, now);
         assert!(viewing.poll_action().is_some());
         viewing.handle_bytes(b"rm -rf\r", now);
         assert_eq!((viewing.poll_action(), viewing.poll_command()), (None, None));
@@ -371,7 +412,7 @@ mod tests {
         let mut frame = Frame::from_lines(large, lines.iter().map(String::as_str));
         assert_eq!(frame.size(), large);
         frame = Frame::from_lines(large, frame.to_text().lines());
-        viewing.handle_shown(frame.into());
+        viewing.handle_shown(frame.into(), now);
         viewing.poll_frame(now);
         viewing.handle_bytes(b"\x1b[<0;1;1M", now);
         let (left, top) = viewing.viewport.offset();

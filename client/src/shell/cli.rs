@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::core::prediction::display::Mode;
 use crate::shell::join::{self, JoinArgs};
 use crate::shell::protocol::Connection;
 use crate::shell::sharing::{RelayArgs, parse_relay};
@@ -11,7 +12,7 @@ use crate::shell::{
 use anyhow::bail;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -155,12 +156,38 @@ struct JoinOptions {
     /// are tried, too.
     #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
     identity: Vec<PathBuf>,
+    /// When to show what you type before the host has: on slow links, always, or never. It is
+    /// underlined while it is a guess and the link is very slow.
+    #[arg(long, env = "TERN_PREDICT", value_name = "WHEN", value_enum, default_value_t)]
+    predict: Predict,
     /// Let what is copied in the session come into the clipboard here.
     #[arg(long)]
     clipboard: bool,
     /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
     #[arg(short, action = clap::ArgAction::Count)]
     verbosity: u8,
+}
+
+/// When keys are shown before the host has echoed them.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Predict {
+    /// On slow links.
+    #[default]
+    Adaptive,
+    /// On any link.
+    Always,
+    /// On none.
+    Never,
+}
+
+impl From<Predict> for Mode {
+    fn from(predict: Predict) -> Self {
+        match predict {
+            Predict::Adaptive => Self::Adaptive,
+            Predict::Always => Self::Always,
+            Predict::Never => Self::Never,
+        }
+    }
 }
 
 impl JoinOptions {
@@ -175,6 +202,7 @@ impl JoinOptions {
             port: self.port,
             relay,
             is_clipboard_allowed: self.clipboard,
+            predict: self.predict.into(),
             verbosity: self.verbosity,
         }
     }

@@ -5,6 +5,7 @@ mod session;
 
 use crate::core::join_target::{self, JoinTarget};
 use crate::core::notice::printable;
+use crate::core::prediction::display::Mode;
 use crate::shell::board::software;
 use crate::shell::sharing::{RelayArgs, host_key_policy, identities};
 use crate::shell::{logging, paths, tty};
@@ -32,6 +33,8 @@ pub struct JoinArgs {
     pub relay: RelayArgs,
     /// Whether what the host copies may come into the clipboard here.
     pub is_clipboard_allowed: bool,
+    /// When keys are shown before the host has echoed them.
+    pub predict: Mode,
     /// Log more.
     pub verbosity: u8,
 }
@@ -72,7 +75,7 @@ async fn join(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<End> {
     let may_type = granted.grant.may_type;
     let capabilities = capabilities(args, may_type);
     let screen = ScreenWriter::start(capabilities)?;
-    Session::new(&options, &granted, screen).run().await
+    Session::new(&options, &granted, args.predict, screen).run().await
 }
 
 fn capabilities(args: &JoinArgs, may_type: bool) -> Capabilities {

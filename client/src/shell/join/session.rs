@@ -4,6 +4,7 @@
 use super::End;
 use super::screen::ScreenWriter;
 use crate::core::dialling::Carrier;
+use crate::core::prediction::display::Mode;
 use crate::core::viewing::{Command, Viewing};
 use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
 use crate::shell::tty;
@@ -67,7 +68,12 @@ enum Local {
 }
 
 impl Session {
-    pub(super) fn new(options: &Options, granted: &GrantedView, screen: ScreenWriter) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        granted: &GrantedView,
+        mode: Mode,
+        screen: ScreenWriter,
+    ) -> Self {
         let now = Instant::now();
         let who = granted.grant.credentials();
         Self {
@@ -75,7 +81,7 @@ impl Session {
             epoch: rand::random(),
             is_used: false,
             roaming: Roaming::new(options, &who, granted.address, now),
-            viewing: Viewing::new(granted.grant.may_type, tty::size(), now),
+            viewing: Viewing::new(granted.grant.may_type, tty::size(), mode, now),
             screen,
             port: who.quic_port,
         }
@@ -140,6 +146,7 @@ impl Session {
         self.pass_actions(now);
         self.roaming.pump(&mut self.endpoint, self.epoch, now);
         self.viewing.handle_silence(self.roaming.silent_since());
+        self.viewing.handle_rtt(self.endpoint.rtt());
         if let Some(end) = self.take_news(now) {
             return Ok(Some(end));
         }
@@ -163,7 +170,7 @@ impl Session {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 Event::Received(id) if id == SCREEN.id => {
-                    self.viewing.handle_shown(self.endpoint.received(SCREEN).clone());
+                    self.viewing.handle_shown(self.endpoint.received(SCREEN).clone(), now);
                 }
                 Event::Received(id) if id == HOST_STANDING.id => {
                     let standing = self.endpoint.received(HOST_STANDING).0;

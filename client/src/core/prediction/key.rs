@@ -1,0 +1,89 @@
+//! Keys as far as their effect on a line can be foretold.
+
+use unicode_width::UnicodeWidthChar;
+
+/// A key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    /// A character of its own.
+    Char {
+        /// It alone.
+        text: String,
+        /// Whether it takes two columns.
+        is_wide: bool,
+    },
+    /// Deletes to the left.
+    Backspace,
+    /// One character to the left.
+    Left,
+    /// One character to the right.
+    Right,
+    /// Whatever else.
+    Other {
+        /// The program may read keys otherwise from here on (Escape in vi).
+        changes_mode: bool,
+        /// Enter.
+        is_enter: bool,
+    },
+}
+
+impl Key {
+    /// A whole key as a terminal sends it.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [0x7f | 0x08] => return Self::Backspace,
+            b"\x1b[D" | b"\x1bOD" => return Self::Left,
+            b"\x1b[C" | b"\x1bOC" => return Self::Right,
+            [b'\r'] => return Self::other(false, true),
+            // Tab, history, and what shells edit lines by. The line is the same one after it, or a
+            // new one.
+            [b'\t' | b'\n' | 0x01 | 0x03 | 0x05 | 0x0b | 0x0c | 0x0e | 0x10 | 0x15 | 0x17] => {
+                return Self::other(false, false);
+            }
+            b"\x1b[A" | b"\x1b[B" | b"\x1bOA" | b"\x1bOB" | b"\x1b[H" | b"\x1b[F" | b"\x1bOH"
+            | b"\x1bOF" | b"\x1b[3~" => return Self::other(false, false),
+            _ => {}
+        }
+        let mut chars = std::str::from_utf8(bytes).unwrap_or_default().chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None) => match c.width() {
+                Some(width @ (1 | 2)) => Self::Char { text: c.into(), is_wide: width == 2 },
+                // It joins what stands left of it, or is none.
+                _ => Self::other(true, false),
+            },
+            _ => Self::other(true, false),
+        }
+    }
+
+    fn other(changes_mode: bool, is_enter: bool) -> Self {
+        Self::Other { changes_mode, is_enter }
+    }
+
+    /// Its text, if it is a character.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Char { text, .. } => Some(text),
+            Self::Backspace | Self::Left | Self::Right | Self::Other { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_apart() {
+        let char = |text: &str, is_wide| Key::Char { text: text.into(), is_wide };
+        assert_eq!(Key::of(b"a"), char("a", false));
+        assert_eq!(Key::of("漢".as_bytes()), char("漢", true));
+        assert_eq!(Key::of(b"\x7f"), Key::Backspace);
+        assert_eq!(Key::of(b"\x1b[D"), Key::Left);
+        assert_eq!(Key::of(b"\x1bOC"), Key::Right);
+        assert_eq!(Key::of(b"\r"), Key::Other { changes_mode: false, is_enter: true });
+        assert_eq!(Key::of(b"\t"), Key::Other { changes_mode: false, is_enter: false });
+        for other in [b"\x1b".as_slice(), b"\x1b[200~", b"\xff", "\u{301}".as_bytes(), b"\x02"] {
+            assert_eq!(Key::of(other), Key::Other { changes_mode: true, is_enter: false });
+        }
+    }
+}

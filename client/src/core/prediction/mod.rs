@@ -1,0 +1,506 @@
+//! Local echo: what a viewer's keys will show, before the host says so.
+//!
+//! What a key makes of the line it is typed in is foretold from what the keys before it made of it
+//! ([`line`]). So there is a chain of lines, from the true one to the one that is shown, and each
+//! picture that comes is looked for in the chain: the keys up to there were right, and those behind
+//! it still stand.
+//!
+//! ```text
+//!   true line ─'l'─► line ─'s'─► line   shown     keys whose effect nobody can know (Enter, Tab, ...)
+//!        ▲            ▲                           end the chain; those behind them wait until the
+//!        └────────────┴── a picture shows one     host has answered them
+//! ```
+//!
+//! Whether the chain is shown depends on what is known of the program. Where the kernel echoes, it is
+//! (but for a program that has just been started: it may be about to ask for a password). Elsewhere a
+//! chain is shown once one of its keys was right, as in mosh ("epochs"), or if the line begins with a
+//! prompt at which keys were right before. Nothing is foretold where the host says that
+//! a password is read, or that keys go to the multiplexer; and since the host only says so with the
+//! next picture, nothing that follows Enter or a control key is shown before that key was answered.
+//!
+//! A key counts as answered when the host's report names its mark (mosh: "echo ack"): if no line of
+//! the chain is there then, the chain was wrong.
+
+pub mod display;
+mod key;
+mod line;
+
+use display::{Display, Mode};
+use key::Key;
+use line::Line;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tern_relay::core::keys::{Cut, cut};
+use tern_sync::session::ViewerId;
+use tern_term::{Frame, KeyTarget, Shown};
+
+/// Most keys without an answer that are foretold: a minute of fast typing into an outage.
+const PENDING_MAX: usize = 512;
+/// Prompts that are remembered: those of the shells and programs of one session.
+const PROMPTS_MAX: usize = 16;
+/// Shortest prompt that is known again.
+const PROMPT_CHARS_MIN: usize = 2;
+/// Several keys at once, in bytes, above which it is a paste (mosh: `stmclient.cc`, 331).
+const TYPED_SIZE_MAX: usize = 100;
+/// How long a picture may show something else than the chain, without the host's having answered,
+/// before the chain is given up, beside some round trips.
+const DOUBT_TIME_MAX: Duration = Duration::from_secs(1);
+/// The part of an answer's time in the smoothed one (RFC 6298, section 2, has the same).
+const ECHO_WEIGHT: u32 = 8;
+/// Round trip that is assumed before one was measured.
+const RTT_ASSUMED: Duration = Duration::from_millis(100);
+
+/// A key without an answer.
+#[derive(Debug)]
+struct Pending {
+    key: Key,
+    mark: u32,
+    typed_at: Instant,
+    place: Place,
+    was_shown: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// It makes this of the line.
+    After(Line),
+    /// Nobody can know what it does.
+    Unknown,
+    /// What is before it is unknown.
+    Behind,
+}
+
+/// What came of predictions, for those who measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Characters that were typed.
+    pub keys: u64,
+    /// Keys whose effect was shown when they were typed.
+    pub shown_at_once: u64,
+    /// Keys whose shown effect was wrong.
+    pub wrong: u64,
+    /// Keys whose foretold effect came.
+    pub right: u64,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Predictor {
+    display: Display,
+    /// How long an answer takes: the round trip to the relay, or, if that is more, how long answers
+    /// took (the host may be far from the relay).
+    rtt: Duration,
+    link_rtt: Duration,
+    echo_time: Duration,
+    shown: Shown,
+    /// The true line that the chain begins with.
+    base: Option<Line>,
+    pending: VecDeque<Pending>,
+    /// What is typed here is echoed.
+    is_confident: bool,
+    /// The program for which the kernel echoes has been typed to, or was there from the beginning.
+    is_echo_known: bool,
+    /// A key may have changed how the program reads keys: a prompt proves nothing now.
+    is_mode_open: bool,
+    /// Row in which Enter was typed while keys were echoed, to be answered.
+    entered_row: Option<u16>,
+    /// The newest picture shows nothing of the chain, since then.
+    doubt_since: Option<Instant>,
+    /// The newest key was a prefix of the multiplexer's.
+    is_prefixed: bool,
+    /// Where keys were echoed before.
+    prompts: VecDeque<String>,
+    statistics: Statistics,
+}
+
+impl Predictor {
+    /// Nothing is known.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            display: Display::new(mode),
+            rtt: RTT_ASSUMED,
+            link_rtt: RTT_ASSUMED,
+            echo_time: Duration::ZERO,
+            shown: Shown::default(),
+            base: None,
+            pending: VecDeque::new(),
+            is_confident: false,
+            is_echo_known: true,
+            is_mode_open: false,
+            entered_row: None,
+            doubt_since: None,
+            is_prefixed: false,
+            prompts: VecDeque::new(),
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Whole keys were typed; the host will answer them with `mark`.
+    pub fn handle_keys(&mut self, bytes: &[u8], mark: u32, now: Instant) {
+        if self.display.mode() == Mode::Never {
+            return;
+        }
+        if bytes.len() > TYPED_SIZE_MAX {
+            return self.push_unknown(mark, now);
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let size = match cut(rest) {
+                Cut::Whole(size) => size.clamp(1, rest.len()),
+                Cut::Partial => rest.len(),
+            };
+            let (key, behind) = rest.split_at(size);
+            self.type_key(key, mark, now);
+            rest = behind;
+        }
+        self.note_shown();
+    }
+
+    fn push_unknown(&mut self, mark: u32, now: Instant) {
+        let key = Key::Other { changes_mode: true, is_enter: false };
+        self.push(key, mark, Place::Unknown, now);
+    }
+
+    fn type_key(&mut self, bytes: &[u8], mark: u32, now: Instant) {
+        if self.pending.len() >= PENDING_MAX {
+            self.give_up();
+            return self.push_unknown(mark, now);
+        }
+        let is_own = std::mem::take(&mut self.is_prefixed);
+        self.is_prefixed = !is_own && self.shown.keys.prefixes.iter().any(|key| key == bytes);
+        if is_own || self.is_prefixed || !self.may_foretell() {
+            return self.push_unknown(mark, now);
+        }
+        let key = Key::of(bytes);
+        self.statistics.keys += u64::from(key.text().is_some());
+        let place = match self.pending.back() {
+            None => self.after_base(&key),
+            Some(Pending { place: Place::After(line), .. }) => found(line.after(&key)),
+            Some(_) if matches!(key, Key::Other { .. }) => Place::Unknown,
+            Some(_) => Place::Behind,
+        };
+        let is_enter = matches!(key, Key::Other { is_enter: true, .. });
+        let is_last = self.pending.iter().all(|pending| matches!(pending.place, Place::After(_)));
+        if is_enter && is_last {
+            self.entered_row = self.is_confident.then_some(self.shown.frame.cursor().row);
+        }
+        self.push(key, mark, place, now);
+    }
+
+    fn push(&mut self, key: Key, mark: u32, place: Place, typed_at: Instant) {
+        self.pending.push_back(Pending { key, mark, typed_at, place, was_shown: false });
+    }
+
+    /// The first key of a chain.
+    fn after_base(&mut self, key: &Key) -> Place {
+        let is_same = self.base.as_ref().is_some_and(|base| base.is_shown_by(&self.shown.frame));
+        if !is_same {
+            self.begin(0);
+        }
+        let base = self.base.as_ref();
+        base.map_or(Place::Unknown, |base| found(base.after(key)))
+    }
+
+    /// A chain begins where the cursor is; so many columns left of it were typed.
+    fn begin(&mut self, typed: usize) {
+        let line = Line::of(&self.shown.frame, typed);
+        let is_continued = self.is_continued(&line);
+        self.is_confident = match self.shown.keys.target {
+            KeyTarget::Echoed => self.is_echo_known,
+            KeyTarget::Raw | KeyTarget::Unknown => {
+                !self.is_mode_open && (is_continued || self.is_at_known_prompt(&line))
+            }
+            KeyTarget::Hidden | KeyTarget::Multiplexer => false,
+        };
+        self.base = Some(line);
+        self.doubt_since = None;
+    }
+
+    /// Whether Enter, typed where keys were echoed, led to an empty line below: a text goes on there.
+    fn is_continued(&mut self, line: &Line) -> bool {
+        let Some(row) = self.entered_row.take() else { return false };
+        let (cursor, size) = (self.shown.frame.cursor(), self.shown.frame.size());
+        let is_below = cursor.row == row + 1 || cursor.row == row && row + 2 >= size.rows;
+        is_below && line.is_empty()
+    }
+
+    fn is_at_known_prompt(&self, line: &Line) -> bool {
+        let text = line.prompt();
+        self.prompts.iter().any(|prompt| text.starts_with(prompt.as_str()))
+    }
+
+    fn may_foretell(&self) -> bool {
+        !matches!(self.shown.keys.target, KeyTarget::Hidden | KeyTarget::Multiplexer)
+    }
+
+    /// The host's newest picture, with its report.
+    pub fn handle_shown(&mut self, shown: &Shown, now: Instant) {
+        if self.display.mode() == Mode::Never {
+            self.shown = shown.clone();
+            return;
+        }
+        let is_resized = self.shown.frame.size() != shown.frame.size();
+        let is_other = self.shown.keys.target != shown.keys.target;
+        if is_other && self.shown.keys.target != KeyTarget::Unknown {
+            self.is_echo_known = false;
+        }
+        self.shown = shown.clone();
+        if is_resized || !self.may_foretell() {
+            self.give_up();
+        }
+        let mark = shown.keys.mark(ViewerId(0));
+        self.judge(self.answered_count(mark), now);
+        if self.pending.is_empty() && self.base.is_none() {
+            // A prompt is looked at when a key is typed at it.
+            self.is_confident = false;
+        }
+        self.note_shown();
+    }
+
+    /// How many of the pending keys the host has answered.
+    fn answered_count(&self, mark: Option<u32>) -> usize {
+        let Some(answered) = mark else { return 0 };
+        // Marks grow, and wrap.
+        let is_answered = |mark: u32| answered.wrapping_sub(mark) < u32::MAX / 2;
+        self.pending.iter().take_while(|pending| is_answered(pending.mark)).count()
+    }
+
+    /// Compares the chain with the newest picture, in which the first `answered` keys show.
+    fn judge(&mut self, answered: usize, now: Instant) {
+        let chain = self.chain_len();
+        if chain == 0 {
+            return self.pass_unknown(answered, now);
+        }
+        match self.find_in_chain(answered.min(chain), chain) {
+            Some(count) => {
+                self.doubt_since = None;
+                self.confirm(count, now);
+                if answered > count {
+                    // What ended the chain was answered, too.
+                    self.pass_unknown(answered - count, now);
+                }
+            }
+            None if answered == 0 => {
+                self.doubt_since.get_or_insert(now);
+            }
+            None => self.refute(answered, now),
+        }
+    }
+
+    /// Keys at the front whose effect is foretold.
+    fn chain_len(&self) -> usize {
+        let is_placed = |pending: &&Pending| matches!(pending.place, Place::After(_));
+        self.pending.iter().take_while(is_placed).count()
+    }
+
+    /// After how many keys, `from` at least, the line is what the picture shows.
+    fn find_in_chain(&self, from: usize, chain: usize) -> Option<usize> {
+        (from..=chain).find(|&count| {
+            self.line_after(count).is_some_and(|line| line.is_shown_by(&self.shown.frame))
+        })
+    }
+
+    fn line_after(&self, count: usize) -> Option<&Line> {
+        match count.checked_sub(1) {
+            None => self.base.as_ref(),
+            Some(last) => match &self.pending.get(last)?.place {
+                Place::After(line) => Some(line),
+                Place::Unknown | Place::Behind => None,
+            },
+        }
+    }
+
+    /// The first `count` keys of the chain were right.
+    fn confirm(&mut self, count: usize, now: Instant) {
+        let Some(line) = self.line_after(count).cloned() else { return };
+        for pending in self.pending.drain(..count) {
+            self.statistics.right += 1;
+            let time = now.saturating_duration_since(pending.typed_at);
+            self.display.handle_answer(time, now);
+            self.echo_time = if self.echo_time.is_zero() {
+                time
+            } else {
+                (self.echo_time * (ECHO_WEIGHT - 1) + time) / ECHO_WEIGHT
+            };
+        }
+        self.update_rtt();
+        if count > 0 {
+            (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
+            self.remember(line.prompt());
+        }
+        self.base = Some(line.refreshed(&self.shown.frame));
+    }
+
+    fn remember(&mut self, prompt: String) {
+        if prompt.chars().count() < PROMPT_CHARS_MIN || self.prompts.contains(&prompt) {
+            return;
+        }
+        if self.prompts.len() >= PROMPTS_MAX {
+            self.prompts.pop_front();
+        }
+        self.prompts.push_back(prompt);
+    }
+
+    /// The host has answered `answered` keys, and the picture shows nothing of the chain.
+    fn refute(&mut self, answered: usize, now: Instant) {
+        if let Some(base) = &self.base {
+            let text = base.prompt();
+            self.prompts.retain(|prompt| !text.starts_with(prompt.as_str()));
+        }
+        self.is_mode_open = true;
+        for pending in self.pending.drain(..answered) {
+            self.statistics.wrong += u64::from(pending.was_shown);
+        }
+        self.place_anew(now);
+    }
+
+    /// The host has answered `answered` keys at the front, none of them foretold.
+    fn pass_unknown(&mut self, answered: usize, now: Instant) {
+        let mut has_passed = false;
+        for pending in self.pending.drain(..answered.min(self.pending.len())) {
+            has_passed = true;
+            if let Key::Other { changes_mode: true, .. } = pending.key {
+                self.is_mode_open = true;
+            }
+        }
+        if has_passed
+            && !matches!(self.pending.front(), Some(Pending { place: Place::Unknown, .. }))
+        {
+            self.place_anew(now);
+        }
+    }
+
+    /// What is pending begins a chain on the newest picture, which may show the first of it already.
+    fn place_anew(&mut self, now: Instant) {
+        self.base = None;
+        let echoed = self.echoed_count(now);
+        let text: String = self.pending.iter().take(echoed).filter_map(|p| p.key.text()).collect();
+        let columns = Line::of(&self.shown.frame, 0).columns_of(&text).unwrap_or(0);
+        self.pending.drain(..echoed);
+        self.begin(columns);
+        // The picture may be of a time when such a key was read, and what stands before it with it:
+        // perhaps it was a password.
+        let is_ambiguous = self.pending.iter().any(|p| matches!(p.key, Key::Other { .. }));
+        self.is_confident &= !is_ambiguous;
+        let mut line = self.base.clone();
+        for pending in &mut self.pending {
+            line = match (&pending.key, &line) {
+                (Key::Other { .. }, _) => None,
+                (key, Some(line)) => line.after(key),
+                (_, None) => None,
+            };
+            pending.place = match (&line, &pending.place) {
+                (Some(line), _) => Place::After(line.clone()),
+                (None, Place::Behind) => Place::Behind,
+                (None, _) => Place::Unknown,
+            };
+        }
+    }
+
+    /// How many of the first pending characters the picture shows left of the cursor. If several
+    /// counts are possible, the likeliest by the time at which they were typed.
+    fn echoed_count(&self, now: Instant) -> usize {
+        let line = Line::of(&self.shown.frame, 0);
+        let is_due = |pending: &&Pending| pending.typed_at + self.rtt <= now;
+        let expected = self.pending.iter().take_while(is_due).count();
+        let mut text = String::new();
+        let mut best: usize = 0;
+        for (at, pending) in self.pending.iter().enumerate() {
+            let Some(char) = pending.key.text() else { break };
+            text += char;
+            let count = at + 1;
+            if line.columns_of(&text).is_some()
+                && count.abs_diff(expected) <= best.abs_diff(expected)
+            {
+                best = count;
+            }
+        }
+        best
+    }
+
+    /// Nothing is foretold any more of what is pending.
+    fn give_up(&mut self) {
+        self.base = None;
+        self.is_confident = false;
+        self.doubt_since = None;
+        self.entered_row = None;
+        for pending in &mut self.pending {
+            self.statistics.wrong += u64::from(std::mem::take(&mut pending.was_shown));
+            pending.place = Place::Unknown;
+        }
+    }
+
+    /// The round trip to the relay takes so long.
+    pub fn handle_rtt(&mut self, rtt: Duration) {
+        self.link_rtt = rtt;
+        self.update_rtt();
+    }
+
+    fn update_rtt(&mut self) {
+        self.rtt = self.link_rtt.max(self.echo_time);
+        self.display.handle_rtt(self.rtt, self.chain_len() > 0);
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.doubt_end().is_some_and(|end| end <= now) {
+            self.give_up();
+        }
+        if self.chain_len() > 0
+            && let Some(oldest) = self.pending.front()
+        {
+            self.display.handle_waiting(oldest.typed_at, now);
+        }
+        self.note_shown();
+    }
+
+    /// When [`Self::handle_timeout`] is due; never while nothing is foretold.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let oldest = self.pending.front().filter(|_| self.chain_len() > 0);
+        let glitch = oldest.and_then(|oldest| self.display.poll_timeout(oldest.typed_at));
+        [glitch, self.doubt_end()].into_iter().flatten().min()
+    }
+
+    fn doubt_end(&self) -> Option<Instant> {
+        self.doubt_since.map(|since| since + DOUBT_TIME_MAX + 3 * self.rtt)
+    }
+
+    /// The line that is shown instead of the true one, if one is.
+    fn shown_line(&self) -> Option<&Line> {
+        let is_shown = self.display.is_on() && self.is_confident && self.doubt_since.is_none();
+        let chain = if is_shown { self.chain_len() } else { 0 };
+        if chain == 0 { None } else { self.line_after(chain) }
+    }
+
+    fn note_shown(&mut self) {
+        if self.shown_line().is_none() {
+            return;
+        }
+        let newest = self.pending.back().map(|pending| pending.typed_at);
+        for pending in &mut self.pending {
+            let Place::After(_) = pending.place else { break };
+            let is_new = !std::mem::replace(&mut pending.was_shown, true);
+            self.statistics.shown_at_once += u64::from(is_new && Some(pending.typed_at) == newest);
+        }
+    }
+
+    /// What is to be shown: the newest picture, with what the pending keys make of it.
+    pub fn overlay(&self) -> Frame {
+        match self.shown_line() {
+            Some(line) => line.laid_over(&self.shown.frame, self.display.is_flagged()),
+            None => self.shown.frame.clone(),
+        }
+    }
+
+    /// What came of predictions so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+}
+
+fn found(line: Option<Line>) -> Place {
+    line.map_or(Place::Unknown, Place::After)
+}
+
+#[cfg(test)]
+mod tests;
