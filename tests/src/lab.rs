@@ -120,11 +120,16 @@ impl Labbed {
 
     /// The guest joins by `tern`, and waits until the session shows.
     pub fn join_by_tern(&self, host: &Host) -> Viewer {
-        let namespace = Some(self.place(GUEST));
-        let options = ViewerOptions { namespace, size: self.size, ..ViewerOptions::tern() };
+        let options = self.guest(ViewerOptions::tern());
         let viewer = Viewer::open(&self.world, &host.read_write, options);
         viewer.wait_until_same(host);
         viewer
+    }
+
+    /// The same options for somebody at the guest's place.
+    pub fn guest(&self, options: ViewerOptions) -> ViewerOptions {
+        let namespace = Some(self.place(GUEST));
+        ViewerOptions { namespace, size: self.size, ..options }
     }
 
     /// Makes something happen to the network.

@@ -228,6 +228,49 @@ fn keys_that_the_guest_types_in_an_outage_arrive_once_and_in_order() {
 }
 
 #[test]
+fn typing_is_shown_in_an_outage_and_a_password_is_not() {
+    let Some(labbed) = Labbed::start() else { return };
+    let host = labbed.share();
+    let options = ViewerOptions {
+        tern: Some(vec!["--predict=always".into()]),
+        ..labbed.guest(ViewerOptions::tern())
+    };
+    let viewer = Viewer::open(&labbed.world, &host.read_write, options);
+    viewer.wait_until_same(&host);
+    // From here on the shell is known to echo at this prompt.
+    viewer.terminal.type_text("echo known $((40 + 2))");
+    wait_until_shows(&labbed.world, &host.terminal, "$ echo known");
+    viewer.wait_until_same(&host);
+    viewer.terminal.press(&["Enter"]);
+    viewer.wait_until_shows("\nknown 42");
+    viewer.wait_until_same(&host);
+    // With this echoed, Enter is answered, too.
+    viewer.terminal.type_text("echo");
+    wait_until_shows(&labbed.world, &host.terminal, "known 42\n$ echo");
+    viewer.wait_until_same(&host);
+    labbed.happens(Action::down(lab::HOTSPOT));
+    viewer.terminal.type_text(" ahead of tihe");
+    viewer.terminal.press(&["Left", "Left", "BSpace"]);
+    viewer.wait_until_shows("echo ahead of the");
+    assert!(!host.terminal.shows("ahead"), "the network is gone");
+    labbed.happens(Action::up(lab::HOTSPOT));
+    wait_until_shows(&labbed.world, &host.terminal, "echo ahead of the");
+    viewer.wait_until_same(&host);
+    viewer.terminal.press(&["C-c"]);
+    viewer.terminal.enter_line("read -s secret; echo got $secret");
+    wait_until_shows(&labbed.world, &host.terminal, "echo got $secret");
+    viewer.wait_until_same(&host);
+    labbed.happens(Action::down(lab::HOTSPOT));
+    viewer.terminal.type_text("hunter2");
+    viewer.wait_until_shows("relay last heard");
+    assert!(!viewer.terminal.shows("hunter2"), "{}", labbed.world.report());
+    labbed.happens(Action::up(lab::HOTSPOT));
+    viewer.terminal.press(&["Enter"]);
+    viewer.wait_until_shows("got hunter2");
+    viewer.wait_until_same(&host);
+}
+
+#[test]
 fn guest_without_udp_joins_over_ssh_until_quic_works() {
     let Some(labbed) = Labbed::start() else { return };
     let host = labbed.share();

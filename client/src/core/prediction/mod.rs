@@ -38,8 +38,10 @@ use tern_term::{Frame, KeyTarget, Shown};
 const PENDING_MAX: usize = 512;
 /// Prompts that are remembered: those of the shells and programs of one session.
 const PROMPTS_MAX: usize = 16;
-/// Shortest prompt that is known again.
+/// Shortest prompt that is known again when text follows it (a line of the history).
 const PROMPT_CHARS_MIN: usize = 2;
+/// What programs show instead of a password's characters: such a character's echo proves nothing.
+const MASKS: [&str; 3] = ["*", "•", "●"];
 /// Several keys at once, in bytes, above which it is a paste (mosh: `stmclient.cc`, 331).
 const TYPED_SIZE_MAX: usize = 100;
 /// How long a picture may show something else than the chain, without the host's having answered,
@@ -226,7 +228,10 @@ impl Predictor {
 
     fn is_at_known_prompt(&self, line: &Line) -> bool {
         let text = line.prompt();
-        self.prompts.iter().any(|prompt| text.starts_with(prompt.as_str()))
+        self.prompts.iter().any(|prompt| {
+            let is_long = prompt.chars().count() >= PROMPT_CHARS_MIN;
+            text == *prompt || is_long && text.starts_with(prompt.as_str())
+        })
     }
 
     fn may_foretell(&self) -> bool {
@@ -283,6 +288,8 @@ impl Predictor {
             None if answered == 0 => {
                 self.doubt_since.get_or_insert(now);
             }
+            // What ended the chain was answered, too: the line it stood in may have gone by it.
+            None if answered > chain => self.pass_unknown(answered, now),
             None => self.refute(answered, now),
         }
     }
@@ -313,8 +320,10 @@ impl Predictor {
     /// The first `count` keys of the chain were right.
     fn confirm(&mut self, count: usize, now: Instant) {
         let Some(line) = self.line_after(count).cloned() else { return };
+        let mut is_proof = false;
         for pending in self.pending.drain(..count) {
             self.statistics.right += 1;
+            is_proof |= pending.key.text().is_none_or(|text| !MASKS.contains(&text));
             let time = now.saturating_duration_since(pending.typed_at);
             self.display.handle_answer(time, now);
             self.echo_time = if self.echo_time.is_zero() {
@@ -324,7 +333,7 @@ impl Predictor {
             };
         }
         self.update_rtt();
-        if count > 0 {
+        if is_proof {
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
             self.remember(line.prompt());
         }
@@ -332,7 +341,7 @@ impl Predictor {
     }
 
     fn remember(&mut self, prompt: String) {
-        if prompt.chars().count() < PROMPT_CHARS_MIN || self.prompts.contains(&prompt) {
+        if prompt.is_empty() || self.prompts.contains(&prompt) {
             return;
         }
         if self.prompts.len() >= PROMPTS_MAX {

@@ -19,6 +19,8 @@ enum Program {
     Shell(Editor),
     /// Reads a password, of which nothing shows; then the shell goes on.
     Password { is_cooked: bool },
+    /// Reads a password, and shows a star for each of its characters.
+    Masked,
     /// An editor with modes.
     Vi { is_inserting: bool },
     /// One line at the bottom, what is said above.
@@ -38,7 +40,7 @@ impl Program {
         match self {
             Self::Cat(_) => String::new(),
             Self::Shell(_) => PROMPT.into(),
-            Self::Password { .. } => "Password: ".into(),
+            Self::Password { .. } | Self::Masked => "Password: ".into(),
             Self::Vi { .. } => "\x1b[2J\x1b[H".into(),
             Self::Chat(_) => "\x1b[8;1H\x1b[K> ".into(),
         }
@@ -49,6 +51,7 @@ impl Program {
             Self::Cat(_) => KeyTarget::Echoed,
             Self::Password { is_cooked: true } => KeyTarget::Hidden,
             Self::Password { is_cooked: false }
+            | Self::Masked
             | Self::Shell(_)
             | Self::Vi { .. }
             | Self::Chat(_) => KeyTarget::Raw,
@@ -100,6 +103,7 @@ impl Program {
                 }
                 out
             }
+            Self::Masked => "*".into(),
             Self::Password { .. } => match key {
                 "\r" => {
                     *self = Self::Shell(Editor::default());
@@ -327,6 +331,26 @@ fn shell_is_believed_after_its_first_echo_and_then_at_once() {
 }
 
 #[test]
+fn line_that_goes_with_its_enter_proves_nothing() {
+    let mut world = shell(200 * MS);
+    world.text("ls\r", 400 * MS);
+    // All of it is answered in one picture.
+    world.mark += 1;
+    let (mark, at) = (world.mark, world.now + world.delay);
+    world.predictor.handle_keys(b"pwd\r", mark, world.now);
+    for c in "pwd\r".chars() {
+        let output = world.program.handle(&c.to_string());
+        world.screen.handle_output(output.as_bytes(), world.now);
+    }
+    world.later(at, Due::Answered(mark));
+    world.pass(400 * MS);
+    world.key("x");
+    assert_eq!(world.line(), "me@host:~$ x");
+    world.settle();
+    assert_eq!(world.statistics().wrong, 0);
+}
+
+#[test]
 fn keys_typed_ahead_of_an_answer_to_enter_are_placed_when_it_comes() {
     let mut world = shell(200 * MS);
     world.text("a", 500 * MS);
@@ -380,6 +404,19 @@ fn nothing_of_a_password_is_ever_shown() {
 }
 
 #[test]
+fn mask_of_a_password_proves_nothing() {
+    let mut world = World::new(Program::Masked, Mode::Always, 200 * MS);
+    world.text("****#", 400 * MS);
+    for c in "###".chars() {
+        world.key(&c.to_string());
+        assert!(!world.predictor.overlay().to_text().contains('#'));
+        world.pass(50 * MS);
+        assert!(!world.predictor.overlay().to_text().contains('#'));
+    }
+    world.settle();
+}
+
+#[test]
 fn editor_with_modes_is_believed_while_it_inserts() {
     let mut world = World::new(Program::Vi { is_inserting: false }, Mode::Always, 200 * MS);
     world.text("lljjxd", 100 * MS);
@@ -400,7 +437,7 @@ fn chat_is_believed_at_its_prompt() {
     world.text("hi\r", 400 * MS);
     world.pass(400 * MS);
     world.text("there", 10 * MS);
-    // The prompt is too short to be known again.
+    assert!(world.line().ends_with("> there"), "{}", world.line());
     world.settle();
     assert_eq!(world.statistics().wrong, 0);
 }

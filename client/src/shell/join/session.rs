@@ -170,6 +170,7 @@ impl Session {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 Event::Received(id) if id == SCREEN.id => {
+                    tracing::debug!(keys = ?self.endpoint.received(SCREEN).keys, "screen");
                     self.viewing.handle_shown(self.endpoint.received(SCREEN).clone(), now);
                 }
                 Event::Received(id) if id == HOST_STANDING.id => {
