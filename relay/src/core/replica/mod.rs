@@ -372,6 +372,8 @@ impl Replica {
     fn abandon(&mut self, code: CloseCode, reason: String, now: Instant) {
         self.close_link(code, reason);
         self.epoch = None;
+        self.typed.clear();
+        self.typed_size = 0;
         self.begin_anew(0, now);
         if self.phase != Phase::Joined {
             self.finish();
@@ -420,3 +422,6 @@ fn is_told(told: HostStanding, now: HostStanding) -> bool {
 fn size(cols: u16, rows: u16) -> Size {
     Size::clamped(cols.into(), rows.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! The machine against a viewer's endpoint, in virtual time.
+
+use super::*;
+use proptest::prelude::*;
+use tern_sync::session::INPUT_SIZE_MAX;
+use tern_term::{Frame, KeyTarget};
+
+const MS: Duration = Duration::from_millis(1);
+const SIZE: Size = Size { cols: 40, rows: 10 };
+const ID: ViewerId = ViewerId(7);
+
+/// The machine, a viewer, and a link between that loses what it is told to.
+struct World {
+    now: Instant,
+    replica: Replica,
+    viewer: Endpoint,
+    is_linked: bool,
+    done: Vec<Output>,
+    typed: Vec<Typed>,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Instant::now();
+        let replica = Replica::new(view("first"), Duration::from_secs(3600), now);
+        let viewer = viewer_endpoint(now);
+        let (done, typed) = (Vec::new(), Vec::new());
+        Self { now, replica, viewer, is_linked: false, done, typed }
+    }
+
+    fn linked() -> Self {
+        let mut world = Self::new();
+        world.link(1);
+        world
+    }
+
+    fn joined() -> Self {
+        let mut world = Self::linked();
+        world.act(ViewerAction::Resized { cols: SIZE.cols, rows: SIZE.rows });
+        world.pass(10 * MS);
+        assert!(world.has(|output| matches!(output, Output::Join(size) if *size == SIZE)));
+        world.replica.handle_joined(ID, world.now);
+        world.pass(10 * MS);
+        world
+    }
+
+    fn link(&mut self, epoch: u64) -> Option<bool> {
+        self.is_linked = true;
+        self.replica.handle_link(epoch, 2, self.now)
+    }
+
+    fn cut(&mut self) {
+        self.is_linked = false;
+        self.replica.handle_link_lost(self.now);
+    }
+
+    fn act(&mut self, action: ViewerAction) {
+        let now = self.now;
+        self.viewer.update(VIEWER_ACTIONS, now, |log| assert!(log.push(action)));
+    }
+
+    fn types(&mut self, bytes: &[u8], mark: u32) {
+        self.act(ViewerAction::Input { bytes: bytes.to_vec(), mark });
+    }
+
+    /// Time passes; what is sent arrives at once.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.exchange();
+            let viewer = self.is_linked.then(|| self.viewer.poll_timeout()).flatten();
+            let due = [self.replica.poll_timeout(), viewer].into_iter().flatten().min();
+            let Some(due) = due.filter(|due| *due <= end) else { break };
+            self.now = self.now.max(due) + MS / 10;
+            self.viewer.handle_timeout(self.now);
+            self.replica.handle_timeout(self.now);
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn exchange(&mut self) {
+        for _ in 0..1000 {
+            let room = self.is_linked.then_some(1200);
+            let from_relay = self.replica.poll_output(self.now, room);
+            let from_viewer =
+                self.is_linked.then(|| self.viewer.poll_output(self.now, 1200)).flatten();
+            if from_relay.is_none() && from_viewer.is_none() {
+                break;
+            }
+            match from_relay {
+                Some(Output::Link(output)) => feed(&mut self.viewer, output, self.now),
+                Some(Output::CloseLink { code, reason }) => {
+                    self.is_linked = false;
+                    self.done.push(Output::CloseLink { code, reason });
+                }
+                Some(output) => self.done.push(output),
+                None => {}
+            }
+            if let Some(incoming) = from_viewer.and_then(incoming) {
+                self.replica.handle_incoming(incoming, self.now);
+            }
+        }
+        while let Some(typed) = self.replica.poll_typed() {
+            self.typed.push(typed);
+        }
+    }
+
+    fn has(&self, is_wanted: impl Fn(&Output) -> bool) -> bool {
+        self.done.iter().any(is_wanted)
+    }
+
+    fn shown(&self) -> &Shown {
+        self.viewer.received(SCREEN)
+    }
+}
+
+fn incoming(output: tern_sync::Output) -> Option<tern_sync::link::Incoming> {
+    match output {
+        tern_sync::Output::Datagram(bytes) => {
+            Some(tern_sync::link::Incoming::Datagram(bytes.into()))
+        }
+        tern_sync::Output::Stream { message, .. } => {
+            Some(tern_sync::link::Incoming::Stream(message))
+        }
+        tern_sync::Output::ResetStream { .. } => None,
+    }
+}
+
+fn feed(endpoint: &mut Endpoint, output: tern_sync::Output, now: Instant) {
+    if let Some(incoming) = incoming(output) {
+        incoming.feed(endpoint, now).expect("the relay keeps to the protocol");
+    }
+}
+
+fn viewer_endpoint(now: Instant) -> Endpoint {
+    let mut endpoint = Endpoint::new(1, now);
+    endpoint.open_receiver(SCREEN, Shown::default());
+    endpoint.open_receiver(HOST_STANDING, Whole(HostStanding::default()));
+    endpoint.open_receiver(FAREWELL, Log::new());
+    endpoint.open_sender(VIEWER_ACTIONS, Log::new());
+    endpoint
+}
+
+fn view(text: &str) -> Arc<View> {
+    let keys = KeyReport {
+        target: KeyTarget::Raw,
+        prefixes: vec![vec![2]],
+        marks: vec![(ViewerId(1), 5), (ID, 9)],
+    };
+    let (frame, standing) = (Frame::from_lines(SIZE, [text]), HostStanding::Present);
+    Arc::new(View { frame, keys: keys.into(), standing, notice: None })
+}
+
+#[test]
+fn viewer_sees_the_session_when_it_has_said_its_size_and_only_its_own_marks() {
+    let mut world = World::linked();
+    world.pass(100 * MS);
+    assert_eq!(*world.shown(), Shown::default(), "nobody has joined");
+    let world = World::joined();
+    assert_eq!(world.shown().frame.to_text().lines().next(), Some("first"));
+    assert_eq!(world.shown().keys.marks, [(ViewerId(0), 9)]);
+    assert_eq!(world.viewer.received(HOST_STANDING).0, HostStanding::Present);
+}
+
+#[test]
+fn keys_arrive_once_in_order_with_their_marks_over_broken_links() {
+    let mut world = World::joined();
+    for mark in 1..=30 {
+        world.types(&[b'a' + (mark % 26) as u8], mark);
+        if mark % 7 == 0 {
+            world.cut();
+            world.types(b"blind", 100 + mark);
+            world.pass(500 * MS);
+            assert_eq!(world.link(1), Some(true));
+            world.viewer.handle_new_path(world.now);
+        }
+        world.pass(20 * MS);
+    }
+    world.pass(1000 * MS);
+    let marks: Vec<u32> = world.typed.iter().map(|typed| typed.mark).collect();
+    let expected: Vec<u32> = (1..=30)
+        .flat_map(|mark| if mark % 7 == 0 { vec![mark, 100 + mark] } else { vec![mark] })
+        .collect();
+    assert_eq!(marks, expected);
+}
+
+#[test]
+fn viewer_of_another_epoch_begins_with_state_0() {
+    let mut world = World::joined();
+    world.cut();
+    assert_eq!(world.link(2), Some(false));
+    world.viewer = viewer_endpoint(world.now);
+    world.replica.handle_view(view("second"), world.now);
+    world.pass(100 * MS);
+    assert_eq!(world.shown().frame.to_text().lines().next(), Some("second"));
+    world.types(b"x", 1);
+    world.pass(100 * MS);
+    assert_eq!(world.typed.len(), 1);
+}
+
+#[test]
+fn silence_is_told_and_its_end_and_who_stays_away_too_long_is_over() {
+    let mut world = World::joined();
+    world.cut();
+    world.pass(Duration::from_secs(60));
+    assert!(world.has(|output| matches!(output, Output::Silence(true))));
+    assert_eq!(world.link(1), Some(true));
+    world.exchange();
+    assert!(world.has(|output| matches!(output, Output::Silence(false))));
+    world.cut();
+    world.pass(Duration::from_secs(3700));
+    assert!(world.has(|output| matches!(output, Output::Over)));
+    assert_eq!(world.link(1), None);
+}
+
+#[test]
+fn release_brings_the_last_words_and_then_closes() {
+    let mut world = World::joined();
+    world.replica.handle_release("[session ended]", 0, world.now);
+    world.pass(100 * MS);
+    let farewell = world.viewer.take(FAREWELL).pop().expect("last words");
+    assert_eq!((farewell.text.as_str(), farewell.exit_status), ("[session ended]", 0));
+    assert!(world.has(|output| matches!(output, Output::Over)));
+}
+
+#[test]
+fn who_leaves_is_gone_and_who_never_says_its_size_too() {
+    let mut world = World::joined();
+    world.types(b"last", 1);
+    world.act(ViewerAction::Leave);
+    world.pass(100 * MS);
+    assert!(world.has(|output| matches!(output, Output::Leave)));
+    assert!(world.has(|output| matches!(output, Output::Over)));
+    let mut world = World::linked();
+    world.pass(SIZE_TIME_MAX + 10 * MS);
+    assert!(world.has(|output| matches!(output, Output::Over)));
+}
+
+#[test]
+fn host_that_is_silent_is_told_now_and_then() {
+    let mut world = World::joined();
+    let mut told = Vec::new();
+    for seconds in 8..40 {
+        let standing = HostStanding::Silent { seconds };
+        let view = View { standing, ..View::clone(&view("first")) };
+        world.replica.handle_view(Arc::new(view), world.now);
+        world.pass(Duration::from_secs(1));
+        let HostStanding::Silent { seconds } = world.viewer.received(HOST_STANDING).0 else {
+            panic!("it is silent")
+        };
+        told.push(seconds);
+    }
+    told.dedup();
+    assert_eq!(told, [8, 18, 28, 38]);
+}
+
+#[test]
+fn flood_of_keys_makes_the_relay_deaf_and_one_beyond_measure_ends_the_link() {
+    let mut world = World::joined();
+    let piece = vec![b'x'; INPUT_SIZE_MAX];
+    let now = world.now;
+    for mark in 1..=5 {
+        let (bytes, mark) = (piece.clone(), mark);
+        world.replica.on_action(ViewerAction::Input { bytes, mark }, now);
+    }
+    assert!(world.replica.is_deaf());
+    for mark in 6..100 {
+        let (bytes, mark) = (piece.clone(), mark);
+        world.replica.on_action(ViewerAction::Input { bytes, mark }, now);
+    }
+    world.exchange();
+    let is_limit =
+        |output: &Output| matches!(output, Output::CloseLink { code: CloseCode::Limit, .. });
+    assert!(world.has(is_limit));
+    assert_eq!(world.link(1), Some(false), "both begin anew");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_of_a_viewer_are_read_or_end_the_link(
+        datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..100), 0..20),
+    ) {
+        let mut world = World::joined();
+        for datagram in datagrams {
+            let incoming = tern_sync::link::Incoming::Datagram(datagram.into());
+            world.replica.handle_incoming(incoming, world.now);
+            world.exchange();
+        }
+        prop_assert!(world.replica.poll_timeout().is_some());
+    }
+}
