@@ -102,7 +102,7 @@ impl Viewer {
         self.world.wait_for("the viewer's program runs", || {
             let is_it = |name: &str| name == "ssh" || name == "tern";
             let mut all = self.world.processes().into_iter();
-            all.find(|process| is_it(&process.name()) && process.parent() == Some(shell))
+            all.find(|process| is_it(process.name()) && process.parent() == Some(shell))
         })
     }
 

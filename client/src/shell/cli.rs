@@ -282,7 +282,11 @@ fn parse(mut arguments: Vec<OsString>) -> Result<ArgMatches, clap::Error> {
     command.try_get_matches_from_mut(&arguments).map_err(|error| {
         // A program without the two dashes before it.
         match arguments.get(1).and_then(|word| word.to_str()) {
-            Some(word) if is_unknown(&error) && !word.starts_with('-') => {
+            Some(word)
+                if is_unknown(&error)
+                    && !word.starts_with('-')
+                    && command.find_subcommand(word).is_none() =>
+            {
                 let words: Vec<_> =
                     arguments[1..].iter().map(|word| word.to_string_lossy()).collect();
                 let text = format!(
@@ -435,6 +439,8 @@ mod tests {
         assert!(mistake(&["tern", "htop", "-d", "5"]).contains("tern -- htop -d 5"));
         let said = mistake(&["tern", "stop", "--nonsense"]);
         assert!(said.contains("--nonsense"), "{said}");
+        let said = mistake(&["tern", "status", "extra"]);
+        assert!(said.contains("unexpected argument 'extra'"), "{said}");
     }
 
     #[test]
@@ -463,6 +469,8 @@ mod tests {
         {
             assert!(page.contains(heading), "{heading}");
         }
+        assert!(page.contains("\\-\\-reveal"), "a flag is shown as one");
+        assert!(page.contains("TERN_PREDICT"));
         // No other pages, nothing that tern starts by itself.
         for word in ["(1)\n.br", "tern\\-stop", "EXTRA", "run\\-command", "start\\-view"] {
             assert!(!page.contains(word), "{word}");

@@ -3,6 +3,7 @@
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Variables that are read besides those that stand for an option.
@@ -69,40 +70,77 @@ fn commands(command: &Command) -> Roff {
     let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
     for sub in shown.filter(|sub| sub.get_name() != "help") {
         let mut usage = vec![bold(format!("tern {}", sub.get_name()))];
-        let options = || sub.get_arguments().filter(|arg| !is_everywhere(arg));
-        for arg in options() {
-            usage.extend(argument(arg));
+        let arguments = || sub.get_arguments().filter(|arg| !is_everywhere(arg));
+        for arg in arguments() {
+            usage.extend(in_usage(arg));
         }
         roff.control("TP", []).text(usage);
-        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-        roff.text([roman(format!("{about}."))]);
-        for help in options().filter_map(Arg::get_help) {
-            roff.text([roman(format!("{help}."))]);
+        let about = sub.get_long_about().or(sub.get_about()).map(ToString::to_string);
+        roff.text([roman(sentence(&about.unwrap_or_default()))]);
+        for arg in arguments() {
+            let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string);
+            roff.control("RS", []).control("TP", []).text(heading(arg));
+            roff.text([roman(sentence(&help.unwrap_or_default()))]).control("RE", []);
         }
     }
     roff
+}
+
+/// Help texts end without a full stop.
+fn sentence(text: &str) -> String {
+    if text.ends_with(['.', ')']) { text.to_owned() } else { format!("{text}.") }
 }
 
 fn is_everywhere(arg: &Arg) -> bool {
     ["help", "version"].contains(&arg.get_id().as_str())
 }
 
-fn argument(arg: &Arg) -> Vec<Inline> {
-    let value = arg.get_value_names().and_then(|names| names.first());
-    let value = value.map(ToString::to_string).unwrap_or_default();
-    match arg.get_short() {
-        Some(short) => {
-            vec![roman(" ["), bold(format!("-{short}")), roman(" "), italic(value), roman("]")]
-        }
-        None => vec![roman(" "), italic(value)],
+/// The name of its value; none for a flag.
+fn value(arg: &Arg) -> Option<String> {
+    let names = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+    names.and_then(|names| names.first()).map(ToString::to_string)
+}
+
+/// `[-S SOCKET]`, `[--reveal]`, `SHELL`.
+fn in_usage(arg: &Arg) -> Vec<Inline> {
+    let name = match (arg.get_short(), arg.get_long()) {
+        (Some(short), _) => format!("-{short}"),
+        (None, Some(long)) => format!("--{long}"),
+        (None, None) => return vec![roman(" "), italic(value(arg).unwrap_or_default())],
+    };
+    let mut usage = vec![roman(" ["), bold(name)];
+    if let Some(value) = value(arg) {
+        usage.extend([roman(" "), italic(value)]);
     }
+    usage.push(roman("]"));
+    usage
+}
+
+/// `-S, --socket SOCKET`.
+fn heading(arg: &Arg) -> Vec<Inline> {
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let names: Vec<_> = [short, long].into_iter().flatten().collect();
+    let value = value(arg).map(italic);
+    if names.is_empty() {
+        return value.into_iter().collect();
+    }
+    let mut heading = vec![bold(names.join(", "))];
+    if let Some(value) = value {
+        heading.extend([roman(" "), value]);
+    }
+    heading
 }
 
 fn environment(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["ENVIRONMENT"]);
-    for arg in command.get_arguments() {
-        if let (Some(name), Some(option)) = (arg.get_env(), arg.get_long()) {
+    let mut seen = BTreeSet::new();
+    let all = command.get_subcommands().flat_map(Command::get_arguments);
+    for arg in command.get_arguments().chain(all) {
+        if let (Some(name), Some(option)) = (arg.get_env(), arg.get_long())
+            && seen.insert(name)
+        {
             let meaning = format!("As --{option}, where that is not given.");
             roff.control("TP", []).text([bold(name.to_string_lossy())]).text([roman(meaning)]);
         }
