@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tern_tests::host::relay_args;
 use tern_tests::process::{binary, text};
-use tern_tests::viewer::ssh_command;
+use tern_tests::viewer::{ssh_command, tern_command};
 use tern_tests::{JoinLine, Relay, World};
 
 /// A person who shares.
@@ -75,6 +75,21 @@ impl Sharing {
     pub(crate) fn join_by(&self, starter: Starter<'_>, size: (u16, u16)) -> anyhow::Result<Pty> {
         let home = self.world.home(&self.world.unique("viewer"));
         let args = ssh_command(&self.world, &self.read_write, &[]);
+        let mut command = self.world.command(&args[0], &home);
+        command.args(&args[1..]);
+        Pty::spawn_by(starter, &command, size)
+    }
+
+    /// Joins by `tern join`, with `more` arguments.
+    pub(crate) fn join_by_tern(
+        &self,
+        starter: Starter<'_>,
+        size: (u16, u16),
+        more: &[&str],
+    ) -> anyhow::Result<Pty> {
+        let home = self.world.home(&self.world.unique("viewer"));
+        let more: Vec<String> = more.iter().map(|arg| (*arg).to_owned()).collect();
+        let args = tern_command(&self.read_write, &more);
         let mut command = self.world.command(&args[0], &home);
         command.args(&args[1..]);
         Pty::spawn_by(starter, &command, size)

@@ -8,6 +8,9 @@ use tern_sync::log::{Log, Whole};
 use tern_sync::{Endpoint, Output};
 use world::{DOC, Doc, NAME, NUMBERS, Name, Numbered};
 
+#[path = "../fuzz/checks.rs"]
+mod checks;
+
 /// Inputs of the fuzz target `endpoint` that are worth keeping.
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/endpoint");
 
@@ -200,4 +203,31 @@ fn messages(mut bytes: &[u8]) -> Vec<(bool, &[u8])> {
         bytes = &rest[size..];
     }
     messages
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_refused_or_a_state_of_a_session(which in 0u8..6, diff: Vec<u8>) {
+        checks::session_diff(&[&[which], diff.as_slice()].concat());
+    }
+
+    #[test]
+    fn bytes_that_look_like_entries_are_refused_or_a_state_of_a_session(
+        which in 0u8..6,
+        entries in proptest::collection::vec(entry(), 0..6),
+    ) {
+        checks::session_diff(&[&[which], entries.concat().as_slice()].concat());
+    }
+}
+
+/// Parts of MessagePack as logs have them, sound and not.
+fn entry() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        "[jlirdewps]".prop_map(|name| [&[0x81, 0xa1], name.as_bytes()].concat()),
+        Just(vec![0x93, 0x01, 0xc4, 0x01, 0x6b, 0x00]),
+        Just(vec![0x92, 0x50, 0x18]),
+        Just(vec![0xa1, 0x6c]),
+        Just(vec![0xdd, 0xff, 0xff, 0xff, 0xff]),
+        proptest::collection::vec(any::<u8>(), 0..12),
+    ]
 }

@@ -1,8 +1,8 @@
 //! `tern-bench networks`: Tern, mosh and ssh side by side on bad networks, with real packets.
 //!
-//! The bad path lies between the host (`h`) and the person who types (`r`, with Tern's relay beside
-//! them): a key goes r → h and its echo h → r. Each system has a network of its own, all described
-//! alike and measured at the same time.
+//! The bad path lies between the host (`h`) and the person who types (`r`): a key goes r → h and its
+//! echo h → r. Tern's relay is beside the person, or, for `tern join`, beside the host. Each system has
+//! a network of its own, all described alike and measured at the same time.
 
 mod bytes;
 mod echo;
@@ -74,6 +74,7 @@ enum Row {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
     Tern,
+    Join,
     Mosh,
     Ssh,
 }
@@ -145,7 +146,7 @@ impl Run {
 /// Measures what `arguments` ask for; the figures go to `json`.
 pub(crate) fn measure(arguments: &Arguments, json: &Path) -> anyhow::Result<()> {
     let is_wanted = |name: Name| arguments.systems.is_empty() || arguments.systems.contains(&name);
-    let names = [Name::Tern, Name::Mosh, Name::Ssh];
+    let names = [Name::Tern, Name::Join, Name::Mosh, Name::Ssh];
     let systems = System::ALL.into_iter().zip(names);
     let systems = systems.filter(|(_, name)| is_wanted(*name)).map(|(system, _)| system);
     let systems: Vec<System> = systems.collect();

@@ -2,7 +2,7 @@
 
 use super::place::{HOST, Place, VIEWER};
 use super::system::System;
-use crate::pty::{Pty, wait_until};
+use crate::pty::{Pty, Starter, wait_until};
 use crate::sharing::Sharing;
 use crate::sshd::Sshd;
 use anyhow::Context as _;
@@ -58,6 +58,8 @@ pub(crate) struct Stage {
 struct RelayProcess {
     child: Child,
     folder: PathBuf,
+    /// Which host it runs on.
+    at: &'static str,
     address: SocketAddrV4,
 }
 
@@ -81,9 +83,13 @@ impl Stage {
         };
         let (mut relay, mut sharing, mut sshd) = (None, None, None);
         let viewer = match system {
-            System::Tern => {
-                let address = SocketAddrV4::new(place.viewer, PORT);
-                let started = RelayProcess::start(&lab, &world, world.home("relay"), address)?;
+            System::Tern | System::Join => {
+                let (at, address) = match system {
+                    System::Join => (HOST, place.host),
+                    _ => (VIEWER, place.viewer),
+                };
+                let address = SocketAddrV4::new(address, PORT);
+                let started = RelayProcess::start(&lab, &world, world.home("relay"), at, address)?;
                 let fingerprint = started.fingerprint()?;
                 relay = Some(started);
                 let reach = ["--relay", &address.to_string(), "--relay-fingerprint", &fingerprint]
@@ -93,7 +99,7 @@ impl Stage {
                 sharing = Some(shared);
                 let shared = sharing.as_ref().expect("just set");
                 shared.terminal.wait_for("ready-")?;
-                shared.join_by(&on(VIEWER), size)?
+                join(shared, system, &on(VIEWER), size)?
             }
             System::Mosh => {
                 let key = mosh_server(&lab, &world, program)?;
@@ -135,8 +141,8 @@ impl Stage {
         let mut relay = self.relay.take().context("this system has no relay")?;
         relay.child.kill()?;
         relay.child.wait()?;
-        let (folder, address) = (relay.folder.clone(), relay.address);
-        self.relay = Some(RelayProcess::start(&self.lab, &self.world, folder, address)?);
+        let (folder, at, address) = (relay.folder.clone(), relay.at, relay.address);
+        self.relay = Some(RelayProcess::start(&self.lab, &self.world, folder, at, address)?);
         Ok(())
     }
 
@@ -149,7 +155,20 @@ impl Stage {
     /// Another viewer joins with the session's line.
     pub(crate) fn join_again(&self) -> anyhow::Result<Pty> {
         let sharing = self.sharing.as_ref().context("this system shares nothing")?;
-        sharing.join_by(&|command| self.lab.spawn(VIEWER, command), self.size)
+        join(sharing, self.system, &|command| self.lab.spawn(VIEWER, command), self.size)
+    }
+}
+
+/// By what `system` joins with.
+fn join(
+    sharing: &Sharing,
+    system: System,
+    starter: Starter<'_>,
+    size: (u16, u16),
+) -> anyhow::Result<Pty> {
+    match system {
+        System::Join => sharing.join_by_tern(starter, size, &["--predict=never"]),
+        System::Tern | System::Mosh | System::Ssh => sharing.join_by(starter, size),
     }
 }
 
@@ -159,6 +178,7 @@ impl RelayProcess {
         lab: &Lab,
         world: &World,
         folder: PathBuf,
+        at: &'static str,
         address: SocketAddrV4,
     ) -> anyhow::Result<Self> {
         let output = File::create(folder.join("output.log"))?;
@@ -166,9 +186,9 @@ impl RelayProcess {
         command.args(["--listen", &address.to_string(), "--host", &address.ip().to_string()]);
         command.arg("--data").arg(folder.join("data"));
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = lab.spawn(VIEWER, command)?;
-        wait_for_port(lab, VIEWER, address)?;
-        Ok(Self { child, folder, address })
+        let child = lab.spawn(at, command)?;
+        wait_for_port(lab, at, address)?;
+        Ok(Self { child, folder, at, address })
     }
 
     fn fingerprint(&self) -> anyhow::Result<String> {

@@ -11,6 +11,8 @@ use tern_tests::process::{find_program, is_installed};
 pub(crate) enum System {
     /// Host, relay, and a viewer by stock ssh beside the relay.
     Tern,
+    /// Host and relay, and a viewer by `tern join`, without prediction, beyond the path.
+    Join,
     /// `mosh-server` and `mosh-client`, without prediction.
     Mosh,
     /// `sshd` and `ssh`. tmate's way from the host to its server is TCP too, so it stands for that.
@@ -19,22 +21,23 @@ pub(crate) enum System {
 
 impl System {
     /// All, in the table's order.
-    pub(crate) const ALL: [Self; 3] = [Self::Tern, Self::Mosh, Self::Ssh];
+    pub(crate) const ALL: [Self; 4] = [Self::Tern, Self::Join, Self::Mosh, Self::Ssh];
 
     /// In the table, and as a folder's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tern => "Tern",
+            Self::Join => "tern join",
             Self::Mosh => "mosh",
             Self::Ssh => "ssh",
         }
     }
 
-    /// Whose address may change: Tern's host; mosh survives only its client's moves.
+    /// Whose address may change: Tern's host, or its guest; mosh survives only its client's moves.
     pub(crate) fn mobile(self) -> &'static str {
         match self {
             Self::Tern => HOST,
-            Self::Mosh | Self::Ssh => VIEWER,
+            Self::Join | Self::Mosh | Self::Ssh => VIEWER,
         }
     }
 }
@@ -71,7 +74,7 @@ const NEEDS: [(&str, &str); 3] = [("tmux", "tmux"), ("ssh", "openssh-client"), (
 
 fn needs(system: System) -> &'static [(&'static str, &'static str)] {
     match system {
-        System::Tern => &[],
+        System::Tern | System::Join => &[],
         System::Mosh => &[("mosh-server", "mosh"), ("mosh-client", "mosh")],
         System::Ssh => &[("sshd", "openssh-server")],
     }

@@ -33,6 +33,15 @@ pub fn for_tmux(text: &str) -> String {
     printable(text).replace(['#', '%'], "?")
 }
 
+/// At most so many characters, with dots where the rest was: a status line doesn't wrap.
+pub fn cut_to(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(chars_max.saturating_sub(3)).collect();
+    kept + "..."
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +67,13 @@ mod tests {
             prop_assert!(shown.len() <= NOTICE_SIZE_MAX);
             prop_assert!(!shown.chars().any(char::is_control));
         }
+    }
+
+    #[test]
+    fn long_notice_is_cut_where_the_status_line_ends() {
+        assert_eq!(cut_to("short", 5), "short");
+        assert_eq!(cut_to("longer", 5), "lo...");
+        assert_eq!(cut_to("äöüß", 3), "...");
+        assert_eq!(cut_to("any", 0), "...");
     }
 }

@@ -463,11 +463,12 @@ impl TmuxSession {
         } else {
             String::new()
         };
-        let ttys: Vec<_> = self.local_clients().map(|client| quoted(&client.tty)).collect();
+        let clients: Vec<_> =
+            self.local_clients().map(|client| (quoted(&client.tty), client.size.cols)).collect();
         for text in std::mem::take(&mut self.notices) {
-            for tty in &ttys {
-                let line = format!("display-message -c {tty} {delay}{}", quoted(&text));
-                self.tmux(Query::Nothing, line);
+            for (tty, cols) in &clients {
+                let text = quoted(&notice::cut_to(&text, (*cols).into()));
+                self.tmux(Query::Nothing, format!("display-message -c {tty} {delay}{text}"));
             }
         }
     }

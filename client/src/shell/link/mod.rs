@@ -209,7 +209,7 @@ impl Link {
 
 /// What to do comes first: a status line may have no room for the whole reason.
 fn not_shared(reason: &str) -> String {
-    format!("Not shared; the session goes on here, and `tern` in it tries again. {reason}")
+    format!("Not shared; the session goes on here, and `tern` in it tries again: {reason}")
 }
 
 /// When to ask again; `None` if only the person can mend it.

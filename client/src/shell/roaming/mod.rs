@@ -31,6 +31,8 @@ pub enum Happening {
 /// The link, and the ways to another one.
 pub struct Roaming {
     link: Option<(Link, Carrier)>,
+    /// What carried the last one, also when it is gone.
+    carrier: Option<Carrier>,
     ways: Ways,
     dialling: Dialling,
     network: NetworkWatch,
@@ -43,6 +45,7 @@ impl Roaming {
     pub fn new(options: &Options, who: &Credentials, address: SocketAddr, now: Instant) -> Self {
         Self {
             link: None,
+            carrier: None,
             ways: Ways::new(options, who, address),
             dialling: Dialling::new(now),
             network: NetworkWatch::start(),
@@ -122,9 +125,10 @@ impl Roaming {
     pub fn take_up(&mut self, link: Link, carrier: Carrier, now: Instant) -> Option<Carrier> {
         self.ways.stop();
         self.dialling.handle_linked(carrier, now);
-        let (mut old, before) = self.link.replace((link, carrier))?;
-        old.close(CLOSE_ENDED, "another link took over");
-        Some(before)
+        if let Some((mut old, _)) = self.link.replace((link, carrier)) {
+            old.close(CLOSE_ENDED, "another link took over");
+        }
+        self.carrier.replace(carrier)
     }
 
     /// Closes the link, if there is one; gives whether there was. The close leaves by a task of its
