@@ -141,7 +141,7 @@ struct Look {
 /// What can be said about joining.
 #[derive(Debug, Args)]
 struct JoinOptions {
-    /// What to join: TOKEN@HOST[:PORT], the whole `ssh TOKEN@HOST` line, or a web link.
+    /// What to join: TOKEN@HOST, TOKEN@HOST:PORT, the whole `ssh TOKEN@HOST` line, or a web link.
     #[arg(required = true, value_name = "TOKEN@HOST")]
     line: Vec<String>,
     /// The relay's SSH port, as for ssh; without one, 2200 is tried, then 22.

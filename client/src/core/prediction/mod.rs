@@ -1,7 +1,7 @@
 //! Local echo: what a viewer's keys will show, before the host says so.
 //!
 //! What a key makes of the line it is typed in is foretold from what the keys before it made of it
-//! ([`line`]). So there is a chain of lines, from the true one to the one that is shown, and each
+//! ([`mod@line`]). So there is a chain of lines, from the true one to the one that is shown, and each
 //! picture that comes is looked for in the chain: the keys up to there were right, and those behind
 //! it still stand.
 //!
