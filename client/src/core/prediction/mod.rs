@@ -21,6 +21,7 @@
 //! A key counts as answered when the host's report names its mark (mosh: "echo ack"): if no line of
 //! the chain is there then, the chain was wrong.
 
+mod chain;
 pub mod display;
 mod key;
 mod line;
@@ -36,19 +37,13 @@ use tern_term::{Frame, KeyTarget, Shown};
 
 /// Most keys without an answer that are foretold: a minute of fast typing into an outage.
 const PENDING_MAX: usize = 512;
-/// Prompts that are remembered: those of the shells and programs of one session.
-const PROMPTS_MAX: usize = 16;
 /// Shortest prompt that is known again when text follows it (a line of the history).
 const PROMPT_CHARS_MIN: usize = 2;
-/// What programs show instead of a password's characters: such a character's echo proves nothing.
-const MASKS: [&str; 3] = ["*", "•", "●"];
 /// Several keys at once, in bytes, above which it is a paste (mosh: `stmclient.cc`, 331).
 const TYPED_SIZE_MAX: usize = 100;
 /// How long a picture may show something else than the chain, without the host's having answered,
 /// before the chain is given up, beside some round trips.
 const DOUBT_TIME_MAX: Duration = Duration::from_secs(1);
-/// The part of an answer's time in the smoothed one (RFC 6298, section 2, has the same).
-const ECHO_WEIGHT: u32 = 8;
 /// Round trip that is assumed before one was measured.
 const RTT_ASSUMED: Duration = Duration::from_millis(100);
 
@@ -260,171 +255,6 @@ impl Predictor {
             self.is_confident = false;
         }
         self.note_shown();
-    }
-
-    /// How many of the pending keys the host has answered.
-    fn answered_count(&self, mark: Option<u32>) -> usize {
-        let Some(answered) = mark else { return 0 };
-        // Marks grow, and wrap.
-        let is_answered = |mark: u32| answered.wrapping_sub(mark) < u32::MAX / 2;
-        self.pending.iter().take_while(|pending| is_answered(pending.mark)).count()
-    }
-
-    /// Compares the chain with the newest picture, in which the first `answered` keys show.
-    fn judge(&mut self, answered: usize, now: Instant) {
-        let chain = self.chain_len();
-        if chain == 0 {
-            return self.pass_unknown(answered, now);
-        }
-        match self.find_in_chain(answered.min(chain), chain) {
-            Some(count) => {
-                self.doubt_since = None;
-                self.confirm(count, now);
-                if answered > count {
-                    // What ended the chain was answered, too.
-                    self.pass_unknown(answered - count, now);
-                }
-            }
-            None if answered == 0 => {
-                self.doubt_since.get_or_insert(now);
-            }
-            // What ended the chain was answered, too: the line it stood in may have gone by it.
-            None if answered > chain => self.pass_unknown(answered, now),
-            None => self.refute(answered, now),
-        }
-    }
-
-    /// Keys at the front whose effect is foretold.
-    fn chain_len(&self) -> usize {
-        let is_placed = |pending: &&Pending| matches!(pending.place, Place::After(_));
-        self.pending.iter().take_while(is_placed).count()
-    }
-
-    /// After how many keys, `from` at least, the line is what the picture shows.
-    fn find_in_chain(&self, from: usize, chain: usize) -> Option<usize> {
-        (from..=chain).find(|&count| {
-            self.line_after(count).is_some_and(|line| line.is_shown_by(&self.shown.frame))
-        })
-    }
-
-    fn line_after(&self, count: usize) -> Option<&Line> {
-        match count.checked_sub(1) {
-            None => self.base.as_ref(),
-            Some(last) => match &self.pending.get(last)?.place {
-                Place::After(line) => Some(line),
-                Place::Unknown | Place::Behind => None,
-            },
-        }
-    }
-
-    /// The first `count` keys of the chain were right.
-    fn confirm(&mut self, count: usize, now: Instant) {
-        let Some(line) = self.line_after(count).cloned() else { return };
-        let mut is_proof = false;
-        for pending in self.pending.drain(..count) {
-            self.statistics.right += 1;
-            is_proof |= pending.key.text().is_none_or(|text| !MASKS.contains(&text));
-            let time = now.saturating_duration_since(pending.typed_at);
-            self.display.handle_answer(time, now);
-            self.echo_time = if self.echo_time.is_zero() {
-                time
-            } else {
-                (self.echo_time * (ECHO_WEIGHT - 1) + time) / ECHO_WEIGHT
-            };
-        }
-        self.update_rtt();
-        if is_proof {
-            (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
-            self.remember(line.prompt());
-        }
-        self.base = Some(line.refreshed(&self.shown.frame));
-    }
-
-    fn remember(&mut self, prompt: String) {
-        if prompt.is_empty() || self.prompts.contains(&prompt) {
-            return;
-        }
-        if self.prompts.len() >= PROMPTS_MAX {
-            self.prompts.pop_front();
-        }
-        self.prompts.push_back(prompt);
-    }
-
-    /// The host has answered `answered` keys, and the picture shows nothing of the chain.
-    fn refute(&mut self, answered: usize, now: Instant) {
-        if let Some(base) = &self.base {
-            let text = base.prompt();
-            self.prompts.retain(|prompt| !text.starts_with(prompt.as_str()));
-        }
-        self.is_mode_open = true;
-        for pending in self.pending.drain(..answered) {
-            self.statistics.wrong += u64::from(pending.was_shown);
-        }
-        self.place_anew(now);
-    }
-
-    /// The host has answered `answered` keys at the front, none of them foretold.
-    fn pass_unknown(&mut self, answered: usize, now: Instant) {
-        let mut has_passed = false;
-        for pending in self.pending.drain(..answered.min(self.pending.len())) {
-            has_passed = true;
-            if let Key::Other { changes_mode: true, .. } = pending.key {
-                self.is_mode_open = true;
-            }
-        }
-        if has_passed
-            && !matches!(self.pending.front(), Some(Pending { place: Place::Unknown, .. }))
-        {
-            self.place_anew(now);
-        }
-    }
-
-    /// What is pending begins a chain on the newest picture, which may show the first of it already.
-    fn place_anew(&mut self, now: Instant) {
-        self.base = None;
-        let echoed = self.echoed_count(now);
-        let text: String = self.pending.iter().take(echoed).filter_map(|p| p.key.text()).collect();
-        let columns = Line::of(&self.shown.frame, 0).columns_of(&text).unwrap_or(0);
-        self.pending.drain(..echoed);
-        self.begin(columns);
-        // The picture may be of a time when such a key was read, and what stands before it with it:
-        // perhaps it was a password.
-        let is_ambiguous = self.pending.iter().any(|p| matches!(p.key, Key::Other { .. }));
-        self.is_confident &= !is_ambiguous;
-        let mut line = self.base.clone();
-        for pending in &mut self.pending {
-            line = match (&pending.key, &line) {
-                (Key::Other { .. }, _) => None,
-                (key, Some(line)) => line.after(key),
-                (_, None) => None,
-            };
-            pending.place = match (&line, &pending.place) {
-                (Some(line), _) => Place::After(line.clone()),
-                (None, Place::Behind) => Place::Behind,
-                (None, _) => Place::Unknown,
-            };
-        }
-    }
-
-    /// How many of the first pending characters the picture shows left of the cursor. If several
-    /// counts are possible, the likeliest by the time at which they were typed.
-    fn echoed_count(&self, now: Instant) -> usize {
-        let line = Line::of(&self.shown.frame, 0);
-        let is_due = |pending: &&Pending| pending.typed_at + self.rtt <= now;
-        let expected = self.pending.iter().take_while(is_due).count();
-        let mut text = String::new();
-        let mut best: usize = 0;
-        for (at, pending) in self.pending.iter().enumerate() {
-            let Some(char) = pending.key.text() else { break };
-            text += char;
-            let count = at + 1;
-            if line.columns_of(&text).is_some()
-                && count.abs_diff(expected) <= best.abs_diff(expected)
-            {
-                best = count;
-            }
-        }
-        best
     }
 
     /// Nothing is foretold any more of what is pending.
