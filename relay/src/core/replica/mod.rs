@@ -9,6 +9,10 @@
 //!                                                 └──►   poll_typed
 //! ```
 
+mod content;
+
+pub use content::{BACKLOG_MAX, Typed};
+
 use crate::core::painter::View;
 use crate::core::session::CloseCode;
 use std::collections::VecDeque;
@@ -16,16 +20,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    FAREWELL, Farewell, HOST_STANDING, HostStanding, STANDING_INTERVAL, VIEWER_ACTIONS,
-    ViewerAction, ViewerId,
+    FAREWELL, Farewell, HOST_STANDING, HostStanding, VIEWER_ACTIONS, ViewerId,
 };
-use tern_sync::{Endpoint, Event, Patience, PeerError};
-use tern_term::{KeyReport, SCREEN, Shown, Size};
+use tern_sync::{Endpoint, Patience, PeerError};
+use tern_term::{SCREEN, Shown, Size};
 
-/// Bytes of keys above which nothing more is read from the viewer: as for one that comes by ssh.
-pub const BACKLOG_MAX: usize = crate::core::input::VIEWER_BACKLOG_MAX;
-/// Bytes of keys that wait here at most: the backlog, and what a viewer may have on its way.
-const TYPED_MAX: usize = 256 * 1024;
 /// Silence after which the viewer doesn't count for the size. One that lives is heard every 6 s and
 /// a round trip.
 const SILENT_AFTER: Duration = Duration::from_millis(7500);
@@ -56,15 +55,6 @@ pub enum Output {
     Leave,
     /// Nothing follows.
     Over,
-}
-
-/// Typed by the viewer.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Typed {
-    /// Some bytes, not empty.
-    pub bytes: Vec<u8>,
-    /// As the viewer gave it.
-    pub mark: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,25 +251,6 @@ impl Replica {
         self.endpoint.poll_output(now, size).map(Output::Link)
     }
 
-    /// How many bytes the next keys have, if there are any and the viewer has joined.
-    pub fn typed_len(&self) -> Option<usize> {
-        let next = self.typed.front()?;
-        (self.phase == Phase::Joined && self.id.is_some()).then_some(next.bytes.len())
-    }
-
-    /// The next keys.
-    pub fn poll_typed(&mut self) -> Option<Typed> {
-        self.typed_len()?;
-        let next = self.typed.pop_front()?;
-        self.typed_size -= next.bytes.len();
-        Some(next)
-    }
-
-    /// Whether the link should not be read now: enough keys wait for the session.
-    pub fn is_deaf(&self) -> bool {
-        self.typed_size > BACKLOG_MAX
-    }
-
     fn on_alive(&mut self, now: Instant) {
         self.heard_at = now;
         if std::mem::take(&mut self.is_silent) {
@@ -297,74 +268,6 @@ impl Replica {
             self.close_link(CloseCode::Silent, "the viewer was away for too long".into());
             self.finish();
         }
-    }
-
-    /// After anything came: what the viewer did, and whether it has all that was said.
-    fn update(&mut self, now: Instant) {
-        while let Some(event) = self.endpoint.poll_event() {
-            if event == Event::Received(VIEWER_ACTIONS.id) {
-                for action in self.endpoint.take(VIEWER_ACTIONS) {
-                    self.on_action(action, now);
-                }
-            }
-        }
-        if let Phase::Leaving { .. } = self.phase
-            && self.endpoint.is_acknowledged(FAREWELL)
-        {
-            self.finish_leaving();
-        }
-    }
-
-    fn on_action(&mut self, action: ViewerAction, now: Instant) {
-        match (action, self.phase) {
-            (ViewerAction::Resized { cols, rows }, Phase::Arriving { .. }) => {
-                // One that says its size twice before it has joined is told of the first.
-                self.phase = Phase::Joined;
-                self.outputs.push_back(Output::Join(size(cols, rows)));
-            }
-            (ViewerAction::Resized { cols, rows }, Phase::Joined) => {
-                self.outputs.push_back(Output::Resize(size(cols, rows)));
-            }
-            (ViewerAction::Input { bytes, mark }, Phase::Joined) => {
-                if bytes.is_empty() {
-                    return;
-                }
-                self.typed_size += bytes.len();
-                self.typed.push_back(Typed { bytes, mark });
-                if self.typed_size > TYPED_MAX {
-                    let reason = format!("more than {TYPED_MAX} bytes of keys wait");
-                    self.abandon(CloseCode::Limit, reason, now);
-                }
-            }
-            (ViewerAction::Leave, Phase::Arriving { .. } | Phase::Joined) => {
-                self.outputs.push_back(Output::Leave);
-                self.close_link(CloseCode::Ended, "left".into());
-                self.finish();
-            }
-            (ViewerAction::Input { .. }, Phase::Arriving { .. })
-            | (_, Phase::Leaving { .. } | Phase::Over) => {}
-        }
-    }
-
-    /// Brings what the viewer is told to what the session shows.
-    fn show(&mut self, now: Instant) {
-        if self.phase != Phase::Joined || self.id.is_none() {
-            return;
-        }
-        let View { frame, keys, standing, .. } = &*self.view;
-        let own = self.id.and_then(|id| keys.mark(id));
-        let keys = KeyReport {
-            marks: own.map(|mark| (ViewerId(0), mark)).into_iter().collect(),
-            target: keys.target,
-            prefixes: keys.prefixes.clone(),
-        };
-        let shown = Shown { frame: frame.clone(), keys: Arc::new(keys) };
-        let is_told = is_told(self.told, *standing);
-        if !is_told {
-            self.told = *standing;
-            self.endpoint.set(HOST_STANDING, Whole(*standing), now);
-        }
-        self.endpoint.set(SCREEN, shown, now);
     }
 
     /// Closes the link and forgets the endpoint, which fits nothing any more: the viewer may come
@@ -407,20 +310,6 @@ fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_sender(FAREWELL, Log::new());
     endpoint.open_receiver(VIEWER_ACTIONS, Log::new());
     endpoint
-}
-
-/// Whether somebody who was told `told` needs not be told `now`: they count the seconds themselves.
-fn is_told(told: HostStanding, now: HostStanding) -> bool {
-    match (told, now) {
-        (HostStanding::Silent { seconds: then }, HostStanding::Silent { seconds }) => {
-            u64::from(seconds.abs_diff(then)) < STANDING_INTERVAL.as_secs() && seconds >= then
-        }
-        (told, now) => told == now,
-    }
-}
-
-fn size(cols: u16, rows: u16) -> Size {
-    Size::clamped(cols.into(), rows.into())
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 use tern_sync::session::INPUT_SIZE_MAX;
-use tern_term::{Frame, KeyTarget};
+use tern_sync::session::ViewerAction;
+use tern_term::{Frame, KeyReport, KeyTarget};
 
 const MS: Duration = Duration::from_millis(1);
 const SIZE: Size = Size { cols: 40, rows: 10 };
