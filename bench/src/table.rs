@@ -114,7 +114,7 @@ impl Table {
 }
 
 fn head() -> String {
-    let names: String = ["Tern", "mosh", "ssh", "Tern/mosh", "Tern/ssh", "target"]
+    let names: String = ["Tern", "tern join", "mosh", "ssh", "Tern/mosh", "Tern/ssh", "target"]
         .map(|name| format!("{name:>FIGURE_WIDTH$}"))
         .concat();
     format!("{:TITLE_WIDTH$}{names}", "")
@@ -135,8 +135,9 @@ fn line(row: &Row, limit: Option<f64>) -> String {
         Some(false) => "  MISSED",
         None => "",
     };
-    let cells = [text("Tern"), text("mosh"), text("ssh"), ratio("mosh"), ratio("ssh"), target];
-    let cells: String = cells.iter().map(|cell| format!("{cell:>FIGURE_WIDTH$}")).collect();
+    let figures = ["Tern", "tern join", "mosh", "ssh"].map(text);
+    let cells = figures.into_iter().chain([ratio("mosh"), ratio("ssh"), target]);
+    let cells: String = cells.map(|cell| format!("{cell:>FIGURE_WIDTH$}")).collect();
     format!("{:TITLE_WIDTH$}{cells}{verdict}", row.title)
 }
 
