@@ -73,11 +73,7 @@ impl Sharing {
 
     /// The same, started by `starter` in a terminal of `size`.
     pub(crate) fn join_by(&self, starter: Starter<'_>, size: (u16, u16)) -> anyhow::Result<Pty> {
-        let home = self.world.home(&self.world.unique("viewer"));
-        let args = ssh_command(&self.world, &self.read_write, &[]);
-        let mut command = self.world.command(&args[0], &home);
-        command.args(&args[1..]);
-        Pty::spawn_by(starter, &command, size)
+        self.view(starter, size, &ssh_command(&self.world, &self.read_write, &[]))
     }
 
     /// Joins by `tern join`, with `more` arguments.
@@ -87,9 +83,12 @@ impl Sharing {
         size: (u16, u16),
         more: &[&str],
     ) -> anyhow::Result<Pty> {
-        let home = self.world.home(&self.world.unique("viewer"));
         let more: Vec<String> = more.iter().map(|arg| (*arg).to_owned()).collect();
-        let args = tern_command(&self.read_write, &more);
+        self.view(starter, size, &tern_command(&self.read_write, &more))
+    }
+
+    fn view(&self, starter: Starter<'_>, size: (u16, u16), args: &[String]) -> anyhow::Result<Pty> {
+        let home = self.world.home(&self.world.unique("viewer"));
         let mut command = self.world.command(&args[0], &home);
         command.args(&args[1..]);
         Pty::spawn_by(starter, &command, size)

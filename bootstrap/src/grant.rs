@@ -214,10 +214,10 @@ pub async fn read_request(
     wire::read_question(&mut reader, &mut writer).await
 }
 
-/// Relay: answers it.
+/// Relay: answers it, or a viewer's ([`view`](crate::view)).
 pub async fn write_answer(
     io: &mut (impl AsyncWrite + Unpin),
-    answer: &Result<SessionGrant, Refusal>,
+    answer: &Result<impl Serialize, Refusal>,
 ) -> Result<(), WireError> {
     match answer {
         Ok(grant) => wire::write_yes(io, grant).await,

@@ -1,7 +1,8 @@
 //! A viewer asks for a place in a session, over SSH, and gets what QUIC needs.
 
 use crate::credentials::{Credentials, Kind};
-use crate::grant::{CertificatePin, Refusal, Secret, SessionId, WireError};
+pub use crate::grant::write_answer;
+use crate::grant::{CertificatePin, Secret, SessionId, WireError};
 use crate::ticket::{TICKET_SIZE_MAX, Ticket};
 use crate::{token, wire};
 use serde::{Deserialize, Serialize};
@@ -72,17 +73,6 @@ pub async fn read_request(
     wire::read_question(&mut reader, &mut writer).await
 }
 
-/// Relay: answers it.
-pub async fn write_answer(
-    io: &mut (impl AsyncWrite + Unpin),
-    answer: &Result<ViewGrant, Refusal>,
-) -> Result<(), WireError> {
-    match answer {
-        Ok(grant) => wire::write_yes(io, grant).await,
-        Err(refusal) => wire::write_no(io, refusal).await,
-    }
-}
-
 /// Viewer: asks, and reads the answer.
 pub async fn ask(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
@@ -97,7 +87,7 @@ pub async fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::RefusalCode;
+    use crate::grant::{Refusal, RefusalCode};
 
     fn grant() -> ViewGrant {
         ViewGrant {

@@ -3,8 +3,9 @@
 //! The `~` is kept back until the next key, so that nothing of an escape reaches the session. Within
 //! a bracketed paste nothing is an escape.
 
-const PASTE_START: &[u8] = b"\x1b[200~";
-const PASTE_END: &[u8] = b"\x1b[201~";
+use crate::core::matcher::Matcher;
+use tern_relay::core::keys::{PASTE_END, PASTE_START};
+
 const CTRL_Z: u8 = 0x1a;
 
 /// What is told by `Enter ~ ?`.
@@ -31,13 +32,14 @@ pub struct Escapes {
     /// A `~` is kept back.
     is_pending: bool,
     is_pasting: bool,
-    /// How much of the sequence that begins or ends a paste was just typed.
-    matched: usize,
+    /// Looks for the sequence that begins or ends a paste.
+    paste: Matcher,
 }
 
 impl Default for Escapes {
     fn default() -> Self {
-        Self { is_at_start: true, is_pending: false, is_pasting: false, matched: 0 }
+        let paste = Matcher::default();
+        Self { is_at_start: true, is_pending: false, is_pasting: false, paste }
     }
 }
 
@@ -86,14 +88,8 @@ impl Escapes {
 
     fn watch_paste(&mut self, byte: u8) {
         let wanted = if self.is_pasting { PASTE_END } else { PASTE_START };
-        // ESC stands only at the start, so a mismatch begins anew without looking back.
-        if byte == wanted[self.matched] {
-            self.matched += 1;
-        } else {
-            self.matched = usize::from(byte == wanted[0]);
-        }
-        if self.matched == wanted.len() {
-            (self.matched, self.is_pasting) = (0, !self.is_pasting);
+        if self.paste.find(wanted, &[byte]).is_some() {
+            self.is_pasting = !self.is_pasting;
             self.is_at_start = false;
         }
     }

@@ -7,10 +7,8 @@
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use tern_relay::core::keys::{PASTE_END, PASTE_START};
 use tern_sync::session::ViewerId;
-
-const PASTE_START: &[u8] = b"\x1b[200~";
-const PASTE_END: &[u8] = b"\x1b[201~";
 
 /// How long a paste may pause while others wait: several times the hiccup of a bad network.
 pub const PASTE_PAUSE_MAX: Duration = Duration::from_secs(2);

@@ -2,6 +2,8 @@
 //! `[detached (from session 0)]` on the main screen, which is no picture of the session but tells
 //! why it left.
 
+use crate::core::matcher::Matcher;
+
 /// A client enters the alternate screen when it attaches and leaves it when it goes (`rmcup`).
 const LEAVE: &[u8] = b"\x1b[?1049l";
 
@@ -25,12 +27,6 @@ pub struct LeavingWatch {
     was_detached: bool,
 }
 
-/// How much of a sequence that begins with a byte of its own was just seen.
-#[derive(Debug, Clone, Copy, Default)]
-struct Matcher {
-    matched: usize,
-}
-
 impl LeavingWatch {
     /// The client wrote `bytes`; `Some(n)` if it leaves after the first `n` of them.
     pub fn handle_bytes(&mut self, bytes: &[u8]) -> Option<usize> {
@@ -47,26 +43,6 @@ impl LeavingWatch {
     /// The client is gone: how.
     pub fn departure(&self) -> Departure {
         if self.was_detached { Departure::Detached } else { Departure::Lost }
-    }
-}
-
-impl Matcher {
-    /// Where `sequence` ends in `bytes`, which go on from what came before.
-    fn find(&mut self, sequence: &[u8], bytes: &[u8]) -> Option<usize> {
-        for (at, &byte) in bytes.iter().enumerate() {
-            // The first byte stands only at the start, so a mismatch begins anew without looking
-            // back.
-            if byte == sequence[self.matched] {
-                self.matched += 1;
-            } else {
-                self.matched = usize::from(byte == sequence[0]);
-            }
-            if self.matched == sequence.len() {
-                self.matched = 0;
-                return Some(at + 1);
-            }
-        }
-        None
     }
 }
 

@@ -11,6 +11,7 @@ pub mod join_target;
 pub mod keys_place;
 pub mod leaving;
 pub mod marks;
+pub mod matcher;
 pub mod messages;
 pub mod notice;
 pub mod pace;

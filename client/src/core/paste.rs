@@ -1,16 +1,13 @@
 //! Bracketed pastes in what is typed.
 
-/// Begins a paste.
-pub const PASTE_BEGIN: &[u8] = b"\x1b[200~";
-/// Ends a paste.
-pub const PASTE_END: &[u8] = b"\x1b[201~";
+use tern_relay::core::keys::{PASTE_END, PASTE_START};
 
 /// Whether a paste is open behind `bytes`, if one `was_open` before them. Brackets are looked for
 /// within `bytes` only: the relay gives whole sequences.
 pub fn is_paste_open(bytes: &[u8], was_open: bool) -> bool {
-    let brackets = bytes.windows(PASTE_BEGIN.len());
+    let brackets = bytes.windows(PASTE_START.len());
     brackets.fold(was_open, |is_open, window| match window {
-        PASTE_BEGIN => true,
+        PASTE_START => true,
         PASTE_END => false,
         _ => is_open,
     })
