@@ -3,9 +3,9 @@
 //! What a person does (a key's echo, a redrawn screen) is read at once. Under a flood, reading
 //! all of it would cost the tmux server and us a core for frames that nobody sees; so reading
 //! follows two token buckets, one for bytes and one for batches (tmux writes many small pieces).
-//! While nothing is read, tmux is asked to draw its screen anew: until it can write that, it makes
-//! nothing for this client (`tty_client_ready`). Unasked, it would go on making all output for two
-//! clients, and throw ours away (`tty_block_maybe`).
+//! While nothing is read, the terminal is stopped and tmux is asked to draw its screen anew: until it
+//! can write that, it makes nothing for this client (`tty_client_ready`). Unasked, it would go on
+//! making all output for two clients, and throw ours away (`tty_block_maybe`).
 
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,7 @@ const BATCHES_BURST: u32 = 32;
 /// more than is seen.
 const BATCHES_RATE: u32 = 100;
 /// When there are no batches left, reading waits until this many may be read: 200 ms. Measured as
-/// above, on two cores, of the speed of `cat`: 10 ms take 12 %, 100 ms about 9 %, 200 ms about 7 %,
-/// and 400 ms no less.
+/// above, on two cores: shorter rests cost `cat` more of its speed, and 400 ms no less.
 const BATCHES_PORTION: u32 = 20;
 /// Batches that one costs in a flood: of those that follow a rest all but the first few show nothing
 /// that is worth a frame.

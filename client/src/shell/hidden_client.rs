@@ -4,9 +4,10 @@ use crate::core::leaving::{Departure, LeavingWatch};
 use crate::core::pace::Pace;
 use crate::core::sizes::Decision;
 use crate::shell::orphan;
-use crate::shell::pty::Pty;
+use crate::shell::pty::{self, Pty};
 use crate::shell::tmux::Tmux;
 use rustix::io::Errno;
+use rustix::termios::Action;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub struct HiddenClient {
     screen: ScreenBox,
     pace: Pace,
     /// Nothing is read for a while, which is told.
-    is_resting: bool,
+    rest: Option<Rest>,
     leaving: LeavingWatch,
     /// When it left its terminal.
     left_at: Option<Instant>,
@@ -99,7 +100,7 @@ impl HiddenClient {
             _child: child,
             screen: ScreenBox(screen),
             pace: Pace::new(now),
-            is_resting: false,
+            rest: None,
             leaving: LeavingWatch::default(),
             left_at: None,
             buffer: vec![0; READ_SIZE],
@@ -127,7 +128,7 @@ impl HiddenClient {
     /// Gives the terminal another size.
     pub fn resize(&mut self, size: Size) {
         self.screen.0.resize(size);
-        if let Err(error) = crate::shell::pty::set_size(&*self.master.fd, size) {
+        if let Err(error) = pty::set_size(&*self.master.fd, size) {
             tracing::warn!(%error, "the hidden terminal keeps its size");
         }
     }
@@ -141,12 +142,14 @@ impl HiddenClient {
             let screen_due = self.screen.0.poll_timeout();
             let given_up_at = self.left_at.map(|at| at + LEAVING_TIME_MAX);
             let due = [read_after, screen_due, given_up_at].into_iter().flatten().min();
-            let was_resting = std::mem::replace(&mut self.is_resting, read_after.is_some());
-            if self.is_resting {
-                self.master.rest();
-                if !was_resting {
+            match (read_after, &mut self.rest) {
+                (None, _) => self.rest = None,
+                (Some(_), None) => {
+                    self.master.rest();
+                    self.rest = Some(Rest::start(&self.pty_name));
                     return Activity::Flooded;
                 }
+                (Some(_), Some(_)) => {}
             }
             let wanted = match (read_after, self.to_write.is_empty()) {
                 (None, true) => Some(Interest::READABLE),
@@ -251,6 +254,37 @@ impl HiddenClient {
                 // Writable again, or gone: both are seen by `recv`.
                 Err(_) => return,
             }
+        }
+    }
+}
+
+/// A while in which nothing is read. The terminal is stopped meanwhile (as by Ctrl-S), or the
+/// kernel's buffers would take several redraws and more, and tmux would go on making output until
+/// they are full.
+#[derive(Debug)]
+struct Rest {
+    stopped: Option<OwnedFd>,
+}
+
+impl Rest {
+    fn start(pty_name: &str) -> Self {
+        let stop = || {
+            let terminal = pty::open(pty_name)?;
+            rustix::termios::tcflow(&terminal, Action::OOff)?;
+            Ok(terminal)
+        };
+        let stopped: rustix::io::Result<OwnedFd> = stop();
+        if let Err(error) = &stopped {
+            tracing::debug!(%error, "the hidden terminal is not stopped");
+        }
+        Self { stopped: stopped.ok() }
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if let Some(terminal) = &self.stopped {
+            let _ = rustix::termios::tcflow(terminal, Action::OOn);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A pty and a program on it.
 
 use rustix::fs::{Mode, OFlags};
+use rustix::path::Arg;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::io;
@@ -26,8 +27,7 @@ impl Pty {
         grantpt(&master)?;
         unlockpt(&master)?;
         let name = ptsname(&master, Vec::new())?;
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+        let slave = open(name.as_c_str())?;
         set_size(&master, size)?;
         command.stdin(Stdio::from(slave.try_clone()?));
         command.stdout(Stdio::from(slave.try_clone()?));
@@ -36,6 +36,12 @@ impl Pty {
         let child = command.spawn()?;
         Ok((Self { master, name: name.to_string_lossy().into_owned() }, child))
     }
+}
+
+/// Opens the program's side by its name.
+pub fn open(name: impl Arg) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(name, flags, Mode::empty())
 }
 
 /// Gives a terminal a size.
