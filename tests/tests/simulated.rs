@@ -75,22 +75,21 @@ fn idle_hour_takes_less_than_100_kb_each_way() {
     assert!(up < 100_000 && down < 100_000, "{up} up, {down} down");
 }
 
-/// To reach: 1.1 round trips at the median, 2.2 at p99. Each lost packet costs a whole retry delay of
-/// 1.3 round trips, and half of all echoes lose one.
+/// Half of all echoes lose a packet on the way there or back: copies spare them the wait.
 #[test]
 fn echo_with_29_percent_loss_each_way_takes_few_round_trips() {
     let times = echo_times(&lossy_path(RTT / 2, 29.0), 0..10, 200);
-    assert!(quantile(&times, 0.5) <= 24 * RTT / 10, "{}", summary(&times));
-    assert!(quantile(&times, 0.99) <= 75 * RTT / 10, "{}", summary(&times));
+    assert!(quantile(&times, 0.5) <= 11 * RTT / 10, "{}", summary(&times));
+    assert!(quantile(&times, 0.99) <= 22 * RTT / 10, "{}", summary(&times));
 }
 
-/// To reach: 2 round trips at worst. The endpoint's probes into a dead path are 250 ms apart at first,
-/// 500 ms later and 1 s after a minute; a return waits for the next one and takes a round trip more.
+/// The host's next probe finds the path, and brings the relay to send what waits. After an hour the
+/// relay's own probes are a second apart; what waits at both ends then takes a turn more.
 #[test]
-fn return_from_an_outage_takes_a_probe_interval_and_a_round_trip() {
-    for (length, seeds, worst) in [(10, 40, 450), (60, 20, 700), (3600, 3, 1300)] {
+fn return_from_an_outage_takes_two_round_trips() {
+    for (length, seeds, worst) in [(10, 40, 2 * RTT), (60, 20, 2 * RTT), (3600, 3, 3 * RTT)] {
         let times = return_times(RTT / 2, Duration::from_secs(length), 0..seeds);
-        assert!(quantile(&times, 1.0) <= worst * MS, "{length} s: {}", summary(&times));
+        assert!(quantile(&times, 1.0) <= worst, "{length} s: {}", summary(&times));
     }
 }
 

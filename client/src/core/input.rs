@@ -73,9 +73,14 @@ impl InputMerger {
         std::mem::take(&mut self.output)
     }
 
-    /// Forgets everything: the session's end of the line is a new one.
-    pub fn clear(&mut self) {
-        *self = Self::default();
+    /// The viewers are gone, all of them; the session's end of the line is the same.
+    pub fn handle_viewers_forgotten(&mut self) {
+        let is_pasting = self.paste.is_some();
+        let output = std::mem::take(&mut self.output);
+        *self = Self { output, ..Self::default() };
+        if is_pasting {
+            self.output.extend_from_slice(PASTE_END);
+        }
     }
 
     /// Lets a viewer's bytes through, and those that waited if its paste ends with them.
@@ -180,6 +185,17 @@ mod tests {
         merger.handle_input(B, b"b".to_vec(), now);
         merger.handle_left(A, now);
         assert_eq!(text(&mut merger), "^[200~one^[201~b");
+    }
+
+    #[test]
+    fn paste_is_closed_when_all_viewers_are_forgotten() {
+        let (mut merger, now) = (InputMerger::default(), Instant::now());
+        merger.handle_input(A, b"\x1b[200~one".to_vec(), now);
+        merger.handle_input(B, b"b".to_vec(), now);
+        merger.handle_viewers_forgotten();
+        assert_eq!(text(&mut merger), "^[200~one^[201~");
+        merger.handle_viewers_forgotten();
+        assert_eq!(text(&mut merger), "");
     }
 
     #[test]

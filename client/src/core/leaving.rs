@@ -10,6 +10,12 @@ const LEAVE: &[u8] = b"\x1b[?1049l";
 /// What a client says that was detached, and did not end by a signal, a lock or the server's end.
 const DETACHED: &[u8] = b"[detached";
 
+/// What it says, whole, and then is gone.
+const FAREWELL: &[u8] = b"[detached (from session ";
+const FAREWELL_END: &[u8] = b")]\r\n";
+/// Bytes of a farewell with a long name of a session.
+const FAREWELL_SIZE_MAX: usize = 512;
+
 /// How the hidden client ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Departure {
@@ -20,16 +26,28 @@ pub enum Departure {
 }
 
 /// Looks for the sequences, also where they are cut in two.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LeavingWatch {
     leave: Matcher,
     detached: Matcher,
     was_detached: bool,
+    /// The latest bytes, since its terminal was stopped.
+    tail: Option<Vec<u8>>,
 }
 
 impl LeavingWatch {
+    /// Its terminal was stopped for a while: if it leaves meanwhile, tmux can't write that it does
+    /// (`tty_raw` tries for half a millisecond), and only what it says at last will come.
+    pub fn handle_stopped(&mut self) {
+        self.tail.get_or_insert_default();
+    }
+
     /// The client wrote `bytes`; `Some(n)` if it leaves after the first `n` of them.
     pub fn handle_bytes(&mut self, bytes: &[u8]) -> Option<usize> {
+        if let Some(tail) = &mut self.tail {
+            tail.extend_from_slice(bytes);
+            tail.drain(..tail.len().saturating_sub(FAREWELL_SIZE_MAX));
+        }
         let at = self.leave.find(LEAVE, bytes)?;
         self.handle_farewell(&bytes[at..]);
         Some(at.saturating_sub(LEAVE.len()))
@@ -42,13 +60,38 @@ impl LeavingWatch {
 
     /// The client is gone: how.
     pub fn departure(&self) -> Departure {
-        if self.was_detached { Departure::Detached } else { Departure::Lost }
+        let is_detached = self.was_detached || self.tail.as_deref().is_some_and(ends_in_farewell);
+        if is_detached { Departure::Detached } else { Departure::Lost }
     }
+}
+
+/// Whether the last line is a detached client's.
+fn ends_in_farewell(bytes: &[u8]) -> bool {
+    let Some(line) = bytes.strip_suffix(FAREWELL_END) else { return false };
+    let at = line.windows(FAREWELL.len()).rposition(|window| window == FAREWELL);
+    at.is_some_and(|at| !line[at..].contains(&b'\n'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn detached_while_its_terminal_was_stopped() {
+        let departure = |is_stopped: bool, last: &[u8]| {
+            let mut watch = LeavingWatch::default();
+            if is_stopped {
+                watch.handle_stopped();
+            }
+            assert_eq!(watch.handle_bytes(b"\x1b[1mtext [deta"), None);
+            assert_eq!(watch.handle_bytes(last), None);
+            watch.departure()
+        };
+        assert_eq!(departure(true, b"ched (from session 0)]\r\n"), Departure::Detached);
+        assert_eq!(departure(true, b"ched (from session 0)]\r\n$ "), Departure::Lost);
+        assert_eq!(departure(true, b""), Departure::Lost);
+        assert_eq!(departure(false, b"ched (from session 0)]\r\n"), Departure::Lost);
+    }
 
     #[test]
     fn leaving_is_seen_whole_and_in_pieces() {

@@ -84,10 +84,11 @@ impl PlainSession {
     }
 
     /// The relay knows no viewers any more; those that still are there will be told anew.
-    pub fn handle_viewers_forgotten(&mut self) {
+    pub fn handle_viewers_forgotten(&mut self, now: Instant) {
         self.viewers.clear();
-        self.input.clear();
+        self.input.handle_viewers_forgotten();
         self.marks.clear();
+        self.pass_input(now);
         self.update_size();
     }
 

@@ -250,10 +250,11 @@ impl TmuxSession {
     /// The relay knows no viewers any more; those that still are there will be told anew.
     pub fn handle_viewers_forgotten(&mut self, now: Instant) {
         self.viewers.clear();
-        self.input.clear();
+        self.input.handle_viewers_forgotten();
         self.typing.clear();
         self.marks.clear();
         self.deferred.clear();
+        self.pass_input(now);
         self.watch_changed(now);
     }
 

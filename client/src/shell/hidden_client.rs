@@ -147,6 +147,7 @@ impl HiddenClient {
                 (Some(_), None) => {
                     self.master.rest();
                     self.rest = Some(Rest::start(&self.pty_name));
+                    self.leaving.handle_stopped();
                     return Activity::Flooded;
                 }
                 (Some(_), Some(_)) => {}

@@ -277,7 +277,7 @@ impl Host {
                 }
             }
             Happening::Incoming(Incoming::ViewersForgotten) => {
-                self.session.handle_viewers_forgotten();
+                self.session.handle_viewers_forgotten(Instant::now());
                 self.publish_status();
             }
             Happening::Incoming(Incoming::Notice(text)) => {
@@ -295,7 +295,7 @@ impl Host {
 
     async fn stop_sharing(&mut self, text: &str) {
         self.display.stop_sharing();
-        self.session.handle_viewers_forgotten();
+        self.session.handle_viewers_forgotten(Instant::now());
         self.do_commands();
         if let Some(shared) = self.shared.take() {
             shared.finish(text).await;

@@ -21,6 +21,9 @@ use tern_sync::session::Role;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
+/// Longest message of a viewer: four times the keys that one may have on their way.
+const VIEWER_MESSAGE_SIZE_MAX: usize = 256 * 1024;
+
 /// A session with its task running, or why there is none.
 pub(super) fn create(shared: &Arc<Shared>, address: IpAddr) -> Result<SessionGrant, Refusal> {
     check_machine(shared, address)?;
@@ -137,6 +140,17 @@ impl<'a> Claim<'a> {
         }
         let secret = content.secret.clone();
         Some((Found::SessionByTicket(content), Kind::Host, secret))
+    }
+
+    /// The longest message that the peer who proved itself may send.
+    pub(super) fn message_size_max(&self) -> usize {
+        let configured = self.shared.limits.message_size;
+        match self.found {
+            Some(Found::Place(_) | Found::PlaceByTicket(_)) => {
+                configured.min(VIEWER_MESSAGE_SIZE_MAX)
+            }
+            Some(Found::Session | Found::SessionByTicket(_)) | None => configured,
+        }
     }
 
     /// Hands the link of a peer that has proved itself to its task. Gives whether it is resumed.

@@ -80,7 +80,7 @@ async fn introduce(
     let introduction =
         hello::accept(&connection, |session, ticket| claim.secret(session, ticket)).await?;
     let link =
-        QuicLink::new(connection.clone()).with_message_size_max(shared.limits.message_size).into();
+        QuicLink::new(connection.clone()).with_message_size_max(claim.message_size_max()).into();
     let handed_over = claim.hand_over(introduction.session, introduction.epoch, link).await;
     let is_resumed = match handed_over {
         Ok(is_resumed) => is_resumed,

@@ -4,7 +4,7 @@
 use super::admission::{Running, Shared, ViewerGuard};
 use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
 use crate::core::input::VIEWER_BACKLOG_MAX;
-use crate::core::replica::{Output, Replica};
+use crate::core::replica::{Output, Replica, Typed};
 use crate::core::session::{CloseCode, EXIT_LOST};
 use crate::core::text;
 use std::future::pending;
@@ -60,6 +60,8 @@ pub(super) struct ReplicaTask {
     link: Option<Link>,
     remote: Option<SocketAddr>,
     joined: Option<Joined>,
+    /// No view comes any more.
+    is_session_gone: bool,
     running: watch::Receiver<Running>,
 }
 
@@ -88,6 +90,7 @@ impl ReplicaTask {
             link,
             remote,
             joined,
+            is_session_gone: false,
             running,
         }
     }
@@ -102,12 +105,13 @@ impl ReplicaTask {
             tokio::select! {
                 incoming = receive(&mut self.link), if !is_deaf => self.on_incoming(incoming),
                 Some(new) = self.inbox.recv() => self.on_link(new),
-                changed = self.handle.view.changed() => {
+                changed = self.handle.view.changed(), if !self.is_session_gone => {
                     // A session without a view is gone, and its release tells why.
                     if changed.is_ok() {
                         let view = self.handle.view.borrow_and_update().clone();
                         self.core.handle_view(view, Instant::now());
                     } else {
+                        self.is_session_gone = true;
                         self.on_session_gone().await;
                     }
                 }
@@ -119,6 +123,11 @@ impl ReplicaTask {
         }
         if let Some(joined) = self.joined.take() {
             // A session that is gone needs not be told.
+            let viewer = joined.id;
+            for Typed { bytes, mark } in self.core.take_last_typed() {
+                let typed = Message::Input { viewer, bytes, mark, offset: (0, 0) };
+                let _ = self.handle.inbox.send(typed).await;
+            }
             let _ = self.handle.inbox.send(Message::Leave(joined.id)).await;
         }
         tracing::info!("viewer gone");

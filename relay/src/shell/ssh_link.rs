@@ -70,7 +70,7 @@ async fn introduce(
     let (reader, writer): (ReadHalf<_>, Writer) = split(stream);
     let (answer, on_answer) = oneshot::channel();
     let writer = AnswerFirst { writer, answer: Answer::Awaited(on_answer), _line: line };
-    let message_size_max = shared.limits.message_size;
+    let message_size_max = claim.message_size_max();
     let link = StreamLink::with_message_size_max(reader, writer, message_size_max).into();
     let handed_over = claim.hand_over(introduction.session(), introduction.epoch(), link).await;
     let mut bytes = Vec::new();

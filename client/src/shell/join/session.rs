@@ -277,7 +277,10 @@ impl Session {
 
     /// Tells the relay, as far as it is within reach.
     async fn leave(&mut self) -> End {
-        push_action(&mut self.endpoint, ViewerAction::Leave, Instant::now());
+        let now = Instant::now();
+        // What was typed before counts, too.
+        self.pass_actions(now);
+        push_action(&mut self.endpoint, ViewerAction::Leave, now);
         let _ = timeout(LEAVE_TIME_MAX, self.await_acknowledgement()).await;
         End { text: LEFT.into(), exit_status: 0 }
     }

@@ -43,6 +43,12 @@ impl Replica {
         Some(next)
     }
 
+    /// What was typed and not passed on, when the viewer has left by itself.
+    pub fn take_last_typed(&mut self) -> Vec<Typed> {
+        self.typed_size = 0;
+        self.typed.drain(..).collect()
+    }
+
     /// Whether the link should not be read now: enough keys wait for the session.
     pub fn is_deaf(&self) -> bool {
         self.typed_size > BACKLOG_MAX
@@ -54,6 +60,10 @@ impl Replica {
             if event == Event::Received(VIEWER_ACTIONS.id) {
                 for action in self.endpoint.take(VIEWER_ACTIONS) {
                     self.on_action(action, now);
+                    if !self.is_linked {
+                        // It was too much, or the last: what follows must not come without it.
+                        break;
+                    }
                 }
             }
         }

@@ -192,6 +192,7 @@ impl Replica {
             return;
         }
         self.typed.clear();
+        self.typed_size = 0;
         self.phase = Phase::Leaving { until: now + FAREWELL_TIME_MAX };
         let farewell = Farewell { text: text.to_owned(), exit_status };
         self.endpoint.update(FAREWELL, now, |log| {

@@ -2,6 +2,7 @@
 
 use super::{EXIT_ENDED, Output, Phase, Session};
 use crate::core::input::{ViewerInput, is_leave_wish};
+use crate::core::keys::PASTE_START;
 use crate::core::text;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
@@ -192,7 +193,14 @@ impl Session {
             cols: viewer.size.cols,
             rows: viewer.size.rows,
         };
+        let is_pasting = viewer.input.closing().is_some();
         self.tell(event, now);
+        if is_pasting {
+            // Its paste was closed, or is unknown, where it had another number: the rest of it must
+            // not come as typed lines.
+            let bytes = PASTE_START.to_vec();
+            self.tell(ViewerEvent::Input { viewer: announced, bytes, mark: 0 }, now);
+        }
     }
 
     fn retract(&mut self, viewer: &Viewer, now: Instant) {

@@ -232,6 +232,8 @@ fn who_leaves_is_gone_and_who_never_says_its_size_too() {
     world.pass(100 * MS);
     assert!(world.has(|output| matches!(output, Output::Leave)));
     assert!(world.has(|output| matches!(output, Output::Over)));
+    let typed = Typed { bytes: b"last".to_vec(), mark: 1 };
+    assert_eq!(world.replica.take_last_typed(), [typed], "what was typed before counts");
     let mut world = World::linked();
     world.pass(SIZE_TIME_MAX + 10 * MS);
     assert!(world.has(|output| matches!(output, Output::Over)));

@@ -117,6 +117,20 @@ fn paste_that_does_not_end_holds_others_up_for_a_moment_only() {
 }
 
 #[test]
+fn paste_that_outlives_a_silence_does_not_go_on_as_typed_lines() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.input(viewer, b"\x1b[200~one");
+    world.run();
+    world.session.handle_silence(viewer, true, world.now);
+    world.run();
+    world.input(viewer, b"two\r\x1b[201~");
+    world.run();
+    // That the viewer left has closed the first half at the host.
+    assert_eq!(world.typed(), b"\x1b[200~one\x1b[200~two\r\x1b[201~");
+}
+
+#[test]
 fn backlog_of_keys_is_bounded_and_drains_in_turn() {
     let mut world = World::connected();
     let (greedy, modest) = (world.join(Role::ReadWrite), world.join(Role::ReadWrite));
