@@ -10,6 +10,12 @@ use rustix::process::Signal;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+/// Runs its arguments. What a program writes just before it ends may be lost, since tmux closes the
+/// terminal when its last process is gone; so the shell stays until tmux answers whether it lives
+/// (DSR 5, four bytes), which it does after it has read all that came before.
+const RUN_AND_STAY_UNTIL_SEEN: &str = "\"$@\"; status=$?; stty raw -echo; printf '\\033[5n'; \
+                                       dd bs=1 count=4 >/dev/null 2>&1; exit $status";
+
 /// How a viewer joins.
 #[derive(Clone)]
 pub struct ViewerOptions {
@@ -72,7 +78,7 @@ impl Viewer {
         let mut args = options.namespace.as_ref().map_or_else(Vec::new, Namespace::exec_args);
         args.extend(["env".into(), format!("TERM={}", options.term)]);
         // Under a shell: tmux lets its own child go on when it is stopped.
-        args.extend(["sh", "-c", "\"$@\"; exit $?", "sh"].map(str::to_owned));
+        args.extend(["sh", "-c", RUN_AND_STAY_UNTIL_SEEN, "sh"].map(str::to_owned));
         args.extend(match &options.tern {
             None => ssh_command(world, line, &options.ssh_args),
             Some(more) => tern_command(line, more),
