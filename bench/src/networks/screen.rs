@@ -37,7 +37,7 @@ pub(crate) fn measure(run: &mut Run) {
 fn at(run: &mut Run, percent: f64, target: f64) {
     let key = format!("screen_{percent}");
     let log = std::env::temp_dir().join(format!("tern-bench-{}-{percent}", std::process::id()));
-    let log_of = |stage: &Stage| log.with_extension(stage.system.name());
+    let log_of = |stage: &Stage| log.with_extension(stage.system.file_name());
     let Ok(bench) = std::env::current_exe() else { return };
     let (count, packets) = (run.count(30, 4), run.packets(&key));
     let program =

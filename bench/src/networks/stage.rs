@@ -76,7 +76,7 @@ impl Stage {
         let lab = Lab::new(&place.description, &options)?;
         lab.start();
         let size = setting.size;
-        let program = &setting.program.replace("SYSTEM", system.name());
+        let program = &setting.program.replace("SYSTEM", &system.file_name());
         let on = |host: &'static str| {
             let lab = &lab;
             move |command: Command| -> io::Result<Child> { lab.spawn(host, command) }

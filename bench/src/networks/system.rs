@@ -33,6 +33,11 @@ impl System {
         }
     }
 
+    /// The same in the name of a file, also one that a shell reads.
+    pub(crate) fn file_name(self) -> String {
+        self.name().replace(' ', "-")
+    }
+
     /// Whose address may change: Tern's host, or its guest; mosh survives only its client's moves.
     pub(crate) fn mobile(self) -> &'static str {
         match self {
