@@ -3,6 +3,7 @@
 use crate::core::leaving::Departure;
 use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
+use crate::core::wishes::Wishes;
 use crate::shell::board::Board;
 use crate::shell::control_client::ControlClient;
 use crate::shell::hidden_client::{Activity, HiddenClient};
@@ -53,6 +54,9 @@ pub struct AgentConfig {
     pub relay: RelayArgs,
     /// `-v`.
     pub verbosity: u8,
+    /// What else is wanted.
+    #[serde(default)]
+    pub wishes: Wishes,
 }
 
 /// Runs the agent until the session or the sharing ends. Standard error is the log. Whether

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::core::prediction::display::Mode;
+use crate::core::wishes::Wishes;
 use crate::shell::join::{self, JoinArgs};
 use crate::shell::protocol::Connection;
 use crate::shell::sharing::{RelayArgs, parse_relay};
@@ -107,6 +108,11 @@ impl ShareArgs {
             }
             Some(_) | None => now,
         }
+    }
+
+    /// What else is wanted.
+    pub fn wishes(&self) -> Wishes {
+        Wishes::default()
     }
 
     /// What is said about the relay.

@@ -52,6 +52,7 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             relay,
             verbosity: args.verbosity,
             display_time_ms: args.display_time,
+            wishes: args.wishes(),
         })?;
     }
     // What is printed here is seen by every viewer, so the lines come where only this client is.

@@ -93,6 +93,7 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
         relay,
         verbosity: args.verbosity,
         display_time_ms: args.display_time,
+        wishes: args.wishes(),
     };
     // Whatever hinders the sharing, the session is there and is not lost.
     let (mut agent, shown) = match agent_start::start(&config) {

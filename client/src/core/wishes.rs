@@ -1,0 +1,47 @@
+//! What a host wants of its sharing beyond a relay: names, who may join, who is told. The command
+//! line and the configuration fill it; each wish is carried out where it belongs.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// All wishes; the default wants nothing. Its `Debug` shows no key and no secret.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wishes {
+    /// `-n`, `tmate-session-name`: the read-write line is `ssh USER/NAME@RELAY`.
+    pub name: Option<String>,
+    /// `-r`, `tmate-session-name-ro`: the same of the read-only line.
+    pub name_ro: Option<String>,
+    /// `-k`, `tmate-api-key`: says to the relay whose names these are.
+    pub api_key: Option<String>,
+    /// `-a`, `tmate-authorized-keys`: only viewers with a key of this file get in.
+    pub authorized_keys: Option<PathBuf>,
+    /// `tmate-set authorized_keys=LINE`: as lines of such a file.
+    pub authorized_keys_lines: Vec<String>,
+    /// Addresses of lists of keys (a forge's users), in the same sense.
+    pub authorized_keys_urls: Vec<String>,
+    /// Whether the host is asked before each join.
+    pub asks_before_join: bool,
+    /// `tmate-webhook-url`.
+    pub webhook_url: Option<String>,
+    /// `tmate-webhook-userdata`.
+    pub webhook_userdata: String,
+    /// Webhooks are signed with it.
+    pub webhook_secret: Option<String>,
+    /// Whether the host sends webhooks itself, rather than the relay.
+    pub is_webhook_sent_by_host: bool,
+    /// `-F`: nobody sits at the host.
+    pub is_foreground: bool,
+}
+
+impl fmt::Debug for Wishes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wishes")
+            .field("name", &self.name)
+            .field("name_ro", &self.name_ro)
+            .field("authorized_keys", &self.authorized_keys)
+            .field("is_foreground", &self.is_foreground)
+            .finish_non_exhaustive()
+    }
+}
