@@ -166,7 +166,7 @@ impl Host {
     /// Runs a tmux command on the shared session's server; returns what it printed.
     pub fn tmux(&self, args: &[&str]) -> String {
         let mut command = Command::new("tmux");
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
+        command.env_clear().env("PATH", self.world.path()).env("LANG", "C.UTF-8");
         command.arg("-u").arg("-S").arg(self.home.join("tmux")).args(args);
         text(&run(&mut command)).trim_end().to_owned()
     }
@@ -174,7 +174,7 @@ impl Host {
     /// Whether the shared tmux session lives.
     pub fn has_session(&self) -> bool {
         let mut command = Command::new("tmux");
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command.env_clear().env("PATH", self.world.path());
         command.arg("-S").arg(self.home.join("tmux")).arg("has-session");
         run(&mut command).status.success()
     }

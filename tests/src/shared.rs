@@ -33,7 +33,11 @@ impl Shared {
 
     /// The same, with a host of one's own making.
     pub fn start_with(options: HostOptions) -> Self {
-        let world = World::new();
+        Self::start_in(World::new(), options)
+    }
+
+    /// The same, in a sandbox of one's own making.
+    pub fn start_in(world: World, options: HostOptions) -> Self {
         let relay = Relay::start(&world);
         let host = Host::share_with(&world, Some(&relay), options);
         crate::fixtures::write_into(&host.home.join("work"));

@@ -25,6 +25,9 @@ fn deadline() -> Duration {
 /// Between two looks at a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
+/// Where programs are looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What interactive shells of the sandbox read.
 const SHELL_PROFILE: &str =
     "PS1='$ '\nPROMPT_COMMAND=\nHISTFILE=\nexport PATH=\"$TERN_TEST_PATH\"\n";
@@ -38,6 +41,8 @@ pub struct World {
 
 struct Inner {
     folder: TempDir,
+    /// Where the people's programs are looked for.
+    path: String,
     terminals: Mutex<Vec<Terminal>>,
     names: AtomicUsize,
 }
@@ -49,19 +54,33 @@ impl Default for World {
 }
 
 impl World {
-    /// An empty sandbox.
+    /// An empty sandbox. Its people's tmux is the machine's, or the one in the folder that
+    /// `TERN_TEST_TMUX` names (see `tests/tmux-versions`).
     pub fn new() -> Self {
+        Self::with_tmux(std::env::var_os("TERN_TEST_TMUX").map(PathBuf::from).as_deref())
+    }
+
+    /// An empty sandbox whose people's tmux is the one in `folder`. (The terminals that tests read
+    /// are always the machine's.)
+    pub fn with_tmux(folder: Option<&Path>) -> Self {
         for program in ["tmux", "ssh"] {
             assert!(process::is_installed(program), "{program} is not installed: run ./test");
         }
+        let path = folder.map_or(PATH.into(), |folder| format!("{}:{PATH}", folder.display()));
         let folder = tempfile::Builder::new().prefix("tern-").tempdir().expect("a folder in /tmp");
-        let inner = Inner { folder, terminals: Mutex::new(Vec::new()), names: AtomicUsize::new(0) };
+        let (terminals, names) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+        let inner = Inner { folder, path, terminals, names };
         Self { inner: Arc::new(inner) }
     }
 
     /// The sandbox's folder.
     pub fn folder(&self) -> &Path {
         self.inner.folder.path()
+    }
+
+    /// Where its people's programs are looked for.
+    pub fn path(&self) -> &str {
+        &self.inner.path
     }
 
     /// A name that nothing else in the sandbox has.
@@ -85,7 +104,7 @@ impl World {
 
     /// The environment of a person's processes: nothing of the tester's own comes in.
     pub fn environment(&self, home: &Path) -> Vec<(String, String)> {
-        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let path = self.path();
         let home = home.display().to_string();
         [
             (MARK, self.folder().display().to_string()),

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::termios::Action;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_term::{Frame, Screen, Size};
@@ -24,6 +25,17 @@ const FEATURES: &str = "256,RGB,strikethrough,usstyle,overline,hyperlinks,sync,t
                         ccolour,cstyle,clipboard,focus,mouse,extkeys";
 /// In every terminfo, and near to what our screen is.
 const TERM: &str = "xterm-256color";
+/// A tmux that can't be told a terminal's features reads them from its terminfo; this one has
+/// underlines of several kinds.
+const RICHER_TERM: &str = "tmux-256color";
+/// Where terminfo is, by the first letter of a terminal's name or by its code.
+const TERMINFO_FOLDERS: [&str; 5] = [
+    "/etc/terminfo/t",
+    "/lib/terminfo/t",
+    "/usr/share/terminfo/t",
+    "/usr/share/terminfo/74",
+    "/usr/local/share/terminfo/t",
+];
 /// Most bytes that are read before a frame is made of them.
 const BATCH_SIZE_MAX: usize = 256 * 1024;
 /// Bytes of one read; Linux gives at most 4 KiB of a pty.
@@ -79,14 +91,17 @@ impl HiddenClient {
     pub fn start(tmux: &Tmux, id: &str, decision: Decision, now: Instant) -> io::Result<Self> {
         let mut command = tmux.command();
         command.arg("-u");
-        if tmux.version.has_terminal_features() {
+        let has_features = tmux.version.has_terminal_features();
+        if has_features {
             command.args(["-T", FEATURES]);
         }
         command.args(["attach-session", "-E", "-t", id]);
         if tmux.version.has_client_flags() && !decision.counts {
             command.args(["-f", "ignore-size"]);
         }
-        command.env("TERM", TERM).env_remove("COLORTERM");
+        command
+            .env("TERM", if has_features { TERM } else { richest_term() })
+            .env_remove("COLORTERM");
         let mut command = Command::from(command);
         command.kill_on_drop(true);
         orphan::dies_with_us(&mut command);
@@ -315,4 +330,10 @@ impl Master {
     fn rest(&mut self) {
         self.watch = None;
     }
+}
+
+/// The terminal to call the hidden one for a tmux that is told no features.
+fn richest_term() -> &'static str {
+    let is_there = |folder: &&str| Path::new(folder).join(RICHER_TERM).exists();
+    if TERMINFO_FOLDERS.iter().any(|folder| is_there(&folder)) { RICHER_TERM } else { TERM }
 }
