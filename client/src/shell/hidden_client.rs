@@ -334,6 +334,6 @@ impl Master {
 
 /// The terminal to call the hidden one for a tmux that is told no features.
 fn richest_term() -> &'static str {
-    let is_there = |folder: &&str| Path::new(folder).join(RICHER_TERM).exists();
-    if TERMINFO_FOLDERS.iter().any(|folder| is_there(&folder)) { RICHER_TERM } else { TERM }
+    let mut paths = TERMINFO_FOLDERS.iter().map(|folder| Path::new(folder).join(RICHER_TERM));
+    if paths.any(|path| path.exists()) { RICHER_TERM } else { TERM }
 }
