@@ -21,6 +21,11 @@ impl Message {
     pub fn line(&self) -> String {
         format!("{} [tern] {}", utc(self.at), self.text)
     }
+
+    /// When, for programs.
+    pub fn rfc3339(&self) -> String {
+        utc(self.at).replace(' ', "T")
+    }
 }
 
 /// The log.

@@ -13,13 +13,16 @@ use crate::core::input::InputMerger;
 use crate::core::keys_place::{self, KeysPlace, PLACE_FORMAT};
 use crate::core::leaving::Departure;
 use crate::core::marks::Marks;
+use crate::core::messages::JoinLines;
 use crate::core::notice;
 use crate::core::refresh::Refresh;
+use crate::core::respawn::{self, Respawner};
 use crate::core::sizes::{self, Decision, Lookers};
 use crate::core::tmux_clients::{self, CLIENT_FORMAT, SESSION_FORMAT, TmuxClient};
 use crate::core::tmux_version::TmuxVersion;
 use crate::core::topology::{self, PANE_FORMAT, WINDOW_FORMAT};
 use crate::core::typing::Typing;
+use crate::core::variables::{Telling, Variables};
 use crate::core::viewers::{Change, Viewer, Viewers};
 use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
@@ -33,6 +36,9 @@ const DEFERRED_MAX: usize = 1000;
 const NOTICES_MAX: usize = 20;
 /// How long a lost control client waits before it attaches again, if it was lost just before.
 const CONTROL_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// Said as tmate says it.
+const RESTARTED: &str = "Session shell restarted";
 
 /// What a command to tmux was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +60,10 @@ pub enum Query {
     WhyDetached,
     /// Everything before it was done: the sharing may end.
     Farewell,
+    /// Which panes are dead.
+    DeadPanes,
+    /// The format variables are there, and who waited for them is awake.
+    Ready,
     /// A setting or a message: nobody waits for the answer.
     Nothing,
 }
@@ -85,6 +95,8 @@ pub enum Command {
     Keys(KeysPlace, Vec<(ViewerId, u32)>),
     /// Add to the message log.
     Log(String),
+    /// Scripts that wait for the join lines find them in tmux now.
+    Ready,
     /// The session is over.
     Ended,
     /// What was touched is as it was; answers [`TmuxSession::stop`].
@@ -117,6 +129,9 @@ pub struct TmuxSession {
     notices: VecDeque<String>,
     refresh: Refresh,
     control: Control,
+    variables: Variables,
+    /// Of a program that is run again when it ends.
+    respawner: Option<Respawner>,
     /// What viewers did between the hidden client's end and the knowledge of why it ended: the
     /// viewer that detached has no say any more.
     deferred: VecDeque<ViewerEvent>,
@@ -169,11 +184,51 @@ impl TmuxSession {
             notices: VecDeque::new(),
             refresh: Refresh::Wanted { after: now },
             control: Control::Waiting { until: now },
+            variables: Variables::default(),
+            respawner: None,
             deferred: VecDeque::new(),
             commands: VecDeque::new(),
         };
+        machine.variables.set_viewers_count(0);
         machine.attach_control(now);
         machine
+    }
+
+    /// How people join, for scripts and status lines.
+    pub fn handle_lines(&mut self, lines: &JoinLines) {
+        self.variables.set_lines(lines);
+        self.tell_variables();
+    }
+
+    /// The program in this pane (`%N`) is run again when it ends.
+    pub fn respawn(&mut self, pane: String, now: Instant) {
+        self.respawner = Some(Respawner::new(pane, now));
+    }
+
+    /// A program has ended whose pane is still there.
+    pub fn handle_pane_died(&mut self) {
+        if self.respawner.is_some() {
+            let line =
+                format!("list-panes -s -t {} -F {}", quoted(&self.id), quoted(respawn::FORMAT));
+            self.tmux(Query::DeadPanes, line);
+        }
+    }
+
+    fn respawn_if_due(&mut self, now: Instant) {
+        let line = self.respawner.as_mut().and_then(|respawner| respawner.handle_timeout(now));
+        let Some(line) = line else { return };
+        self.tmux(Query::Nothing, line);
+        self.commands.push_back(Command::Log(RESTARTED.into()));
+        self.notify(RESTARTED, now);
+        if let Some(tty) = self.hidden.tty().map(quoted) {
+            let text = quoted(&format!("{RESTARTED}. To disconnect: <Enter>~."));
+            self.tmux(Query::Nothing, format!("display-message -c {tty} {text}"));
+        }
+    }
+
+    /// How long notices stay from now on.
+    pub fn set_display_time(&mut self, time: Duration) {
+        self.display_time = time;
     }
 
     /// Who watches.
@@ -195,7 +250,8 @@ impl TmuxSession {
         };
         let input =
             [self.input.poll_timeout(), self.typing.poll_timeout(), self.marks.poll_timeout()];
-        [control, self.hidden.poll_timeout()].into_iter().chain(input).flatten().min()
+        let respawn = self.respawner.as_ref().and_then(Respawner::poll_timeout);
+        [control, self.hidden.poll_timeout(), respawn].into_iter().chain(input).flatten().min()
     }
 
     /// Time passed.
@@ -205,6 +261,7 @@ impl TmuxSession {
             Control::Attached { .. } => self.refresh_if_due(now),
             Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {}
         }
+        self.respawn_if_due(now);
         self.input.handle_timeout(now);
         if self.marks.handle_timeout(now) {
             self.tell_keys();
@@ -274,6 +331,9 @@ impl TmuxSession {
             self.tmux(Query::Nothing, "refresh-client -F no-output".into());
         }
         self.window_sizes.handle_answers_lost();
+        self.variables.handle_answers_lost();
+        self.tell_variables();
+        self.handle_pane_died();
         self.ask(now);
         // The same command that took the control client took the hidden one.
         self.handle_explained(false, now);
@@ -421,6 +481,15 @@ impl TmuxSession {
                 self.handle_explained(detacher.is_some(), now);
             }
             Query::Farewell => self.commands.push_back(Command::Stopped),
+            Query::DeadPanes => {
+                let lines: Vec<_> = reply.texts().collect();
+                let lines = lines.iter().map(|line| line.as_ref());
+                let closing = self.respawner.as_mut().map(|r| r.handle_panes(lines, now));
+                for line in closing.unwrap_or_default() {
+                    self.tmux(Query::Nothing, line);
+                }
+            }
+            Query::Ready => self.commands.push_back(Command::Ready),
             Query::Nothing => {}
         }
     }
@@ -494,6 +563,8 @@ impl TmuxSession {
 
     /// Viewers came, went or changed their size.
     fn watch_changed(&mut self, now: Instant) {
+        self.variables.set_viewers_count(self.viewers.iter().count());
+        self.tell_variables();
         self.hidden.handle_watched(self.viewers.is_watched(), now);
         if self.viewers.writer_sizes().is_empty() {
             self.release_window_sizes();
@@ -555,6 +626,18 @@ impl TmuxSession {
         }
         if self.typing.is_empty() && !self.hidden.is_holding() && !self.input.is_holding() {
             self.marks.handle_typed(now);
+        }
+    }
+
+    fn tell_variables(&mut self) {
+        if !matches!(self.control, Control::Attached { .. }) {
+            return;
+        }
+        while let Some(telling) = self.variables.poll_telling(self.version) {
+            match telling {
+                Telling::Line(line) => self.tmux(Query::Nothing, line),
+                Telling::Last(line) => self.tmux(Query::Ready, line),
+            }
         }
     }
 

@@ -63,8 +63,28 @@ impl TmuxVersion {
         self >= Self::new(3, 0) && !self.has_client_flags()
     }
 
+    /// `set-option -p`, and hooks of which there can be several.
+    pub fn has_pane_options(self) -> bool {
+        self >= Self::new(3, 0)
+    }
+
     /// `tmux -T FEATURES`.
     pub fn has_terminal_features(self) -> bool {
+        self >= Self::new(3, 2)
+    }
+
+    /// `set-environment -h`: known to formats, not given to programs.
+    pub fn has_hidden_environment(self) -> bool {
+        self >= Self::new(3, 2)
+    }
+
+    /// `refresh-client -B`, which tells of a format's new values.
+    pub fn has_subscriptions(self) -> bool {
+        self >= Self::new(3, 2)
+    }
+
+    /// Several `-f FILE`, which replace the system's file, too.
+    pub fn has_several_configs(self) -> bool {
         self >= Self::new(3, 2)
     }
 

@@ -35,6 +35,28 @@ pub struct Wishes {
     pub is_foreground: bool,
 }
 
+impl Wishes {
+    /// What is not wished here is as `other` has it.
+    pub fn or(self, other: Self) -> Self {
+        let either = |one: Vec<String>, two| if one.is_empty() { two } else { one };
+        let text = |one: String, two| if one.is_empty() { two } else { one };
+        Self {
+            name: self.name.or(other.name),
+            name_ro: self.name_ro.or(other.name_ro),
+            api_key: self.api_key.or(other.api_key),
+            authorized_keys: self.authorized_keys.or(other.authorized_keys),
+            authorized_keys_lines: either(self.authorized_keys_lines, other.authorized_keys_lines),
+            authorized_keys_urls: either(self.authorized_keys_urls, other.authorized_keys_urls),
+            asks_before_join: self.asks_before_join || other.asks_before_join,
+            webhook_url: self.webhook_url.or(other.webhook_url),
+            webhook_userdata: text(self.webhook_userdata, other.webhook_userdata),
+            webhook_secret: self.webhook_secret.or(other.webhook_secret),
+            is_webhook_sent_by_host: self.is_webhook_sent_by_host || other.is_webhook_sent_by_host,
+            is_foreground: self.is_foreground || other.is_foreground,
+        }
+    }
+}
+
 impl fmt::Debug for Wishes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wishes")
@@ -43,5 +65,24 @@ impl fmt::Debug for Wishes {
             .field("authorized_keys", &self.authorized_keys)
             .field("is_foreground", &self.is_foreground)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_does_not_wish_the_other_may() {
+        let one = Wishes { name: Some("a".into()), ..Wishes::default() };
+        let other = Wishes {
+            name: Some("b".into()),
+            api_key: Some("secret".into()),
+            asks_before_join: true,
+            ..Wishes::default()
+        };
+        let both = one.or(other);
+        assert_eq!((both.name.as_deref(), both.asks_before_join), (Some("a"), true));
+        assert!(!format!("{both:?}").contains("secret"), "{both:?}");
     }
 }

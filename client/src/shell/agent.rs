@@ -1,5 +1,6 @@
 //! The agent: a process of its own that shares a tmux session. If it dies, the session goes on.
 
+use crate::core::drop_in::options::{self, Settings};
 use crate::core::leaving::Departure;
 use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
@@ -12,7 +13,7 @@ use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{LocalSocket, StopRequest};
 use crate::shell::sharing::{RelayArgs, Sharing};
 use crate::shell::tmux::Tmux;
-use crate::shell::{local_socket, logging};
+use crate::shell::{local_socket, logging, own_tmux, paths};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -27,6 +28,10 @@ use tokio::time::sleep_until;
 
 /// How long tmux may take to restore what was touched.
 const RESTORE_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long tmux may take to end with its last session.
+const TMUX_END_TIME_MAX: Duration = Duration::from_secs(2);
+/// Between two looks at that.
+const TMUX_END_POLL: Duration = Duration::from_millis(10);
 /// How long after the join lines are known somebody's view has to show them; else they come on the
 /// local clients' status lines.
 const VIEW_TIME_MAX: Duration = Duration::from_secs(2);
@@ -54,9 +59,15 @@ pub struct AgentConfig {
     pub relay: RelayArgs,
     /// `-v`.
     pub verbosity: u8,
+    /// tmux's `%N` of a program that is run again when it ends.
+    #[serde(default)]
+    pub respawned_pane: Option<String>,
     /// What else is wanted.
     #[serde(default)]
     pub wishes: Wishes,
+    /// The part of it that the command line says.
+    #[serde(default)]
+    pub wishes_of_flags: Wishes,
 }
 
 /// Runs the agent until the session or the sharing ends. Standard error is the log. Whether
@@ -96,14 +107,16 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         board.log(&notice);
     }
     let (size, now) = (Size::clamped(config.size.0.into(), config.size.1.into()), Instant::now());
-    let session = {
-        let display_time = Duration::from_millis(config.display_time_ms);
-        TmuxSession::new(version, config.session_id.clone(), size, display_time, now)
-    };
+    let display_time = Duration::from_millis(config.display_time_ms);
+    let mut session = TmuxSession::new(version, config.session_id.clone(), size, display_time, now);
+    if let Some(pane) = config.respawned_pane {
+        session.respawn(pane, now);
+    }
     let uplink = sharing.link(board.clone());
     let content = board.subscribe();
     let agent = Agent {
         tmux,
+        is_own_server: config.is_own_server,
         id: config.session_id,
         session,
         uplink,
@@ -114,6 +127,9 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         is_hidden_ready: false,
         is_status_old: false,
         checking: None,
+        options: None,
+        flags: config.wishes_of_flags,
+        wishes: config.wishes,
         lines_due: None,
         stops,
         stopper: None,
@@ -124,11 +140,6 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     sharing.finish().await;
     // Who asked for it may start another one, which finds everything free.
     drop(stopper);
-    let is_gone = || std::os::unix::net::UnixStream::connect(&config.tmux_socket).is_err();
-    if config.is_own_server && is_gone() {
-        // tmux leaves its socket behind.
-        let _ = std::fs::remove_file(&config.tmux_socket);
-    }
     let was_shared = content.borrow().status.lines.is_some();
     Ok(was_shared)
 }
@@ -144,6 +155,7 @@ fn report_ready() -> anyhow::Result<()> {
 
 struct Agent {
     tmux: Tmux,
+    is_own_server: bool,
     id: String,
     session: TmuxSession,
     uplink: Uplink,
@@ -155,6 +167,11 @@ struct Agent {
     /// Viewers or the hidden client may be others than the board says.
     is_status_old: bool,
     checking: Option<JoinHandle<bool>>,
+    /// Our options are being read from tmux.
+    options: Option<JoinHandle<Option<Settings>>>,
+    /// What the command line wishes, whatever the options say.
+    flags: Wishes,
+    wishes: Wishes,
     /// When the join lines are shown on status lines, if no view showed them before.
     lines_due: Option<Instant>,
     stops: mpsc::Receiver<StopRequest>,
@@ -179,11 +196,18 @@ impl Agent {
         loop {
             if let Turn::End(text) = self.do_commands() {
                 self.hidden = None;
-                self.uplink.finish(text.into()).await;
+                let Self { tmux, uplink, is_own_server, .. } = self;
+                // Scripts take the socket for the session: it doesn't wait for the relay.
+                tokio::join!(uplink.finish(text.into()), async {
+                    if is_own_server {
+                        remove_socket(&tmux).await;
+                    }
+                });
                 return Ok((text, self.stopper.take()));
             }
             let due = [self.session.poll_timeout(), self.lines_due, stop_deadline];
             let due = due.into_iter().flatten().min();
+            let board = self.board.clone();
             tokio::select! {
                 // What tmux tells comes before what it shows: a client that was moved to another
                 // session must not be seen there.
@@ -202,11 +226,19 @@ impl Agent {
                     self.checking = None;
                     self.session.handle_session_checked(is_there, Instant::now());
                 }
+                settings = await_options(&mut self.options) => {
+                    self.options = None;
+                    if let Some(settings) = settings {
+                        self.handle_settings(settings);
+                    }
+                }
                 incoming = self.uplink.incoming.recv() => match incoming {
                     Some(incoming) => self.handle_incoming(incoming),
                     None => anyhow::bail!("the link's task ended"),
                 },
                 activity = recv_hidden(&mut self.hidden) => self.handle_hidden(activity),
+                () = board.pane_died().notified() => self.session.handle_pane_died(),
+                () = board.options_changed().notified() => self.ask_options(),
                 Some(stop) = self.stops.recv(), if self.stopper.is_none() => {
                     tracing::info!("asked to stop");
                     self.stopper = Some(stop);
@@ -245,7 +277,10 @@ impl Agent {
                 self.is_status_old = true;
                 self.session.handle_viewers_forgotten(now);
             }
-            Incoming::NewLines(_) => self.lines_due = Some(now + VIEW_TIME_MAX),
+            Incoming::NewLines(lines) => {
+                self.session.handle_lines(&lines);
+                self.lines_due = Some(now + VIEW_TIME_MAX);
+            }
             Incoming::Notice(text) => self.session.notify(&text, now),
         }
     }
@@ -265,6 +300,27 @@ impl Agent {
                 self.is_status_old = true;
                 self.session.handle_hidden_exited(departure, Instant::now());
             }
+        }
+    }
+
+    /// Reads our options, which somebody may have changed.
+    fn ask_options(&mut self) {
+        let (tmux, id) = (self.tmux.clone(), self.id.clone());
+        self.options = Some(tokio::task::spawn_blocking(move || {
+            let text = tmux.run(&["display-message", "-p", "-t", &id, &options::format()]).ok()?;
+            let home = paths::home().ok()?;
+            Some(Settings::read(&options::parse(&text), &home).0)
+        }));
+    }
+
+    fn handle_settings(&mut self, settings: Settings) {
+        if let Some(time) = settings.display_time_ms {
+            self.session.set_display_time(Duration::from_millis(time));
+        }
+        let wishes = self.flags.clone().or(settings.wishes);
+        if wishes != self.wishes {
+            tracing::info!(?wishes, "other wishes");
+            self.wishes = wishes;
         }
     }
 
@@ -324,6 +380,7 @@ impl Agent {
                     self.uplink.shown.send_replace(self.reporter.shown(frame));
                 }
                 Command::Log(text) => self.board.log(&text),
+                Command::Ready => self.board.update(|status| status.is_ready = true),
                 Command::Ended => return Turn::End("[session ended]"),
                 Command::Stopped => return Turn::End(STOPPED_TEXT),
             }
@@ -384,6 +441,22 @@ async fn recv_hidden(hidden: &mut Option<HiddenClient>) -> Activity {
     match hidden {
         Some(hidden) => hidden.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+async fn await_options(options: &mut Option<JoinHandle<Option<Settings>>>) -> Option<Settings> {
+    match options {
+        Some(options) => options.await.unwrap_or(None),
+        None => std::future::pending().await,
+    }
+}
+
+/// tmux leaves its socket behind. It may take a moment to end; if it doesn't, there are other
+/// sessions in it.
+async fn remove_socket(tmux: &Tmux) {
+    let began = Instant::now();
+    while !own_tmux::clean_up(tmux) && began.elapsed() < TMUX_END_TIME_MAX {
+        tokio::time::sleep(TMUX_END_POLL).await;
     }
 }
 

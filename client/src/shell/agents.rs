@@ -107,13 +107,15 @@ fn hanging_text(stream: &UnixStream) -> String {
     format!("the agent does not answer: {advice}")
 }
 
+/// The process at the other end.
 #[cfg(target_os = "linux")]
-fn peer_pid(stream: &UnixStream) -> Option<i32> {
+pub fn peer_pid(stream: &UnixStream) -> Option<i32> {
     Some(rustix::net::sockopt::socket_peercred(stream).ok()?.pid.as_raw_nonzero().get())
 }
 
+/// The process at the other end.
 #[cfg(not(target_os = "linux"))]
-fn peer_pid(_: &UnixStream) -> Option<i32> {
+pub fn peer_pid(_: &UnixStream) -> Option<i32> {
     None
 }
 
@@ -229,6 +231,11 @@ fn with_prefix(prefix: &str) -> anyhow::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// What the folder of the configuration's copies is called, for the tmux at this socket.
+pub fn config_name(tmux_socket: &Path) -> String {
+    format!("{}.config", prefix_for(tmux_socket))
 }
 
 /// A socket's path as a short name: FNV-1a, 64 bits. Nobody else makes files in this folder, so

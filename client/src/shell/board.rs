@@ -8,7 +8,7 @@ use crate::shell::protocol::{Connection, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What is on the board.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Board {
     are_lines_shown: Arc<AtomicBool>,
     /// In microseconds; 0: not known.
     round_trip: Arc<AtomicU64>,
+    options_changed: Arc<Notify>,
+    pane_died: Arc<Notify>,
 }
 
 impl Board {
@@ -49,6 +51,7 @@ impl Board {
             round_trip_ms: None,
             trouble: None,
             lines: None,
+            is_ready: false,
             viewers: Vec::new(),
             hidden_tty: None,
         };
@@ -57,7 +60,19 @@ impl Board {
             content: watch::Sender::new(content),
             are_lines_shown: Arc::default(),
             round_trip: Arc::default(),
+            options_changed: Arc::default(),
+            pane_died: Arc::default(),
         }
+    }
+
+    /// Notified when a program has ended whose pane is still there.
+    pub fn pane_died(&self) -> &Notify {
+        &self.pane_died
+    }
+
+    /// Notified when somebody knows that tmux's options changed.
+    pub fn options_changed(&self) -> &Notify {
+        &self.options_changed
     }
 
     /// Adds a line to the log.

@@ -1,14 +1,18 @@
 //! The command line.
 
+use crate::core::drop_in::flags::{FlagError, Flags};
+use crate::core::drop_in::options::{self, Settings};
 use crate::core::prediction::display::Mode;
 use crate::core::wishes::Wishes;
+use crate::shell::drop_in::Program;
+use crate::shell::drop_in::config::Config;
 use crate::shell::join::{self, JoinArgs};
-use crate::shell::protocol::Connection;
+use crate::shell::protocol::{Connection, Request};
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
-    agent_start, agents, commands, inside_tmux, manual, own_tmux, plain, program, run_command,
-    start_view, tty,
+    agent_start, agents, commands, drop_in, inside_tmux, manual, own_tmux, plain, program,
+    run_command, start_view, tty,
 };
 use anyhow::bail;
 use clap::error::ErrorKind;
@@ -16,7 +20,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const LONG_ABOUT: &str = "\
@@ -54,9 +58,9 @@ struct Cli {
 #[derive(Debug, Args)]
 pub struct ShareArgs {
     /// Relay to share over (default port 2200). Without one, a relay is run on this machine, for
-    /// people in the same network.
-    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]")]
-    pub relay: Option<String>,
+    /// people in the same network. Of several, with commas, the most responsive one is taken.
+    #[arg(long, env = "TERN_RELAY", value_delimiter = ',', value_name = "HOST[:PORT]")]
+    pub relay: Vec<String>,
     /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
     /// Without it, known_hosts is asked, and an unknown relay's key is learnt with a notice.
     #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
@@ -66,11 +70,30 @@ pub struct ShareArgs {
     /// ssh-agent are tried, too.
     #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
     pub identity: Vec<PathBuf>,
+    /// Name for the session: the line to join with is `ssh USER/NAME@RELAY`, after every restart
+    /// of host or relay. Needs a key.
+    #[arg(short, long, env = "TERN_SESSION_NAME", value_name = "NAME")]
+    pub name: Option<String>,
+    /// The same for the read-only line.
+    #[arg(short = 'r', long, env = "TERN_SESSION_NAME_RO", value_name = "NAME")]
+    pub name_ro: Option<String>,
+    /// Key by which the relay knows whose names these are.
+    #[arg(short = 'k', long, env = "TERN_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// Only viewers with an SSH key that is in this file get in.
+    #[arg(short, long, env = "TERN_AUTHORIZED_KEYS", value_name = "FILE")]
+    pub authorized_keys: Option<PathBuf>,
+    /// Configuration of the new tmux, in place of ~/.tern.conf, ~/.tmate.conf or tmux's own files.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// How long a notice (somebody joined, somebody left) stays on the status line, in
-    /// milliseconds; a key takes it away at once.
-    #[arg(long, env = "TERN_DISPLAY_TIME", value_name = "MS", default_value_t = 15_000,
+    /// milliseconds; a key takes it away at once. 15000 if nothing is said.
+    #[arg(long, env = "TERN_DISPLAY_TIME", value_name = "MS",
           value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub display_time: u64,
+    pub display_time: Option<u64>,
+    /// How log lines are printed in the foreground (`tern -F`).
+    #[arg(long, env = "TERN_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
     /// Don't use tmux: share the program, or a shell, on a plain terminal. It ends with its
     /// terminal.
     #[arg(long)]
@@ -94,14 +117,14 @@ pub struct ShareArgs {
 
 impl ShareArgs {
     /// The same for a session that was shared before: what is not named now is as it was then.
-    pub fn relay_args_again(&self, before: Option<RelayArgs>) -> RelayArgs {
-        let now = self.relay_args();
+    pub fn relay_args_again(&self, settings: &Settings, before: Option<RelayArgs>) -> RelayArgs {
+        let now = self.relay_args(settings);
         match before {
             Some(before) if !self.is_relay_named => {
-                let are_identities_named = !now.identities.is_empty();
+                let are_identities_named = !self.identity.is_empty();
                 let choose = |is_new| if is_new { &now } else { &before };
                 RelayArgs {
-                    relay: before.relay.clone(),
+                    relays: before.relays.clone(),
                     fingerprints: choose(self.are_fingerprints_named).fingerprints.clone(),
                     identities: choose(are_identities_named).identities.clone(),
                 }
@@ -110,20 +133,60 @@ impl ShareArgs {
         }
     }
 
-    /// What else is wanted.
+    /// What else the command line wants.
     pub fn wishes(&self) -> Wishes {
-        Wishes::default()
-    }
-
-    /// What is said about the relay.
-    pub fn relay_args(&self) -> RelayArgs {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        RelayArgs {
-            relay: self.relay.clone().filter(|relay| !relay.is_empty()),
-            fingerprints: self.relay_fingerprint.clone(),
-            identities: self.identity.iter().map(absolute).collect(),
+        Wishes {
+            name: self.name.clone(),
+            name_ro: self.name_ro.clone(),
+            api_key: self.api_key.clone(),
+            authorized_keys: self.authorized_keys.as_ref().map(absolute),
+            ..Wishes::default()
         }
     }
+
+    /// What is said about the relay: here, or else by the configuration.
+    pub fn relay_args(&self, settings: &Settings) -> RelayArgs {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let named: Vec<_> = self.relay.iter().filter(|relay| !relay.is_empty()).cloned().collect();
+        // A pin is for the relay that it was given with.
+        let is_configured = named.is_empty();
+        let fingerprints = match is_configured && self.relay_fingerprint.is_empty() {
+            true => settings.fingerprints.clone(),
+            false => self.relay_fingerprint.clone(),
+        };
+        let identities = match (self.identity.as_slice(), &settings.identity) {
+            ([], Some(identity)) => vec![identity.clone()],
+            (named, _) => named.iter().map(absolute).collect(),
+        };
+        let relays = if is_configured { settings.relays.clone() } else { named };
+        RelayArgs { relays, fingerprints, identities }
+    }
+
+    /// How long notices stay.
+    pub fn display_time_ms(&self, settings: &Settings) -> u64 {
+        self.display_time.or(settings.display_time_ms).unwrap_or(DISPLAY_TIME_MS)
+    }
+
+    /// What the configuration says where no tmux of ours evaluates it.
+    pub fn plain_settings(&self) -> Settings {
+        let config = Config::to_look_into(self.config.as_deref());
+        let (settings, bad) = config.settings(&config.plain_values()).unwrap_or_default();
+        for bad in bad {
+            eprintln!("tern: {}", config.complaint_about(&bad));
+        }
+        settings
+    }
+}
+
+/// How log lines are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// As tmate prints them.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
 }
 
 /// Which sharing a command means.
@@ -199,7 +262,7 @@ impl From<Predict> for Mode {
 impl JoinOptions {
     fn args(self) -> JoinArgs {
         let relay = RelayArgs {
-            relay: None,
+            relays: Vec::new(),
             fingerprints: self.relay_fingerprint,
             identities: self.identity,
         };
@@ -243,6 +306,12 @@ enum Sub {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
+    /// Tells an agent that a program in its session has ended (started by tmux).
+    #[command(hide = true)]
+    PaneDied {
+        /// The agent's socket.
+        agent: PathBuf,
+    },
     /// The process that shares a session (started by tern itself).
     #[command(hide = true)]
     Agent,
@@ -254,27 +323,102 @@ enum Sub {
     },
 }
 
-/// Runs `tern`.
+/// How long notices stay if nothing is said: tmate's time.
+const DISPLAY_TIME_MS: u64 = 15_000;
+
+/// Runs `tern`, or `tmate` if it is called so.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    let program = program_name(&arguments);
+    match drop_in_flags(program, &arguments) {
+        Some(Ok(flags)) => return exit_code_of(run_drop_in(program, &flags), true),
+        Some(Err(error)) => {
+            eprintln!("{}: {error}", program.name());
+            drop_in::usage();
+            return ExitCode::FAILURE;
+        }
+        None => {}
+    }
     let matches = match parse(arguments) {
         Ok(matches) => matches,
         Err(error) => error.exit(),
     };
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
-    cli.share.is_relay_named = is_named("relay");
-    cli.share.are_fingerprints_named = is_named("relay_fingerprint");
+    cli.share = share_args(&matches);
     let is_agent = matches!(cli.command, Some(Sub::Agent));
-    match dispatch(cli) {
+    exit_code_of(dispatch(cli), !is_agent)
+}
+
+fn exit_code_of(result: anyhow::Result<u8>, tells_error: bool) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            if !is_agent {
+            if tells_error {
                 eprintln!("tern: {error:#}");
             }
             ExitCode::FAILURE
         }
     }
+}
+
+/// By the file name that we were called by.
+fn program_name(arguments: &[OsString]) -> Program {
+    let path = arguments.first().map(Path::new);
+    let is_tmate = path.and_then(Path::file_name).is_some_and(|name| name == "tmate");
+    if is_tmate { Program::Tmate } else { Program::Tern }
+}
+
+/// The words in tmate's grammar, if that is what they are in.
+fn drop_in_flags(program: Program, arguments: &[OsString]) -> Option<Result<Flags, FlagError>> {
+    let command = Cli::command();
+    let words = arguments.get(1..)?;
+    // What tern starts by itself, by whatever name.
+    let first = words.first().and_then(|word| word.to_str());
+    let own = first.and_then(|word| command.find_subcommand(word));
+    if own.is_some_and(clap::Command::is_hide_set) {
+        return None;
+    }
+    let takes_value = |name: &str| {
+        let argument = command.get_arguments().find(|arg| arg.get_long() == Some(name));
+        argument.is_some_and(|argument| argument.get_action().takes_values())
+    };
+    let is_ours = |word: &str| command.find_subcommand(word).is_some() || word == "help";
+    drop_in::recognise(program, words, takes_value, is_ours)
+}
+
+/// Flags that both grammars have, and long options, mean the same in both.
+fn run_drop_in(program: Program, flags: &Flags) -> anyhow::Result<u8> {
+    let mut words: Vec<OsString> = vec!["tern".into()];
+    words.extend(flags.long.iter().cloned());
+    let values = [
+        ("--name", &flags.name),
+        ("--name-ro", &flags.name_ro),
+        ("--api-key", &flags.api_key),
+        ("--authorized-keys", &flags.authorized_keys),
+        ("--config", &flags.config),
+        ("--socket", &flags.socket),
+    ];
+    for (name, value) in values {
+        if let Some(value) = value {
+            words.extend([name.into(), value.clone()]);
+        }
+    }
+    words.extend(std::iter::repeat_n("-v".into(), flags.verbosity.into()));
+    let matches = Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| error.exit());
+    let share = share_args(&matches);
+    for relay in &share.relay_args(&Settings::default()).relays {
+        parse_relay(relay)?;
+    }
+    drop_in::run(program, flags, &share)
+}
+
+/// What the matches say, and which of it the command line itself did.
+fn share_args(matches: &ArgMatches) -> ShareArgs {
+    let mut share = ShareArgs::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    share.is_relay_named = is_named("relay");
+    share.are_fingerprints_named = is_named("relay_fingerprint");
+    share
 }
 
 /// Reads the command line, and understands two common mistakes.
@@ -328,15 +472,15 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Some(Sub::RunCommand { code_file, command }) => {
             return run_command::run(&code_file, &command);
         }
+        Some(Sub::PaneDied { agent }) => drop(agents::ask(&agent, Request::PaneDied)?),
         Some(Sub::Agent) => return agent_start::run(),
-        Some(Sub::StartView { agent }) => start_view::follow_agent(&agent)?,
+        Some(Sub::StartView { agent }) => start_view::follow_agent(&agent, Vec::new())?,
     }
     Ok(0)
 }
 
 fn share(args: &ShareArgs) -> anyhow::Result<u8> {
-    let relay = args.relay_args();
-    if let Some(relay) = &relay.relay {
+    for relay in &args.relay_args(&Settings::default()).relays {
         // A mistake is told before anything is started.
         parse_relay(relay)?;
     }
@@ -371,7 +515,7 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
     }
     let socket = own_tmux::socket(args)?;
     match Tmux::find(socket) {
-        Ok(tmux) => own_tmux::run(args, &tmux),
+        Ok(tmux) => own_tmux::share(args, &tmux),
         Err(reason @ (NoTmux::Missing | NoTmux::TooOld(_) | NoTmux::Unknown(_))) => {
             let notice = format!("{reason}: sharing a plain terminal, which ends with its window");
             plain::run(args, Some(notice))
@@ -379,14 +523,12 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
     }
 }
 
-/// A fingerprint as `ssh-keygen -l` prints it: SHA-256 in base64 without padding.
-fn fingerprint(text: &str) -> Result<String, String> {
-    let hash = text.strip_prefix("SHA256:").unwrap_or_default();
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-    if hash.len() == 43 && hash.bytes().all(is_base64) {
+/// As `ssh-keygen -l` prints it.
+fn fingerprint(text: &str) -> Result<String, &'static str> {
+    if options::is_fingerprint(text) {
         Ok(text.to_owned())
     } else {
-        Err("allowed is SHA256: and 43 letters, as tern-relay and ssh-keygen -l print it".into())
+        Err(options::FINGERPRINT_ALLOWED)
     }
 }
 
@@ -404,28 +546,29 @@ mod tests {
         let cli = Cli::try_parse_from(["tern", "--relay", "r:1", "--", "ls", "-la", "a b"]);
         let cli = cli.expect("it is right");
         assert_eq!(cli.share.command, ["ls", "-la", "a b"]);
-        assert_eq!(cli.share.relay.as_deref(), Some("r:1"));
+        assert_eq!(cli.share.relay, ["r:1"]);
         assert!(Cli::try_parse_from(["tern", "htop"]).is_err());
     }
 
     #[test]
     fn relay_of_before_is_meant_unless_one_is_named() {
         let before = RelayArgs {
-            relay: Some("before".into()),
+            relays: vec!["before".into()],
             fingerprints: vec!["SHA256:x".into()],
             identities: vec!["/before".into()],
         };
         let mut share = Cli::try_parse_from(["tern"]).expect("it is right").share;
-        share.relay = Some("usual".into());
-        let args = share.relay_args_again(Some(before.clone()));
+        share.relay = vec!["usual".into()];
+        let settings = Settings::default();
+        let args = share.relay_args_again(&settings, Some(before.clone()));
         assert_eq!(
-            (args.relay, args.identities),
-            (before.relay.clone(), before.identities.clone())
+            (args.relays, args.identities),
+            (before.relays.clone(), before.identities.clone())
         );
-        assert_eq!(share.relay_args_again(None).relay.as_deref(), Some("usual"));
+        assert_eq!(share.relay_args_again(&settings, None).relays, ["usual"]);
         share.is_relay_named = true;
-        let args = share.relay_args_again(Some(before));
-        assert_eq!((args.relay.as_deref(), args.fingerprints.len()), (Some("usual"), 0));
+        let args = share.relay_args_again(&settings, Some(before));
+        assert_eq!((args.relays, args.fingerprints.len()), (vec!["usual".to_owned()], 0));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn show_messages(socket: Option<&Path>, reveals: bool) -> anyhow::Result<()>
                 }
             }
             Answer::End => break,
-            Answer::Status(_) | Answer::Stopped | Answer::Refused(_) => {}
+            Answer::Status(_) | Answer::Stopped | Answer::Ready | Answer::Refused(_) => {}
         }
     }
     Ok(())
@@ -115,6 +115,7 @@ mod tests {
             round_trip_ms: Some(23),
             trouble: None,
             lines: Some(JoinLines::new("tok", "ro-tok", "relay.example", 22)),
+            is_ready: true,
             viewers: vec![Viewer {
                 role: ViewerRole::ReadOnly,
                 address: "192.0.2.1".into(),

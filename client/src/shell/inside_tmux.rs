@@ -39,7 +39,8 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
     let is_shared = agents::is_alive(&agent_socket) && !has_given_up(&agent_socket)?;
     if !is_shared {
         let size = tty::size();
-        let relay = args.relay_args_again(remembered::recall(&tmux, &id));
+        let settings = args.plain_settings();
+        let relay = args.relay_args_again(&settings, remembered::recall(&tmux, &id));
         remembered::remember(&tmux, &id, &relay);
         agent_start::start(&AgentConfig {
             tmux_binary: tmux.binary.clone(),
@@ -51,8 +52,10 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             agent_socket: agent_socket.clone(),
             relay,
             verbosity: args.verbosity,
-            display_time_ms: args.display_time,
-            wishes: args.wishes(),
+            display_time_ms: args.display_time_ms(&settings),
+            respawned_pane: None,
+            wishes: args.wishes().or(settings.wishes),
+            wishes_of_flags: args.wishes(),
         })?;
     }
     // What is printed here is seen by every viewer, so the lines come where only this client is.

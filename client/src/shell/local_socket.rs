@@ -3,7 +3,9 @@
 
 use crate::core::messages::Message;
 use crate::shell::board::{Board, Content};
-use crate::shell::protocol::{self, Answer, FrameError, Request, VIEWERS_LISTED_MAX};
+use crate::shell::protocol::{
+    self, Answer, Connection, FrameError, Request, Status, VIEWERS_LISTED_MAX,
+};
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::getuid;
@@ -137,6 +139,36 @@ async fn answer(
             send(&mut stream, &Answer::End).await
         }
         Request::Follow => follow(stream, board).await,
+        Request::AwaitReady => {
+            let answer = tokio::select! {
+                answer = await_ready(board) => answer,
+                // Who asked has gone.
+                _ = stream.read_u8() => return Ok(()),
+            };
+            send(&mut stream, &answer).await
+        }
+        Request::PaneDied => {
+            board.pane_died().notify_one();
+            send(&mut stream, &Answer::End).await
+        }
+        Request::ReadOptions => {
+            board.options_changed().notify_one();
+            send(&mut stream, &Answer::End).await
+        }
+    }
+}
+
+/// Until scripts find the join lines, or nobody ever will.
+async fn await_ready(board: Board) -> Answer {
+    let mut content = board.subscribe();
+    let decided = content.wait_for(|content| {
+        let status = &content.status;
+        status.is_ready || matches!(status.connection, Connection::Failed(_))
+    });
+    match decided.await.map(|content| content.status.clone()) {
+        Ok(Status { is_ready: true, .. }) => Answer::Ready,
+        Ok(Status { connection: Connection::Failed(reason), .. }) => Answer::Refused(reason),
+        Ok(_) | Err(_) => Answer::End,
     }
 }
 

@@ -1,10 +1,13 @@
 //! `tern` outside of tmux: a session in a tmux server of its own, shared by an agent, with an
 //! ordinary client on the terminal.
 
+use crate::core::drop_in::commands::Command;
 use crate::core::notice;
 use crate::shell::agent::AgentConfig;
 use crate::shell::agent_start::StartedAgent;
 use crate::shell::cli::ShareArgs;
+use crate::shell::drop_in::config::{Config, Program};
+use crate::shell::drop_in::start::{self, Opened, Opening, Plan};
 use crate::shell::program::CodeFile;
 use crate::shell::tmux::Tmux;
 use crate::shell::{agent_start, agents, attach, paths, remembered, start_view, tty};
@@ -13,7 +16,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 /// Letters of a socket's random name: 36^10 names, and they are checked to be free.
@@ -43,15 +45,17 @@ pub fn socket(args: &ShareArgs) -> anyhow::Result<PathBuf> {
             let path = std::path::absolute(path)?;
             paths::socket_path(path)
         }
-        None => {
-            let folder = paths::runtime_folder()?;
-            remove_dead_sockets(&folder);
-            loop {
-                let path = folder.join(random_name());
-                if !path.exists() {
-                    return paths::socket_path(path);
-                }
-            }
+        None => new_socket(&paths::runtime_folder()?),
+    }
+}
+
+/// A name in this folder of ours that nothing has.
+pub fn new_socket(folder: &Path) -> anyhow::Result<PathBuf> {
+    remove_dead_sockets(folder);
+    loop {
+        let path = folder.join(random_name());
+        if !path.exists() {
+            return paths::socket_path(path);
         }
     }
 }
@@ -72,36 +76,121 @@ fn remove_dead_sockets(folder: &Path) {
     }
 }
 
-/// Runs the whole of it; gives the exit code.
-pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
+/// `tern`, or `tern -- CMD`: the user's shell or that command, in a session with the user's
+/// configuration. Gives the exit code.
+pub fn share(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
     let code_file = match args.command.is_empty() {
         true => None,
         false => Some(CodeFile::create(&paths::runtime_folder()?, &random_name())?),
     };
-    let id = new_session(tmux, &window_args(&args.command, code_file.as_ref())?)?;
-    let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
-    let (size, relay) = (tty::size(), args.relay_args());
-    remembered::remember(tmux, &id, &relay);
-    let config = AgentConfig {
+    let mut words = vec!["new-session".into()];
+    words.extend(window_args(&args.command, code_file.as_ref())?);
+    let config =
+        Config::prepare(Program::Tern, args.config.as_deref(), &tmux.socket, tmux.version)?;
+    let plan = Plan { list: vec![Command { words }], config, size: Some(tty::size()) };
+    run(args, tmux, &plan, code_file)
+}
+
+/// A session at which nobody sits yet: it is there and being shared when this returns.
+pub fn run_detached(args: &ShareArgs, tmux: &Tmux, plan: &Plan) -> anyhow::Result<u8> {
+    let opened = match start::open(tmux, plan)? {
+        Opening::Opened(opened) => opened,
+        Opening::Over(code) => {
+            clean_up(tmux);
+            return Ok(code);
+        }
+    };
+    start::print_all(&opened.complaints);
+    start::print_all(&opened.settings.notices);
+    match start_agent(args, tmux, &opened, &agents::path_for_tmux(&tmux.socket, &opened.id)?) {
+        Ok(_) => Ok(0),
+        Err(error) => bail!("Not shared: {error:#}. The session is at {}", tmux.socket.display()),
+    }
+}
+
+/// What the agent of this session has to know.
+pub fn agent_config(
+    args: &ShareArgs,
+    tmux: &Tmux,
+    opened: &Opened,
+    agent_socket: &Path,
+) -> AgentConfig {
+    let (size, relay) = (tty::size(), args.relay_args(&opened.settings));
+    remembered::remember(tmux, &opened.id, &relay);
+    AgentConfig {
         tmux_binary: tmux.binary.clone(),
         tmux_socket: tmux.socket.clone(),
         tmux_version: tmux.version.to_string(),
-        session_id: id.clone(),
+        session_id: opened.id.clone(),
         size: (size.cols, size.rows),
         is_own_server: true,
-        agent_socket: agent_socket.clone(),
+        agent_socket: agent_socket.to_owned(),
         relay,
         verbosity: args.verbosity,
-        display_time_ms: args.display_time,
-        wishes: args.wishes(),
+        display_time_ms: args.display_time_ms(&opened.settings),
+        respawned_pane: None,
+        wishes: args.wishes().or(opened.settings.wishes.clone()),
+        wishes_of_flags: args.wishes(),
+    }
+}
+
+fn start_agent(
+    args: &ShareArgs,
+    tmux: &Tmux,
+    opened: &Opened,
+    agent_socket: &Path,
+) -> anyhow::Result<StartedAgent> {
+    if let Some(reason) = &opened.refusal {
+        bail!("{reason}");
+    }
+    agent_start::start(&agent_config(args, tmux, opened, agent_socket))
+}
+
+/// Removes what a tmux server leaves behind; whether it has ended.
+pub fn clean_up(tmux: &Tmux) -> bool {
+    let has_ended = UnixStream::connect(&tmux.socket).is_err();
+    if has_ended {
+        let _ = std::fs::remove_file(&tmux.socket);
+        if let Ok(folder) = paths::runtime_folder() {
+            let _ = std::fs::remove_dir_all(folder.join(agents::config_name(&tmux.socket)));
+        }
+    }
+    has_ended
+}
+
+/// Ends a server of ours with all that is in it.
+pub fn end_session(tmux: &Tmux) {
+    // If it has ended, all is well.
+    let _ = tmux.run(&["kill-server"]);
+    clean_up(tmux);
+}
+
+/// Runs the whole of it in a terminal; gives the exit code.
+pub fn run(
+    args: &ShareArgs,
+    tmux: &Tmux,
+    plan: &Plan,
+    code_file: Option<CodeFile>,
+) -> anyhow::Result<u8> {
+    let opened = match start::open(tmux, plan)? {
+        Opening::Opened(opened) => opened,
+        Opening::Over(code) => {
+            clean_up(tmux);
+            return Ok(code_file.and_then(|file| file.read()).unwrap_or(code));
+        }
     };
+    let id = opened.id.clone();
+    let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
+    let mut told = opened.complaints.clone();
+    told.extend(opened.settings.notices.iter().cloned());
     // Whatever hinders the sharing, the session is there and is not lost.
-    let (mut agent, shown) = match agent_start::start(&config) {
-        Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket)),
+    let (mut agent, shown) = match start_agent(args, tmux, &opened, &agent_socket) {
+        Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket, told)),
         Err(error) => {
             let text = format!("Not shared: {error:#}");
+            let told = told.join("\n");
             let shown = start_view::show_text(&format!(
-                "{text}\nThe session goes on here, unshared; `tern` in it tries again."
+                "{told}\n{text}\nThe session goes on here, unshared; `tern` in it tries again."
             ));
             (Err(text), shown)
         }
@@ -127,7 +216,7 @@ pub fn run(args: &ShareArgs, tmux: &Tmux) -> anyhow::Result<u8> {
         let mut has_died = || agent.as_mut().is_ok_and(StartedAgent::has_failed);
         if !is_death_told && has_died() {
             is_death_told = true;
-            tell_death(tmux, args.display_time);
+            tell_death(tmux, args.display_time_ms(&opened.settings));
         }
     })?;
     let is_over = !tmux.has_session(&id);
@@ -158,23 +247,6 @@ fn trouble_of(agent_socket: &Path) -> Option<String> {
     agents::status(agent_socket).ok()?.trouble.map(|text| format!("Not shared: {text}"))
 }
 
-fn new_session(tmux: &Tmux, window_args: &[OsString]) -> anyhow::Result<String> {
-    let size = tty::size();
-    let mut command = tmux.command();
-    command.args(["new-session", "-d", "-P", "-F", "#{session_id}"]);
-    command.args(["-x", &size.cols.to_string(), "-y", &size.rows.to_string()]);
-    command.args(window_args);
-    let output = command.stdin(Stdio::inherit()).output().context("cannot run tmux")?;
-    if !output.status.success() {
-        bail!("tmux could not start: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if !id.starts_with('$') {
-        bail!("tmux did not tell its session, but '{id}'");
-    }
-    Ok(id)
-}
-
 /// Arguments for the session's window: the command as given, under a process that writes down its
 /// exit code, and the name that tmux would give it without that.
 fn window_args(
@@ -193,7 +265,7 @@ fn window_args(
 }
 
 /// A word that ends with a semicolon would end tmux's own command.
-fn tmux_word(word: &OsStr) -> OsString {
+pub fn tmux_word(word: &OsStr) -> OsString {
     let Some(rest) = word.as_encoded_bytes().strip_suffix(b";") else { return word.to_owned() };
     let mut quoted = OsStr::from_bytes(rest).to_owned();
     quoted.push(r"\;");

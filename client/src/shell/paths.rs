@@ -53,7 +53,8 @@ fn absolute_env(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-fn make_private(folder: &Path) -> anyhow::Result<()> {
+/// Makes a folder that nobody else can look into; one that is there must be ours.
+pub fn make_private(folder: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let name = folder.display();
     match std::fs::DirBuilder::new().mode(0o700).create(folder) {

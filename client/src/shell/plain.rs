@@ -51,7 +51,7 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
             if let Some(notice) = notice {
                 shared.board.log(&notice);
             }
-            start_view::follow_agent(&shared.socket_path)?;
+            start_view::follow_agent(&shared.socket_path, Vec::new())?;
             Some(shared)
         }
         Err(error) => {
@@ -86,7 +86,7 @@ struct Shared {
 impl Shared {
     async fn start(args: &ShareArgs) -> anyhow::Result<Self> {
         let socket_path = agents::path_for_plain()?;
-        let sharing = Sharing::start(&args.relay_args()).await?;
+        let sharing = Sharing::start(&args.relay_args(&args.plain_settings())).await?;
         let board = Board::new("a plain terminal".into(), None, None, sharing.relay_name());
         let (stop_sender, stops) = mpsc::channel(16);
         let socket = local_socket::serve(&socket_path, board.clone(), stop_sender)?;

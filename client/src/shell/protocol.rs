@@ -25,6 +25,13 @@ pub enum Request {
     Messages,
     /// The messages up to now and all that come; for the start view.
     Follow,
+    /// [`Answer::Ready`] once scripts find the join lines in tmux, or [`Answer::Refused`] when
+    /// sharing has failed for good.
+    AwaitReady,
+    /// A program has ended whose pane is still there; [`Answer::End`].
+    PaneDied,
+    /// The options in tmux may have changed; [`Answer::End`].
+    ReadOptions,
 }
 
 /// What an agent answers.
@@ -36,6 +43,8 @@ pub enum Answer {
     Message(Message),
     /// The sharing has ended.
     Stopped,
+    /// See [`Request::AwaitReady`].
+    Ready,
     /// Nothing follows.
     End,
     /// The request is not understood.
@@ -83,6 +92,9 @@ pub struct Status {
     pub trouble: Option<String>,
     /// How people join, once that is known.
     pub lines: Option<JoinLines>,
+    /// Scripts find the lines in tmux.
+    #[serde(default)]
+    pub is_ready: bool,
     /// Who watches, at most [`VIEWERS_LISTED_MAX`].
     pub viewers: Vec<Viewer>,
     /// Terminal of the hidden client, which is nobody's.
@@ -207,6 +219,7 @@ mod tests {
             round_trip_ms: None,
             trouble: None,
             lines: None,
+            is_ready: false,
             viewers: vec![viewer; VIEWERS_LISTED_MAX],
             hidden_tty: None,
         };

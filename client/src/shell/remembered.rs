@@ -13,7 +13,7 @@ const IDENTITY: &str = "@tern-identity";
 pub fn remember(tmux: &Tmux, session: &str, args: &RelayArgs) {
     let identities: Vec<_> = args.identities.iter().filter_map(|path| path.to_str()).collect();
     let values = [
-        (RELAY, args.relay.clone().unwrap_or_default()),
+        (RELAY, args.relays.join(",")),
         (FINGERPRINT, args.fingerprints.join(",")),
         (IDENTITY, identities.join(":")),
     ];
@@ -36,7 +36,7 @@ fn parse(relay: String, fingerprints: &str, identities: &str) -> RelayArgs {
         text.split(separator).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     };
     RelayArgs {
-        relay: Some(relay),
+        relays: parts(&relay, ','),
         fingerprints: parts(fingerprints, ','),
         identities: parts(identities, ':').into_iter().map(PathBuf::from).collect(),
     }
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn what_was_not_given_is_not_there() {
         let args = parse("relay.example".into(), "", "/a b:/c");
-        assert_eq!(args.relay.as_deref(), Some("relay.example"));
+        assert_eq!(args.relays, ["relay.example"]);
         assert!(args.fingerprints.is_empty());
         assert_eq!(args.identities, [PathBuf::from("/a b"), PathBuf::from("/c")]);
     }

@@ -13,8 +13,8 @@ use tern_bootstrap::grant::PORT_DEFAULT;
 /// What the command line and the environment say about the relay.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct RelayArgs {
-    /// `HOST` or `HOST:PORT`; `None`: an embedded one.
-    pub relay: Option<String>,
+    /// `HOST` or `HOST:PORT` each; none: an embedded one.
+    pub relays: Vec<String>,
     /// Host keys that are trusted, and no others.
     pub fingerprints: Vec<String>,
     /// Private keys.
@@ -30,7 +30,7 @@ pub struct Sharing {
 impl Sharing {
     /// Finds the relay, or starts one.
     pub async fn start(args: &RelayArgs) -> anyhow::Result<Self> {
-        let (relay, host_key, embedded) = match &args.relay {
+        let (relay, host_key, embedded) = match args.relays.first() {
             Some(text) => (parse_relay(text)?, host_key_policy(args)?, None),
             None => {
                 let embedded = Embedded::start(&state_folder()?).await?;

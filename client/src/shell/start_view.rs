@@ -22,10 +22,10 @@ const RESIZE_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 /// Messages that are shown; more would not fit.
 const SHOWN_MAX: usize = 100;
 
-/// Shows what the agent at this socket says, until a key is pressed.
-pub fn follow_agent(socket: &Path) -> anyhow::Result<()> {
+/// Shows `told` and what the agent at this socket says, until a key is pressed.
+pub fn follow_agent(socket: &Path, told: Vec<String>) -> anyhow::Result<()> {
     let stream = agents::connect(socket, Request::Follow)?;
-    view(Vec::new(), Some(stream))
+    view(told, Some(stream))
 }
 
 /// Shows a text, until a key is pressed.
@@ -62,7 +62,7 @@ fn view(mut lines: Vec<String>, mut stream: Option<UnixStream>) -> anyhow::Resul
             match protocol::read(messages) {
                 Ok(Some(Answer::Message(message))) => lines.push(message.text),
                 Ok(Some(Answer::Refused(text))) => lines.push(text),
-                Ok(Some(Answer::Status(_) | Answer::Stopped)) => {}
+                Ok(Some(Answer::Status(_) | Answer::Stopped | Answer::Ready)) => {}
                 Ok(Some(Answer::End) | None) | Err(_) => {
                     lines.push("The sharing has ended.".into());
                     stream = None;

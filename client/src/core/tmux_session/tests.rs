@@ -399,7 +399,8 @@ impl World {
             Query::KeysPlace => "k\t/dev/pts/5\t0\ton\tbottom\tC-b\tNone",
             Query::Windows => "w\t@0\t0\t1\tlayout\tbash",
             Query::Panes => "p\t@0\t%0\t1\t100\t29\t0\t0\ttitle",
-            Query::WindowSize(_) | Query::Farewell | Query::Nothing => "",
+            Query::DeadPanes => "%0 1",
+            Query::WindowSize(_) | Query::Farewell | Query::Ready | Query::Nothing => "",
         };
         let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
         let reply = Event::Reply(Reply { tag: query, is_ok: true, lines });
