@@ -3,8 +3,10 @@
 //! What was sent into a dead path stays in flight for QUIC until something newer is acknowledged,
 //! which fills the congestion window: when the path comes back nothing may be sent but QUIC's own
 //! loss probes, whose interval has doubled with every one since. So the window opens when nothing
-//! was acknowledged for [`SILENCE_MAX`] and closes with the first acknowledgement. Meanwhile the
-//! endpoint limits itself to small probes at a steady pace (`pace.rs`), and streams are limited by their
+//! was acknowledged for [`SILENCE_MAX`] and closes with the first acknowledgement of what was sent
+//! since. (One of what was sent before the hole may come first, and frees none of what was sent into
+//! it: closed by that, the window was full for another round trip or two.) Meanwhile the endpoint
+//! limits itself to small probes at a steady pace (`pace.rs`), and streams are limited by their
 //! window.
 //!
 //! Measured over a hole of 60 s on a path of 50 ms with 20 datagrams per second: 2.5 to 10 s from the
@@ -29,8 +31,7 @@ pub(crate) struct ValveConfig {}
 
 impl ControllerFactory for ValveConfig {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        let inner = Copa::new(current_mtu);
-        Box::new(Valve { inner, unanswered_since: None, is_open: false, closed_at: now })
+        Box::new(Valve::new(now, current_mtu))
     }
 }
 
@@ -39,9 +40,29 @@ struct Valve {
     inner: Copa,
     /// When the first packet after the last acknowledgement was sent.
     unanswered_since: Option<Instant>,
-    is_open: bool,
+    /// Since when it is open, if it is.
+    opened_at: Option<Instant>,
+    /// When the newest packet of the present acknowledgement was sent.
+    newest_acked: Option<Instant>,
     /// When it closed. Losses of what was sent before say nothing about the path since.
     closed_at: Instant,
+}
+
+impl Valve {
+    fn new(now: Instant, mtu: u16) -> Self {
+        Self {
+            inner: Copa::new(mtu),
+            unanswered_since: None,
+            opened_at: None,
+            newest_acked: None,
+            closed_at: now,
+        }
+    }
+
+    /// A packet that was sent then is acknowledged.
+    fn on_acked(&mut self, sent: Instant) {
+        self.newest_acked = self.newest_acked.max(Some(sent));
+    }
 }
 
 impl Controller for Valve {
@@ -49,7 +70,9 @@ impl Controller for Valve {
         // QUIC's loss probes pass a full window (at 0.1, 0.3, 0.7, 1.5 s), so this is called even
         // when nothing else may be sent.
         let since = *self.unanswered_since.get_or_insert(now);
-        self.is_open |= now.saturating_duration_since(since) > SILENCE_MAX;
+        if now.saturating_duration_since(since) > SILENCE_MAX {
+            self.opened_at.get_or_insert(now);
+        }
     }
 
     fn on_ack(
@@ -60,6 +83,7 @@ impl Controller for Valve {
         app_limited: bool,
         rtt: &RttEstimator,
     ) {
+        self.on_acked(sent);
         // What was sent into a hole, and found the path again at its end, took no round trip.
         if sent >= self.closed_at {
             self.inner.on_ack(now, sent, bytes, rtt.get(), app_limited);
@@ -73,10 +97,13 @@ impl Controller for Valve {
         _app_limited: bool,
         _largest_packet_num_acked: Option<u64>,
     ) {
-        if self.is_open {
-            self.closed_at = now;
+        let newest_acked = self.newest_acked.take();
+        if let Some(opened_at) = self.opened_at {
+            if newest_acked.is_none_or(|sent| sent < opened_at) && in_flight != 0 {
+                return;
+            }
+            (self.opened_at, self.closed_at) = (None, now);
         }
-        self.is_open = false;
         self.unanswered_since = (in_flight != 0).then_some(now);
     }
 
@@ -97,7 +124,7 @@ impl Controller for Valve {
     }
 
     fn window(&self) -> u64 {
-        if self.is_open { WINDOW_OPEN } else { self.inner.window() }
+        if self.opened_at.is_some() { WINDOW_OPEN } else { self.inner.window() }
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
@@ -120,7 +147,7 @@ mod tests {
     #[test]
     fn valve_opens_after_silence_and_closes_on_an_answer() {
         let start = Instant::now();
-        let mut valve = Arc::new(ValveConfig {}).build(start, 1200);
+        let mut valve = Valve::new(start, 1200);
         let window = valve.window();
         valve.on_sent(start, 1200, 0);
         valve.on_sent(start + SILENCE_MAX, 1200, 1);
@@ -128,14 +155,35 @@ mod tests {
         let late = start + SILENCE_MAX + Duration::from_millis(500);
         valve.on_sent(late, 1200, 2);
         assert_eq!(valve.window(), WINDOW_OPEN);
-        valve.on_end_acks(late, 2400, false, Some(0));
-        assert_eq!(valve.window(), window);
+        // What was sent before the silence arrived; its acknowledgement comes now.
+        acknowledge(&mut valve, start, late, 2400);
+        assert_eq!(valve.window(), WINDOW_OPEN);
+        acknowledge(&mut valve, late, late, 1200);
+        assert_ne!(valve.window(), WINDOW_OPEN);
+    }
+
+    #[test]
+    fn valve_closes_when_nothing_is_in_flight() {
+        let start = Instant::now();
+        let mut valve = Valve::new(start, 1200);
+        valve.on_sent(start, 1200, 0);
+        let late = start + 2 * SILENCE_MAX;
+        valve.on_sent(late, 1200, 1);
+        assert_eq!(valve.window(), WINDOW_OPEN);
+        acknowledge(&mut valve, start, late, 0);
+        assert_ne!(valve.window(), WINDOW_OPEN);
+    }
+
+    /// An acknowledgement comes `now`, of a packet sent at `sent`; so much is in flight then.
+    fn acknowledge(valve: &mut Valve, sent: Instant, now: Instant, in_flight: u64) {
+        valve.on_acked(sent);
+        valve.on_end_acks(now, in_flight, false, Some(0));
     }
 
     #[test]
     fn pause_of_ours_is_not_silence_of_the_path() {
         let start = Instant::now();
-        let mut valve = Arc::new(ValveConfig {}).build(start, 1200);
+        let mut valve = Valve::new(start, 1200);
         let window = valve.window();
         valve.on_sent(start, 1200, 0);
         valve.on_end_acks(start, 0, false, Some(0));

@@ -83,30 +83,46 @@ fn echo_with_29_percent_loss_each_way_takes_few_round_trips() {
     assert!(quantile(&times, 0.99) <= 22 * RTT / 10, "{}", summary(&times));
 }
 
-/// The host's next probe finds the path, and brings the relay to send what waits. After an hour the
-/// relay's own probes are a second apart; what waits at both ends then takes a turn more.
+/// The host's next probe finds the path, and brings the relay to send what waits, also after an hour,
+/// when the relay's own probes are a second apart.
 #[test]
 fn return_from_an_outage_takes_two_round_trips() {
-    for (length, seeds, worst) in [(10, 40, 2 * RTT), (60, 20, 2 * RTT), (3600, 3, 3 * RTT)] {
+    for (length, seeds) in [(10, 40), (60, 20), (3600, 4)] {
         let times = return_times(RTT / 2, Duration::from_secs(length), 0..seeds);
-        assert!(quantile(&times, 1.0) <= worst, "{length} s: {}", summary(&times));
+        assert!(quantile(&times, 1.0) <= 2 * RTT, "{length} s: {}", summary(&times));
     }
+}
+
+/// A connection that is made in the moment in which the path returns must not take the session from
+/// the link, which is ready a round trip sooner. In this seed it did, and the return took 2.7.
+#[test]
+fn new_connection_does_not_delay_the_return() {
+    let times = return_times(RTT / 2, Duration::from_secs(3600), 9..10);
+    assert!(times[0] <= 2 * RTT, "{}", summary(&times));
 }
 
 /// `TERN_SEEDS=200` for the whole distributions.
 #[test]
 #[ignore = "prints distributions; fails never"]
-fn measure() {
+fn measure_echoes() {
     let seeds = number("TERN_SEEDS").unwrap_or(20);
     for percent in [0.0, 1.0, 5.0, 10.0, 29.0] {
         let times = echo_times(&lossy_path(RTT / 2, percent), 0..seeds, 200);
         println!("echo, {percent} % loss each way: {}", summary(&times));
     }
+    println!("idle hour: {:?} bytes (up, down)", idle_hour(RTT / 2, 1));
+}
+
+/// The same.
+#[test]
+#[ignore = "prints distributions; fails never"]
+fn measure_returns() {
+    let seeds = number("TERN_SEEDS").unwrap_or(20);
     for length in [10, 60, 3600] {
         let times = return_times(RTT / 2, Duration::from_secs(length), 0..seeds);
-        println!("return after {length} s: {}", summary(&times));
+        let worst = (0..seeds).zip(&times).max_by_key(|(_, time)| **time);
+        println!("return after {length} s: {}; worst: seed {worst:?}", summary(&times));
     }
-    println!("idle hour: {:?} bytes (up, down)", idle_hour(RTT / 2, 1));
 }
 
 /// `TERN_SEED=3 TERN_OUTAGE=10` tells of a return, without an outage of echoes under loss.

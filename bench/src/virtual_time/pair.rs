@@ -17,7 +17,7 @@ use std::time::Duration;
 use tern_sync::link::{Link, QuicLink, transport_config};
 use tern_sync::log::Log;
 use tern_sync::session::{VIEWER_EVENTS, ViewerEvent, ViewerId};
-use tern_sync::{Endpoint, Event};
+use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Screen, Shown, Size};
 use tokio::time::Instant;
 
@@ -77,12 +77,14 @@ impl Pair {
             }
         });
         let now = Instant::now().into_std();
-        let side = |seed, connection| Side {
-            endpoint: Endpoint::new(seed, now),
+        // As the programs have it.
+        let side = |seed, connection, patience| Side {
+            endpoint: Endpoint::new(seed, now).with_patience(patience),
             link: QuicLink::new(connection).into(),
         };
         let screen = Screen::new(size);
-        let (mut host, mut relay) = (side(2 * seed, host?), side(2 * seed + 1, relay?));
+        let mut host = side(2 * seed, host?, Patience::Eager);
+        let mut relay = side(2 * seed + 1, relay?, Patience::Sparing);
         host.endpoint.open_sender(SCREEN, Shown::default());
         host.endpoint.open_receiver(VIEWER_EVENTS, Log::new());
         relay.endpoint.open_receiver(SCREEN, Shown::default());

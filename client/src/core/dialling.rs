@@ -12,6 +12,11 @@ const OVERDUE_MIN: Duration = Duration::from_millis(500);
 const OVERDUE_ROUND_TRIPS: u32 = 3;
 /// Assumed where no round trip was measured yet.
 const ROUND_TRIP_ASSUMED: Duration = Duration::from_millis(200);
+/// How long a new connection waits for a silent link's answer before it says hello: half a round
+/// trip, thus the time between two of the link's probes and some. Where both pass again at the same
+/// moment, the link is ready a round trip sooner, unless the hello has taken the session from it.
+const DEFERENCE_MIN: Duration = Duration::from_millis(40);
+const DEFERENCE_MAX: Duration = Duration::from_millis(750);
 /// How long after the loss of a link attempts follow each other at [`INTERVAL_EAGER`].
 const EAGER_TIME: Duration = Duration::from_secs(10);
 /// Time between attempts just after a link was lost: a relay that restarts is back soon.
@@ -158,6 +163,16 @@ impl Dialling {
         }
     }
 
+    /// How long a connection made now waits before its hello: whether the link answers, too.
+    pub fn deference(&self, round_trip: Option<Duration>) -> Duration {
+        match self.now {
+            Now::Silent { .. } => {
+                (round_trip.unwrap_or(ROUND_TRIP_ASSUMED) / 2).clamp(DEFERENCE_MIN, DEFERENCE_MAX)
+            }
+            Now::Alone { .. } | Now::Linked { .. } => Duration::ZERO,
+        }
+    }
+
     fn wants_quic(&self) -> bool {
         !matches!(self.now, Now::Linked { carrier: Carrier::Quic })
     }
@@ -233,6 +248,20 @@ mod tests {
         let heard = Answers { heard_at: Some(now + 3000 * MS), ..Answers::default() };
         assert!(dialling.handle_answers(heard, now + 3000 * MS));
         assert_eq!(dialling.poll_timeout(), None);
+    }
+
+    #[test]
+    fn new_connection_defers_to_a_silent_link_only() {
+        let now = Instant::now();
+        let mut dialling = Dialling::new(now);
+        assert_eq!(dialling.deference(Some(100 * MS)), Duration::ZERO);
+        dialling.handle_linked(Carrier::Quic, now);
+        dialling.handle_answers(owed(now), now + 500 * MS);
+        assert_eq!(dialling.deference(Some(100 * MS)), 50 * MS);
+        assert_eq!(dialling.deference(Some(MS)), DEFERENCE_MIN);
+        assert_eq!(dialling.deference(Some(5000 * MS)), DEFERENCE_MAX);
+        dialling.handle_lost(now + 600 * MS);
+        assert_eq!(dialling.deference(Some(100 * MS)), Duration::ZERO);
     }
 
     #[test]

@@ -11,35 +11,19 @@ use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
+use tern_client::core::dialling::{Answers, Carrier, Dialling};
 use tern_sync::link::{Link, QuicLink};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
 use tern_sync::{Endpoint, Event};
 use tern_term::{SCREEN, Shown};
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
-/// When the host tries another connection, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dialling {
-    /// Silence after which others are tried beside the present connection.
-    pub silence_max: Duration,
-    /// A new attempt begins this often.
-    pub interval: Duration,
-    /// An attempt that isn't through after this time is given up.
-    pub attempt_time_max: Duration,
-}
-
-impl Default for Dialling {
-    /// As the client does (`tern_client::shell::link`, `tern_client::shell::quic`).
-    fn default() -> Self {
-        Self {
-            silence_max: Duration::from_secs(8),
-            interval: Duration::from_secs(1),
-            attempt_time_max: Duration::from_secs(6),
-        }
-    }
-}
+/// An attempt that isn't through after this time is given up: as `tern_client::shell::roaming::ways`.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(6);
+/// Most attempts at the same time, as there.
+const ATTEMPTS_MAX: usize = 48;
 
 type Hello = Pin<Box<dyn Future<Output = Option<(Connection, Welcome)>> + Send>>;
 
@@ -53,38 +37,28 @@ pub(super) struct HostSide {
     endpoint: Endpoint,
     epoch: u64,
     link: Option<Link>,
-    linked_at: Instant,
     attempts: JoinSet<Option<Connection>>,
     attempts_count: u64,
     /// A connection stands, and its hello is under way.
     hello: Option<Hello>,
-    dial_at: Option<Instant>,
 }
 
 impl HostSide {
-    pub(super) fn new(
-        shared: Shared,
-        relay: SocketAddr,
-        dialling: Dialling,
-        program: Program,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(shared: Shared, relay: SocketAddr, program: Program, seed: u64) -> Self {
         let now = shared.instant();
         Self {
             config: quic::client_config(seed),
             endpoint: new_endpoint(seed, now),
             shared,
             relay,
-            dialling,
+            dialling: Dialling::new(now),
             seed,
             program,
             epoch: seed,
             link: None,
-            linked_at: now,
             attempts: JoinSet::new(),
             attempts_count: 0,
             hello: None,
-            dial_at: Some(now),
         }
     }
 
@@ -93,6 +67,7 @@ impl HostSide {
         self.on_screen();
         loop {
             self.settle();
+            self.look_for_ways(self.shared.instant());
             let due = self.poll_timeout();
             tokio::select! {
                 biased;
@@ -106,7 +81,7 @@ impl HostSide {
                     Err(error) => {
                         self.note(|| format!("link lost at the host: {error}"));
                         self.link = None;
-                        self.dial_at.get_or_insert(self.shared.instant());
+                        self.dialling.handle_lost(self.shared.instant());
                     }
                 },
                 said = wait_for(&mut self.hello) => {
@@ -160,15 +135,18 @@ impl HostSide {
         let far = self.shared.instant() + Duration::from_secs(3600);
         let link = self.link.as_ref();
         let endpoint = link.and_then(|link| link.poll_timeout(&self.endpoint));
-        let silent = link.filter(|_| self.dial_at.is_none()).map(|_| self.silent_at());
+        let overdue = link.and_then(|_| self.dialling.overdue_at(self.answers()));
         let program = self.program.poll_timeout().map(|at| self.shared.at(at));
-        let all = [endpoint, silent, program, self.dial_at];
+        let all = [endpoint, overdue, program, self.dialling.poll_timeout()];
         all.into_iter().flatten().min().unwrap_or(far)
     }
 
-    fn silent_at(&self) -> Instant {
-        let heard = self.endpoint.last_heard();
-        heard.map_or(self.linked_at, |at| at.max(self.linked_at)) + self.dialling.silence_max
+    fn answers(&self) -> Answers {
+        Answers {
+            asked_at: self.endpoint.unanswered_since(),
+            heard_at: self.endpoint.last_heard(),
+            round_trip: self.endpoint.rtt(),
+        }
     }
 
     fn on_time(&mut self) {
@@ -177,13 +155,19 @@ impl HostSide {
         if self.program.handle_timeout(self.shared.now(), now) {
             self.on_screen();
         }
-        if self.link.is_some() && now < self.silent_at() {
-            // Heard again: the old way is good.
-            self.dial_at = None;
+    }
+
+    /// Looks how the link is, and tries others where it is silent.
+    fn look_for_ways(&mut self, now: Instant) {
+        let is_again = self.link.is_some() && self.dialling.handle_answers(self.answers(), now);
+        if is_again && self.hello.is_none() {
             self.attempts.abort_all();
-        } else if self.dial_at.is_none_or(|at| at <= now) {
-            self.dial_at = Some(now + self.dialling.interval);
-            self.dial();
+        }
+        while let Some(carrier) = self.dialling.poll_attempt(now) {
+            // There is no SSH here.
+            if carrier == Carrier::Quic && self.attempts.len() < ATTEMPTS_MAX {
+                self.dial();
+            }
         }
     }
 
@@ -191,27 +175,30 @@ impl HostSide {
         self.attempts_count += 1;
         let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(self.attempts_count);
         let (network, relay) = (self.shared.network.clone(), self.relay);
-        let (config, time_max) = (self.config.clone(), self.dialling.attempt_time_max);
+        let config = self.config.clone();
+        let deference = self.dialling.deference(self.endpoint.rtt());
         self.note(|| "dialling".to_owned());
         self.attempts.spawn(async move {
             let local = SocketAddr::from(([0, 0, 0, 0], 0));
             let socket = network.socket(super::HOST, local).ok()?;
             let endpoint = quic::host_endpoint(socket, seed);
             let connecting = endpoint.connect_with(config, relay, quic::NAME).ok()?;
-            timeout(time_max, connecting).await.ok()?.ok()
+            let connection = timeout(ATTEMPT_TIME_MAX, connecting).await.ok()?.ok()?;
+            sleep(deference).await;
+            Some(connection)
         });
     }
 
     /// The first that answers goes on, unless the old way was heard meanwhile.
     fn on_attempt(&mut self, connection: Connection) {
-        let is_old_good = self.link.is_some() && self.shared.instant() < self.silent_at();
-        if self.hello.is_some() || self.dial_at.is_none() || is_old_good {
+        if self.hello.is_some() || self.dialling.silent_since().is_none() {
             return;
         }
         self.note(|| "a connection stands".to_owned());
-        let (epoch, time_max) = (self.epoch, self.dialling.attempt_time_max);
+        let epoch = self.epoch;
         self.hello = Some(Box::pin(async move {
-            let welcome = timeout(time_max, hello::introduce(&connection, epoch)).await.ok()??;
+            let welcome =
+                timeout(ATTEMPT_TIME_MAX, hello::introduce(&connection, epoch)).await.ok()??;
             Some((connection, welcome))
         }));
     }
@@ -226,8 +213,7 @@ impl HostSide {
         self.note(|| format!("connected, {welcome:?}"));
         self.shared.journal().links += 1;
         self.link = Some(QuicLink::new(connection).into());
-        self.linked_at = now;
-        self.dial_at = None;
+        self.dialling.handle_linked(Carrier::Quic, now);
         self.attempts.abort_all();
     }
 

@@ -24,7 +24,6 @@ mod relay;
 mod scenario;
 pub mod times;
 
-pub use host::Dialling;
 pub use journal::Echo;
 pub use program::Printing;
 pub use scenario::{Outcome, SIZE, Scenario, path};

@@ -23,8 +23,8 @@ const FAULT_TIME_MAX: Duration = Duration::from_secs(15);
 /// After faults have ceased, both are in step within so many round trips, ...
 const SETTLE_TRIPS: u32 = 10;
 /// ... after the host has noticed that its connection is dead, if it is, and made another one: by
-/// its own constants ([`super::Dialling`]), silence for 8 s and an attempt each second, of which one
-/// may have met the fault's last moment. And after a full queue has drained, twice.
+/// the constants of `tern_client::core::dialling` the next attempt begins after 5 s at most, and its
+/// first packet may meet the fault's last moment. And after a full queue has drained, twice.
 const SETTLE_DIALLING: Duration = Duration::from_secs(10);
 /// Most states that a host's endpoint keeps: for each of four channels 16, the front, and the newest.
 const STATES_MAX: usize = 4 * 18;

@@ -1,6 +1,6 @@
 //! What happens in a run, and what came of it.
 
-use super::host::{Dialling, HostSide};
+use super::host::HostSide;
 use super::journal::{Echo, Journal};
 use super::program::{Printing, Program};
 use super::relay::RelaySide;
@@ -52,8 +52,6 @@ pub struct Scenario {
     pub keys: Vec<Duration>,
     /// What the program prints beside echoes.
     pub printing: Vec<(Duration, Printing)>,
-    /// When the host dials.
-    pub dialling: Dialling,
     /// From then on nothing is typed or printed, and the network is well: the run ends when both
     /// are in step.
     pub calm_at: Duration,
@@ -98,7 +96,6 @@ impl Scenario {
             seed,
             keys,
             printing: Vec::new(),
-            dialling: Dialling::default(),
             calm_at,
             settle_max: Duration::from_secs(60),
             is_told: false,
@@ -128,7 +125,7 @@ impl Scenario {
         }
         let program = Program::new(SIZE, &self.printing, self.seed, start.into_std());
         let relay = RelaySide::new(shared.clone(), &self.keys, SIZE, self.seed);
-        let host = HostSide::new(shared.clone(), self.relay, self.dialling, program, self.seed);
+        let host = HostSide::new(shared.clone(), self.relay, program, self.seed);
         let sides = async { tokio::join!(biased; relay.run(), host.run()) };
         let mut end = start + self.calm_at;
         tokio::pin!(sides);

@@ -75,7 +75,8 @@ impl Roaming {
             }
         }
         while let Some(carrier) = self.dialling.poll_attempt(now) {
-            self.ways.attempt(carrier, epoch);
+            let deference = self.dialling.deference(endpoint.rtt());
+            self.ways.attempt(carrier, epoch, deference);
         }
     }
 

@@ -13,7 +13,7 @@ use tern_bootstrap::hello::{SERVER_NAME, introduce, is_wrong_certificate, quic_c
 use tern_sync::link::{Link, QuicLink, StreamLink, transport_config};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A handshake that isn't through after this time won't be: 3 round trips of a satellite path with
 /// some losses.
@@ -87,10 +87,11 @@ impl Ways {
         }
     }
 
-    /// Begins an attempt. `epoch` names the states that the relay may still have.
-    pub(super) fn attempt(&mut self, carrier: Carrier, epoch: u64) {
+    /// Begins an attempt. `epoch` names the states that the relay may still have. A connection waits
+    /// for `deference` before it says hello.
+    pub(super) fn attempt(&mut self, carrier: Carrier, epoch: u64, deference: Duration) {
         match carrier {
-            Carrier::Quic => self.attempt_quic(epoch),
+            Carrier::Quic => self.attempt_quic(epoch, deference),
             Carrier::Ssh => self.attempt_ssh(epoch),
         }
     }
@@ -124,7 +125,7 @@ impl Ways {
         }
     }
 
-    fn attempt_quic(&mut self, epoch: u64) {
+    fn attempt_quic(&mut self, epoch: u64, deference: Duration) {
         if self.lookups.is_empty() {
             self.lookups.spawn(look_up(self.options.relay.host.clone(), self.first.port()));
         }
@@ -137,6 +138,7 @@ impl Ways {
                 address,
                 is_first: address == self.first,
                 epoch,
+                deference,
                 turn: self.turn.clone(),
                 is_introducing: self.is_introducing.clone(),
             };
@@ -176,6 +178,7 @@ struct QuicAttempt {
     address: SocketAddr,
     is_first: bool,
     epoch: u64,
+    deference: Duration,
     turn: Arc<Mutex<()>>,
     is_introducing: Arc<AtomicBool>,
 }
@@ -183,6 +186,7 @@ struct QuicAttempt {
 impl QuicAttempt {
     async fn run(self) -> Result<Welcomed, Failure> {
         let connection = self.dial().await?;
+        sleep(self.deference).await;
         let turn = self.turn.clone().lock_owned().await;
         self.is_introducing.store(true, Ordering::Relaxed);
         let hello = timeout(HELLO_TIME_MAX, introduce(&connection, &self.who, self.epoch)).await;
