@@ -2,6 +2,7 @@
 //!
 //! What comes in is dealt with in [`crate::input`], what goes out decided in [`crate::output`].
 
+use crate::attention::Attention;
 use crate::log::{Entry, Log};
 use crate::narrow::Narrow;
 use crate::pace::{Pace, Patience};
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub(crate) pace: Pace,
     pub(crate) peer_clock: Option<PeerClock>,
     pub(crate) last_heard: Option<Instant>,
+    /// Whether the peer is at work.
+    pub(crate) attention: Attention,
     /// When to answer the peer, if nothing else goes out before.
     pub(crate) answer_at: Option<Instant>,
     /// How many more packets shall carry the latest acknowledgements, on a lossy path.
@@ -90,6 +93,7 @@ impl Endpoint {
             pace: Pace::default(),
             peer_clock: None,
             last_heard: None,
+            attention: Attention::default(),
             answer_at: None,
             ack_copies_left: 0,
             narrow: Narrow::default(),

@@ -1,9 +1,8 @@
 //! What an [`Endpoint`] makes of what it hears.
 
+use crate::attention::ATTENTIVE_INTERVAL;
 use crate::endpoint::{Endpoint, PeerClock};
-use crate::pace::{
-    ATTENTIVE_INTERVAL, ATTENTIVE_TIME, HEARTBEAT_INTERVAL, HEARTBEAT_TURN, Patience,
-};
+use crate::pace::{HEARTBEAT_INTERVAL, HEARTBEAT_TURN, Patience};
 use crate::reader::Reader;
 use crate::receiver::Outcome;
 use crate::rtt::ACK_DELAY_MAX;
@@ -81,13 +80,11 @@ impl Endpoint {
         }
     }
 
-    /// A peer that has just been at work is asked more often: should this end's address change
+    /// A peer that is at work is asked more often: should this end's address change
     /// without its knowing (a NAT), what the peer sends is lost until it hears from here.
     fn heartbeat_interval(&self) -> Duration {
-        let is_recent = |at: Instant| self.now.saturating_duration_since(at) < ATTENTIVE_TIME;
-        let is_at_work = self.receivers.iter().any(|i| i.changed_at.is_some_and(is_recent));
         match self.pace.patience {
-            Patience::Eager if is_at_work => ATTENTIVE_INTERVAL,
+            Patience::Eager if self.attention.is_due(self.now) => ATTENTIVE_INTERVAL,
             Patience::Eager | Patience::Sparing => HEARTBEAT_INTERVAL,
         }
     }
@@ -172,6 +169,7 @@ impl Endpoint {
                 incoming.is_owed = true;
                 incoming.changed_at = Some(now);
                 incoming.unusable = None;
+                self.attention.on_news(now);
                 self.ack_copies_left = ack_copies;
                 self.tell(Event::Received(id));
                 self.owe_answer(now + ack_delay);

@@ -4,6 +4,7 @@
 //! and the time go in; datagrams, stream messages, events and the next deadline come out.
 //! [`link`] carries it over QUIC. [`session`] names what a shared terminal session keeps in step.
 
+mod attention;
 mod body;
 mod bulk;
 mod copa;

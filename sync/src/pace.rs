@@ -55,11 +55,6 @@ pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// then it stays so. A peer that lives is heard at least every [`HEARTBEAT_INTERVAL`], this and a
 /// round trip.
 pub(crate) const HEARTBEAT_TURN: Duration = Duration::from_secs(1);
-/// The same while the peer is at work, as seen by the one of both that may move: twelve more
-/// exchanges after each spell of work.
-pub(crate) const ATTENTIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long after its last news a peer is taken to be at work: whoever types stops to think.
-pub(crate) const ATTENTIVE_TIME: Duration = Duration::from_secs(15);
 /// A stream's message is waited for by asking no more often than this: 500 bytes/s with all headers.
 const STREAM_PING_INTERVAL_MIN: Duration = Duration::from_millis(200);
 

@@ -10,10 +10,11 @@ use crate::pty::pause;
 use crate::table::Target;
 use std::time::{Duration, Instant};
 
-/// After the start, before anything is counted.
-const SETTLE_TIME: Duration = Duration::from_secs(8);
-/// An hour's worth is told from so much of it: many heartbeats of each system.
-const IDLE_TIME: (Duration, Duration) = (Duration::from_secs(180), Duration::from_secs(30));
+/// After the start, before anything is counted: the handshake and the first screen are over, the
+/// path's size was probed, and Tern's faster heartbeats, which follow work for 15 s, have ended.
+const SETTLE_TIME: Duration = Duration::from_secs(20);
+/// An hour's worth is scaled up from so much of it, whole and quick: 50 heartbeats of Tern's, or 15.
+const IDLE_TIME: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(90));
 /// Keys typed, and the time between two.
 const KEYS: (u32, u32) = (200, 40);
 const KEY_INTERVAL: Duration = Duration::from_millis(150);
@@ -41,8 +42,9 @@ pub(crate) fn measure(run: &mut Run) {
         &setting,
         |stage| idle_and_typing(stage, idle, keys),
     );
-    let title = "bytes from the host: idle, kB per hour (scaled)";
-    run.add("bytes_idle", title, &outcomes, Target::AtMost(100.0), |sent| sent.idle_kb_per_hour);
+    let seconds = idle.as_secs();
+    let title = format!("bytes from the host: idle, kB per hour (scaled from {seconds} s)");
+    run.add("bytes_idle", &title, &outcomes, Target::AtMost(100.0), |sent| sent.idle_kb_per_hour);
     let title = "bytes from the host: per typed key";
     run.add("bytes_key", title, &outcomes, Target::TimesMosh(2.0), |sent| sent.bytes_per_key);
     let title = "packets from the host: per typed key";
