@@ -213,6 +213,14 @@ impl Endpoint {
         })
     }
 
+    /// Bytes that are kept, where what others keep as well is divided among them: see
+    /// [`State::share`].
+    pub fn memory_share(&self) -> usize {
+        let sent = self.senders.iter().map(|sender| sender.share());
+        let received = self.receivers.iter().map(|incoming| incoming.receiver.share());
+        sent.chain(received).fold(0, usize::saturating_add)
+    }
+
     /// How much work the peer's diffs have made since this was last asked, in the unit of
     /// [`State::work`]: for whoever bounds what a peer may make it do.
     pub fn take_work(&mut self) -> usize {

@@ -46,6 +46,11 @@ impl<S: State> Kept<S> {
         self.0.iter().map(|sent| sent.state.size()).sum()
     }
 
+    /// See [`State::share`].
+    pub(crate) fn share(&self) -> usize {
+        self.0.iter().map(|sent| sent.state.share()).sum()
+    }
+
     pub(crate) fn find_mut(&mut self, num: u64) -> Option<&mut Sent<S>> {
         self.0.iter_mut().find(|sent| sent.num == num)
     }

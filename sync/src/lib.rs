@@ -52,6 +52,11 @@ pub trait State: Clone + Send + Sync + 'static {
     /// Bytes of memory that it holds, about; what it shares with others counts in full, so that a sum
     /// is an upper bound. Asked for each state that arrives, so cheap beside [`State::apply`].
     fn size(&self) -> usize;
+    /// Its part of the memory: what it shares with others is divided among all that hold it, so that a
+    /// sum over all is what they hold together. Looks at what it shares: for now and then.
+    fn share(&self) -> usize {
+        self.size()
+    }
     /// How much work [`State::apply`] may have had in making it, in cells of a screen or bytes.
     fn work(&self) -> usize {
         self.size()

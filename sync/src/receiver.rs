@@ -37,6 +37,8 @@ pub(crate) trait AnyReceiver: std::fmt::Debug + Send + Sync {
         now: Instant,
     ) -> Result<Outcome, PeerError>;
     fn load(&self) -> Load;
+    /// See [`State::share`], of all that is held, and of what is in pieces.
+    fn share(&self) -> usize;
     /// What was done since it was last asked, see [`State::work`].
     fn take_work(&mut self) -> usize;
 }
@@ -166,6 +168,11 @@ impl<S: State> AnyReceiver for Receiver<S> {
             states_size: self.held.iter().map(|(_, state)| state.size()).sum(),
             pending_size: self.assembly.byte_count(),
         }
+    }
+
+    fn share(&self) -> usize {
+        let states = self.held.iter().map(|(_, state)| state.share());
+        states.sum::<usize>() + self.assembly.byte_count()
     }
 
     fn take_work(&mut self) -> usize {

@@ -368,6 +368,10 @@ impl<S: State> AnySender for Sender<S> {
         let states_size = self.sent.size() + self.current.size();
         Load { states_count: self.sent.len(), states_size, pending_size: 0 }
     }
+
+    fn share(&self) -> usize {
+        self.sent.share() + self.current.share()
+    }
 }
 
 impl<S> std::fmt::Debug for Sender<S> {

@@ -98,4 +98,6 @@ pub(crate) trait AnySender: std::fmt::Debug + Send + Sync {
     /// Whether a stream is on its way.
     fn is_streaming(&self) -> bool;
     fn load(&self) -> Load;
+    /// See [`State::share`](crate::State::share), of all that is kept.
+    fn share(&self) -> usize;
 }

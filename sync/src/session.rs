@@ -20,6 +20,19 @@ pub const HOST_STANDING: Channel<Whole<HostStanding>> = Channel::new(32);
 /// Relay to viewer: its last words.
 pub const FAREWELL: Channel<Log<Farewell>> = Channel::new(33);
 
+/// Relay to viewer: how many bytes of what it typed its session has taken, from state 0 on. Told every
+/// [`TAKEN_STEP`] of them. The relay reads a viewer's link whatever happens, for pings are on it, so
+/// it's the viewer that stops, at [`TYPED_WINDOW`].
+pub const TAKEN: Channel<Whole<u64>> = Channel::new(34);
+
+/// Bytes that a viewer may have typed and its session not taken: a page of pasted text several times
+/// over, more than a path of 5 Mbit/s and 100 ms holds.
+pub const TYPED_WINDOW: usize = 64 * 1024;
+/// Bytes between two words of what was taken: somebody who types costs nothing.
+pub const TAKEN_STEP: usize = 16 * 1024;
+
+const _: () = assert!(TAKEN_STEP + INPUT_SIZE_MAX <= TYPED_WINDOW, "who may not type is told more");
+
 /// A viewer of one session; never used twice in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ViewerId(pub u32);
@@ -240,6 +253,8 @@ impl Entry for ViewerAction {
 }
 
 impl Entry for HostStanding {}
+
+impl Entry for u64 {}
 
 impl Entry for Farewell {
     fn check(&self) -> Result<(), BadDiff> {

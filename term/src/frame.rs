@@ -270,6 +270,15 @@ impl Frame {
         size_of::<Self>() + rows.sum::<usize>() + self.title.len() + clipboard
     }
 
+    /// See [`State::share`](tern_sync::State::share).
+    pub(crate) fn share_held(&self) -> usize {
+        let share = |row: &Arc<Row>| row.size_held() / Arc::strong_count(row).max(1);
+        let rows = self.rows.iter().map(|row| size_of::<Arc<Row>>() + share(row));
+        let clipboard = self.clipboard.as_ref().map_or(0, |clipboard| clipboard.base64.len());
+        let rows = rows.sum::<usize>() / Arc::strong_count(&self.rows).max(1);
+        size_of::<Self>() + rows + self.title.len() + clipboard
+    }
+
     /// Whether both are the same `rows` in memory, or equal.
     fn has_same_rows(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.rows, &other.rows)
@@ -324,6 +333,10 @@ impl State for Frame {
         self.size_held()
     }
 
+    fn share(&self) -> usize {
+        self.share_held()
+    }
+
     /// Any diff may draw the whole screen.
     fn work(&self) -> usize {
         usize::from(self.size.cols) * usize::from(self.size.rows)
@@ -339,6 +352,18 @@ mod tests {
         let frame = Frame::blank(Size { cols: 80, rows: 24 });
         assert!(frame.rows().iter().all(|row| Arc::ptr_eq(row, &Row::blank())));
         assert_eq!(frame, Frame::default());
+    }
+
+    #[test]
+    fn what_frames_share_is_divided_among_them() {
+        let size = Size { cols: 80, rows: 24 };
+        let frame = Frame::from_lines(size, ["x".repeat(80).as_str(); 24]);
+        let alone = frame.share_held();
+        let others = [frame.clone(), frame.clone(), frame.clone()];
+        let sum = frame.share_held() + others.iter().map(Frame::share_held).sum::<usize>();
+        assert!(alone > 2 * size_of::<Frame>(), "{alone}");
+        assert!(sum <= alone + 3 * size_of::<Frame>(), "{sum} of four, {alone} of one");
+        assert!(sum < 2 * frame.size_held());
     }
 
     #[test]

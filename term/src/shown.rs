@@ -109,6 +109,10 @@ impl State for Shown {
         self.frame.size_held() + size_of::<KeyReport>() + prefixes.sum::<usize>() + marks
     }
 
+    fn share(&self) -> usize {
+        self.size() - self.frame.size_held() + self.frame.share_held()
+    }
+
     fn work(&self) -> usize {
         self.frame.work()
     }

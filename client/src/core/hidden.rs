@@ -1,10 +1,9 @@
 //! The hidden client's life: attached only while somebody watches, attached again when it was
 //! thrown out, and input held for it meanwhile.
 
-use crate::core::paste::is_paste_open;
 use crate::core::sizes::Decision;
 use std::time::{Duration, Instant};
-use tern_relay::core::keys::PASTE_END;
+use tern_relay::core::keys::{PASTE_END, is_paste_open};
 use tern_term::Size;
 
 /// How long the hidden client stays when the last viewer has left: a viewer that comes back at

@@ -16,7 +16,6 @@ pub mod matcher;
 pub mod messages;
 pub mod notice;
 pub mod pace;
-pub mod paste;
 pub mod plain_session;
 pub mod prediction;
 pub mod refresh;

@@ -12,6 +12,7 @@ use crate::core::prediction::display::Mode;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tern_relay::core::input::{ViewerInput, is_leave_wish};
+use tern_relay::core::keys::{PASTE_START, is_paste_open};
 use tern_relay::core::text;
 use tern_sync::session::{HostStanding, INPUT_SIZE_MAX, ViewerAction};
 use tern_term::{Frame, Shown, Size, Viewport};
@@ -52,12 +53,23 @@ pub struct Viewing {
     /// What the relay is to be told, in order.
     actions: VecDeque<ViewerAction>,
     waiting_bytes: usize,
+    paste: OutgoingPaste,
     standing: HostStanding,
     standing_at: Instant,
     silent_since: Option<Instant>,
     message: Option<Message>,
     is_changed: bool,
     commands: VecDeque<Command>,
+}
+
+/// The paste that the relay was told of so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OutgoingPaste {
+    Closed,
+    Open,
+    /// It was open when the relay forgot this viewer. The session has closed it, so that the rest
+    /// needs a beginning of its own: without, each of its lines would be a command.
+    Broken,
 }
 
 /// Lies over the last row for a while.
@@ -86,6 +98,7 @@ impl Viewing {
             predictor: Predictor::new(if may_type { mode } else { Mode::Never }),
             actions: VecDeque::new(),
             waiting_bytes: 0,
+            paste: OutgoingPaste::Closed,
             standing: HostStanding::Present,
             standing_at: now,
             silent_since: None,
@@ -185,6 +198,9 @@ impl Viewing {
         self.actions.retain(|action| !matches!(action, ViewerAction::Resized { .. }));
         let Size { cols, rows } = self.size;
         self.actions.push_front(ViewerAction::Resized { cols, rows });
+        if self.paste == OutgoingPaste::Open {
+            self.paste = OutgoingPaste::Broken;
+        }
     }
 
     /// The person should know this.
@@ -240,9 +256,19 @@ impl Viewing {
 
     /// The next thing that the relay is told.
     pub fn poll_action(&mut self) -> Option<ViewerAction> {
+        if let (OutgoingPaste::Broken, Some(ViewerAction::Input { mark, .. })) =
+            (self.paste, self.actions.front())
+        {
+            self.paste = OutgoingPaste::Open;
+            // A mark that was given before: nothing new is answered by it.
+            let mark = mark.saturating_sub(1).max(1);
+            return Some(ViewerAction::Input { bytes: PASTE_START.to_vec(), mark });
+        }
         let action = self.actions.pop_front()?;
         if let ViewerAction::Input { bytes, .. } = &action {
             self.waiting_bytes -= bytes.len();
+            let is_open = is_paste_open(bytes, self.paste == OutgoingPaste::Open);
+            self.paste = if is_open { OutgoingPaste::Open } else { OutgoingPaste::Closed };
         }
         Some(action)
     }
@@ -401,6 +427,26 @@ mod tests {
         assert_eq!(viewing.poll_action(), Some(size));
         assert_eq!(viewing.poll_action(), input(b"x", 1));
         assert_eq!(viewing.poll_action(), None);
+    }
+
+    #[test]
+    fn rest_of_a_paste_has_a_beginning_when_the_relay_has_forgotten_the_first_part() {
+        let now = Instant::now();
+        let mut viewing = viewing(now);
+        viewing.handle_bytes(b"\x1b[200~one\r", now);
+        let first = viewing.poll_action();
+        assert!(matches!(first, Some(ViewerAction::Input { .. })), "{first:?}");
+        viewing.handle_forgotten();
+        let size = ViewerAction::Resized { cols: 60, rows: 5 };
+        assert_eq!(viewing.poll_action(), Some(size));
+        assert_eq!(viewing.poll_action(), None, "the rest has not come");
+        viewing.handle_bytes(b"two\r\x1b[201~", now);
+        assert_eq!(viewing.poll_action(), input(PASTE_START, 1));
+        assert_eq!(viewing.poll_action(), input(b"two\r\x1b[201~", 2));
+        viewing.handle_forgotten();
+        viewing.poll_action();
+        viewing.handle_bytes(b"ls\r", now);
+        assert_eq!(viewing.poll_action(), input(b"ls\r", 3), "no paste was open");
     }
 
     #[test]

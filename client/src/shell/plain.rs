@@ -1,7 +1,6 @@
 //! Sharing without tmux: a program on a pty of ours, the local terminal passed through. It lives
 //! and ends with this process.
 
-use crate::core::paste::is_paste_open;
 use crate::core::plain_session::{Command as SessionCommand, PlainSession};
 use crate::shell::board::Board;
 use crate::shell::cli::ShareArgs;
@@ -19,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::time::{Duration, Instant};
+use tern_relay::core::keys::is_paste_open;
 use tern_sync::session::ViewerEvent;
 use tern_term::Frame;
 use tokio::process::{Child, Command};

@@ -91,7 +91,10 @@ impl Addresses {
         if self.pruned_at.is_none_or(|at| now >= at + PRUNE_INTERVAL) {
             self.pruned_at = Some(now);
             self.shares.retain(|_, share| {
-                share.connections > 0 || share.sessions > 0 || !share.tries.are_full(now)
+                share.connections > 0
+                    || share.sessions > 0
+                    || share.memory > 0
+                    || !share.tries.are_full(now)
             });
         }
         self.shares.len() < ADDRESSES_MAX || self.shares.contains_key(&address)
@@ -136,14 +139,15 @@ impl Addresses {
         self.shares.entry(address).or_default().sessions += 1;
     }
 
-    /// Bytes that the sessions of this address hold beyond what is their own.
+    /// Bytes that the sessions and viewers of this address hold beyond what is their own.
     pub fn memory(&self, address: AddressKey) -> usize {
         self.shares.get(&address).map_or(0, |share| share.memory)
     }
 
-    /// One of its sessions holds other `bytes` than `before`.
+    /// One of its sessions or viewers holds other `bytes` than `before`.
     pub fn change_memory(&mut self, address: AddressKey, before: usize, bytes: usize) {
-        if let Some(share) = self.shares.get_mut(&address) {
+        if before != bytes {
+            let share = self.shares.entry(address).or_default();
             share.memory = share.memory.saturating_sub(before) + bytes;
         }
     }

@@ -15,6 +15,17 @@ pub const PASTE_START: &[u8] = b"\x1b[200~";
 /// Ends a bracketed paste.
 pub const PASTE_END: &[u8] = b"\x1b[201~";
 
+/// Whether a paste is open behind `bytes`, if one `was_open` before them. Brackets are looked for
+/// within `bytes` only: whole keys are asked about.
+pub fn is_paste_open(bytes: &[u8], was_open: bool) -> bool {
+    let brackets = bytes.windows(PASTE_START.len());
+    brackets.fold(was_open, |is_open, window| match window {
+        PASTE_START => true,
+        PASTE_END => false,
+        _ => is_open,
+    })
+}
+
 /// What `bytes` begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -131,6 +142,15 @@ fn cut_char(bytes: &[u8]) -> Cut {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn last_bracket_decides_whether_a_paste_is_open() {
+        assert!(!is_paste_open(b"keys", false));
+        assert!(is_paste_open(b"keys", true));
+        assert!(is_paste_open(b"a\x1b[200~b", false));
+        assert!(!is_paste_open(b"\x1b[200~b\x1b[201~", true));
+        assert!(is_paste_open(b"\x1b[201~\x1b[200~", false));
+    }
 
     #[test]
     fn keys_are_cut_whole() {

@@ -8,6 +8,10 @@ use tern_term::Size;
 /// much: an ordinary screen of 200 x 50 cells and some of its predecessors. 2000 sessions: 512 MB.
 pub const SESSION_MEMORY_OWN: usize = 256 * 1024;
 
+/// Bytes that a viewer who keeps a replica may hold of its own: some keys on their way, and what it
+/// has of frames that nobody else has any more. 5000 viewers: 160 MB.
+pub const VIEWER_MEMORY_OWN: usize = 32 * 1024;
+
 /// What one relay allows. The defaults fit a server with 2 GB of memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -37,7 +41,8 @@ pub struct Limits {
     /// that its host has not confirmed). The largest screen, kept 16 times, fits.
     pub session_memory: usize,
     /// Bytes that all sessions may hold together, beyond [`SESSION_MEMORY_OWN`] that each has of its
-    /// own; those that one address asked for may hold a quarter.
+    /// own, and the links of viewers beyond [`VIEWER_MEMORY_OWN`]; those of one address may hold a
+    /// quarter.
     pub memory: usize,
     /// How long a host may stay away before its session ends: a night and a day.
     pub host_away: Duration,

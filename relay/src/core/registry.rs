@@ -1,8 +1,13 @@
 //! Who is here, and who may come in: sessions by id and by token, viewers, and everybody's share.
 
+mod seats;
+
+pub use seats::{Seat, Seated, YIELD_AFTER};
+
 use crate::core::address::{AddressKey, Addresses};
 use crate::core::limits::{Limits, SESSION_MEMORY_OWN};
 use crate::core::text;
+use seats::Seats;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -53,7 +58,7 @@ struct Entry<H> {
     secret: Secret,
     tokens: [TokenHash; 2],
     address: AddressKey,
-    viewers: usize,
+    seats: Seats,
     /// Bytes that it holds beyond [`SESSION_MEMORY_OWN`].
     memory: usize,
     handle: H,
@@ -85,9 +90,11 @@ pub struct Registry<H> {
     ended: VecDeque<SessionId>,
     returns_until: Option<Instant>,
     viewers: usize,
+    /// How many seats were ever taken.
+    seats_count: u64,
     waiting: usize,
     pending: usize,
-    /// The sum of all sessions'.
+    /// The sum of all sessions' and viewers'.
     memory: usize,
     is_stopping: bool,
 }
@@ -112,6 +119,7 @@ impl<H: Clone> Registry<H> {
             ended: VecDeque::new(),
             returns_until,
             viewers: 0,
+            seats_count: 0,
             waiting: 0,
             pending: 0,
             memory: 0,
@@ -207,7 +215,10 @@ impl<H: Clone> Registry<H> {
         self.tokens.insert(token_ro, (id, Role::ReadOnly));
         self.addresses.add_session(address);
         let tokens = [token, token_ro];
-        self.sessions.insert(id, Entry { secret, tokens, address, viewers: 0, memory: 0, handle });
+        self.sessions.insert(
+            id,
+            Entry { secret, tokens, address, seats: Seats::default(), memory: 0, handle },
+        );
     }
 
     /// What the host of `id` must prove.
@@ -271,54 +282,43 @@ impl<H: Clone> Registry<H> {
         Err(Denied::WrongToken)
     }
 
-    /// Lets a viewer in, who counts until [`Registry::leave`], or says why not.
-    pub fn join(
-        &mut self,
-        token: TokenHash,
-        address: AddressKey,
-        now: Instant,
-    ) -> Result<(SessionId, Role, H), Denied> {
-        let (id, role) = self.look_up(token, address, now)?;
-        let entry = self.sessions.get_mut(&id).expect("tokens are removed with their session");
-        if self.viewers >= self.limits.viewers || entry.viewers >= self.limits.viewers_per_session {
-            return Err(Denied::ViewersFull);
-        }
-        entry.viewers += 1;
-        self.viewers += 1;
-        Ok((id, role, entry.handle.clone()))
-    }
-
-    /// A viewer that was let in is gone.
-    pub fn leave(&mut self, id: SessionId) {
-        self.viewers = self.viewers.saturating_sub(1);
-        if let Some(entry) = self.sessions.get_mut(&id) {
-            entry.viewers = entry.viewers.saturating_sub(1);
-        }
-    }
-
     /// A session holds so many bytes now. An error says, for people, why they are too many: then it
     /// counts as before, and has to let go of them.
     pub fn hold(&mut self, id: SessionId, bytes: usize) -> Result<(), String> {
-        let Some(entry) = self.sessions.get_mut(&id) else { return Ok(()) };
-        let (before, bytes) = (entry.memory, bytes.saturating_sub(SESSION_MEMORY_OWN));
+        let Some(entry) = self.sessions.get(&id) else { return Ok(()) };
+        let (address, before) = (entry.address, entry.memory);
+        let bytes = bytes.saturating_sub(SESSION_MEMORY_OWN);
+        self.change_memory(address, before, bytes)?;
+        self.sessions.get_mut(&id).expect("just found").memory = bytes;
+        Ok(())
+    }
+
+    /// Somebody from `address` holds `bytes` instead of `before`, beyond what is its own.
+    fn change_memory(
+        &mut self,
+        address: AddressKey,
+        before: usize,
+        bytes: usize,
+    ) -> Result<(), String> {
         let others = self.memory.saturating_sub(before);
-        let of_address = self.addresses.memory(entry.address).saturating_sub(before);
+        let of_address = self.addresses.memory(address).saturating_sub(before);
         // Less is always welcome.
         if bytes > before {
             let memory = self.limits.memory;
             if of_address.saturating_add(bytes) > memory / MEMORY_SHARES {
                 return Err(format!(
-                    "your address's sessions hold more than {} bytes, this relay's limit",
+                    "your address's sessions and viewers hold more than {} bytes, this relay's limit",
                     memory / MEMORY_SHARES
                 ));
             }
             if others.saturating_add(bytes) > memory {
-                return Err(format!("the relay's sessions hold {memory} bytes, its limit"));
+                return Err(format!(
+                    "the relay's sessions and viewers hold {memory} bytes, its limit"
+                ));
             }
         }
-        entry.memory = bytes;
         self.memory = others + bytes;
-        self.addresses.change_memory(entry.address, before, bytes);
+        self.addresses.change_memory(address, before, bytes);
         Ok(())
     }
 
@@ -351,6 +351,7 @@ impl<H: Clone> Registry<H> {
             self.memory = self.memory.saturating_sub(entry.memory);
             self.addresses.change_memory(entry.address, entry.memory, 0);
             self.addresses.remove_session(entry.address);
+            self.leave_all(&entry.seats);
         }
     }
 }

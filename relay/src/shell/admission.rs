@@ -5,7 +5,7 @@ use super::places::Places;
 use super::session::SessionHandle;
 use crate::core::address::AddressKey;
 use crate::core::limits::Limits;
-use crate::core::registry::{Denied, NewSession, RETURN_TIME_MAX, Registry};
+use crate::core::registry::{Denied, NewSession, RETURN_TIME_MAX, Registry, Seat, Seated};
 use crate::shell::relay::Advertised;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -119,7 +119,7 @@ impl Drop for ConnectionGuard {
 /// One viewer that counts.
 pub(super) struct ViewerGuard {
     shared: Arc<Shared>,
-    session: SessionId,
+    pub(super) seat: Seat,
 }
 
 impl ViewerGuard {
@@ -130,15 +130,29 @@ impl ViewerGuard {
         address: IpAddr,
     ) -> Result<(Self, Role, SessionHandle), Denied> {
         let joined = shared.registry().join(token, address.into(), Instant::now());
-        joined.map(|(session, role, handle)| {
-            (Self { shared: Arc::clone(shared), session }, role, handle)
-        })
+        let Seated { seat, role, handle, yielded } = joined?;
+        if let Some(seat) = yielded {
+            tracing::info!(seat = seat.number, "seat of a silent viewer is given to another");
+            shared.places.take_away(seat);
+        }
+        Ok((Self { shared: Arc::clone(shared), seat }, role, handle))
+    }
+
+    /// Nothing is heard from the viewer from now on, or it is heard again.
+    pub(super) fn set_silent(&self, is_silent: bool) {
+        let since = is_silent.then(Instant::now);
+        self.shared.registry().set_silent(self.seat, since);
+    }
+
+    /// The viewer's link holds so many bytes now. An error says why they are too many.
+    pub(super) fn hold(&self, bytes: usize) -> Result<(), String> {
+        self.shared.registry().hold_for_viewer(self.seat, bytes)
     }
 }
 
 impl Drop for ViewerGuard {
     fn drop(&mut self) {
-        self.shared.registry().leave(self.session);
+        self.shared.registry().leave(self.seat);
     }
 }
 

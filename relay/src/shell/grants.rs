@@ -203,10 +203,11 @@ fn take_place(
     let (guard, role, handle) =
         ViewerGuard::join(shared, content.token, address).map_err(refusal)?;
     let (inbox, on_link) = mpsc::channel(replica::INBOX_SIZE);
-    let place = PlaceHandle { secret: content.secret.clone(), inbox };
+    let seat = guard.seat;
+    let place = PlaceHandle { secret: content.secret.clone(), inbox, seat };
     let (place, is_new) = shared.places.take(content.viewer, place);
     if is_new {
-        let held = Place { shared: Arc::clone(shared), viewer: content.viewer };
+        let held = Place { shared: Arc::clone(shared), viewer: content.viewer, seat };
         let task = ReplicaTask::new(held, guard, role, address, handle, on_link);
         let viewer = short(content.viewer);
         let session = short(content.session);

@@ -2,6 +2,7 @@
 //! connection finds the task that holds their place.
 
 use super::replica::NewLink;
+use crate::core::registry::Seat;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tern_bootstrap::grant::{Secret, SessionId};
@@ -12,7 +13,10 @@ use tokio::sync::mpsc;
 pub(super) struct PlaceHandle {
     /// What the viewer must prove.
     pub(super) secret: Secret,
+    /// Its task ends when all that hold it are gone.
     pub(super) inbox: mpsc::Sender<NewLink>,
+    /// Where it counts.
+    pub(super) seat: Seat,
 }
 
 /// All of a relay's. As many as there are viewers, which are counted elsewhere.
@@ -34,8 +38,17 @@ impl Places {
         (all.entry(viewer).or_insert(handle).clone(), is_new)
     }
 
-    pub(super) fn give_up(&self, viewer: SessionId) {
-        self.all().remove(&viewer);
+    /// The viewer's task is over. (It may have another place by now.)
+    pub(super) fn give_up(&self, viewer: SessionId, seat: Seat) {
+        let mut all = self.all();
+        if all.get(&viewer).is_some_and(|place| place.seat == seat) {
+            all.remove(&viewer);
+        }
+    }
+
+    /// A viewer's seat was given to another: its task ends.
+    pub(super) fn take_away(&self, seat: Seat) {
+        self.all().retain(|_, place| place.seat != seat);
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<SessionId, PlaceHandle>> {

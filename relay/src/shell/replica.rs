@@ -4,13 +4,14 @@
 use super::admission::{Running, Shared, ViewerGuard};
 use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
 use crate::core::input::VIEWER_BACKLOG_MAX;
+use crate::core::registry::Seat;
 use crate::core::replica::{Output, Replica, Typed};
 use crate::core::session::{CloseCode, EXIT_LOST};
 use crate::core::text;
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tern_bootstrap::grant::SessionId;
 use tern_bootstrap::token::random;
 use tern_sync::link::{Incoming, Link, LinkError};
@@ -20,6 +21,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// Links that wait for a viewer's task.
 pub(super) const INBOX_SIZE: usize = 4;
+
+/// How often it is looked what is held for a viewer. Between, it can grow by the keys and messages that
+/// a link brings in that time, which are bounded by themselves, and by the session's frames.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+/// Change of it that is told to the registry, which is behind a lock.
+const MEMORY_STEP: usize = 16 * 1024;
 
 /// The viewer connected and proved itself. The answer: is it resumed; none if it's too late.
 pub(super) struct NewLink {
@@ -40,11 +47,12 @@ struct Joined {
 pub(super) struct Place {
     pub(super) shared: Arc<Shared>,
     pub(super) viewer: SessionId,
+    pub(super) seat: Seat,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.places.give_up(self.viewer);
+        self.shared.places.give_up(self.viewer, self.seat);
     }
 }
 
@@ -52,7 +60,7 @@ impl Drop for Place {
 pub(super) struct ReplicaTask {
     core: Replica,
     place: Place,
-    _guard: ViewerGuard,
+    guard: ViewerGuard,
     role: Role,
     address: IpAddr,
     handle: SessionHandle,
@@ -63,6 +71,9 @@ pub(super) struct ReplicaTask {
     /// No view comes any more.
     is_session_gone: bool,
     running: watch::Receiver<Running>,
+    /// Bytes that the registry knows of.
+    memory: usize,
+    measured_at: Instant,
 }
 
 impl ReplicaTask {
@@ -76,13 +87,14 @@ impl ReplicaTask {
         inbox: mpsc::Receiver<NewLink>,
     ) -> Self {
         let view = handle.view.borrow_and_update().clone();
-        let core = Replica::new(view, place.shared.limits.host_away, Instant::now());
+        let now = Instant::now();
+        let core = Replica::new(view, place.shared.limits.host_away, now);
         let running = place.shared.running.clone();
         let (link, remote, joined) = (None, None, None);
         Self {
             core,
             place,
-            _guard: guard,
+            guard,
             role,
             address,
             handle,
@@ -92,6 +104,8 @@ impl ReplicaTask {
             joined,
             is_session_gone: false,
             running,
+            memory: 0,
+            measured_at: now,
         }
     }
 
@@ -101,10 +115,18 @@ impl ReplicaTask {
             let deadline = self.core.poll_timeout();
             let credit = self.joined.as_ref().map(|joined| Arc::clone(&joined.credit));
             let wanted = credit.zip(self.core.typed_len());
-            let is_deaf = self.core.is_deaf();
+            if !self.is_memory_granted() {
+                continue;
+            }
             tokio::select! {
-                incoming = receive(&mut self.link), if !is_deaf => self.on_incoming(incoming),
-                Some(new) = self.inbox.recv() => self.on_link(new),
+                incoming = receive(&mut self.link) => self.on_incoming(incoming),
+                new = self.inbox.recv() => match new {
+                    Some(new) => self.on_link(new),
+                    None => {
+                        self.close_link(CloseCode::Silent, "a newcomer has the viewer's place");
+                        break;
+                    }
+                },
                 changed = self.handle.view.changed(), if !self.is_session_gone => {
                     // A session without a view is gone, and its release tells why.
                     if changed.is_ok() {
@@ -158,11 +180,36 @@ impl ReplicaTask {
                 }
                 Output::Silence(is_silent) => {
                     tracing::info!(is_silent, "viewer's silence");
+                    self.guard.set_silent(is_silent);
                     self.tell(|id| Message::Silence(id, is_silent)).await;
                 }
                 // The end of the task says so.
                 Output::Leave => tracing::info!("viewer leaves"),
                 Output::Over => return false,
+            }
+        }
+    }
+
+    /// Tells the registry what is held for the viewer, now and then. If there is no memory for it, it
+    /// is let go of, which is still to be carried out.
+    fn is_memory_granted(&mut self) -> bool {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.measured_at) < MEMORY_INTERVAL {
+            return true;
+        }
+        self.measured_at = now;
+        let memory = self.core.memory() + self.link.as_ref().map_or(0, Link::arriving_size);
+        if memory.abs_diff(self.memory) < MEMORY_STEP {
+            return true;
+        }
+        match self.guard.hold(memory) {
+            Ok(()) => {
+                self.memory = memory;
+                true
+            }
+            Err(reason) => {
+                self.core.handle_no_memory(reason, now);
+                false
             }
         }
     }
@@ -203,7 +250,7 @@ impl ReplicaTask {
     async fn pass_on(&mut self) {
         let Some(joined) = &self.joined else { return };
         let (viewer, offset) = (joined.id, (0, 0));
-        if let Some(typed) = self.core.poll_typed() {
+        if let Some(typed) = self.core.poll_typed(Instant::now()) {
             let (bytes, mark) = (typed.bytes, typed.mark);
             let _ = self.handle.inbox.send(Message::Input { viewer, bytes, mark, offset }).await;
         }

@@ -15,7 +15,8 @@ use tern_bootstrap::client::{GrantedView, Options};
 use tern_sync::link::{Incoming, LinkError};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    FAREWELL, Farewell, HOST_STANDING, HostStanding, VIEWER_ACTIONS, ViewerAction,
+    FAREWELL, Farewell, HOST_STANDING, HostStanding, TAKEN, TYPED_WINDOW, VIEWER_ACTIONS,
+    ViewerAction,
 };
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
@@ -24,9 +25,6 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::time::{sleep, sleep_until, timeout};
 
-/// Bytes of actions that the relay has not confirmed; more waits here. The relay takes four times as
-/// much.
-const UNCONFIRMED_MAX: usize = 64 * 1024;
 /// Bytes of one read of the terminal.
 const READ_SIZE: usize = 16 * 1024;
 /// How long the word that we leave may take to arrive.
@@ -44,6 +42,8 @@ pub(super) struct Session {
     /// The relay has been told of the endpoint's states.
     is_used: bool,
     roaming: Roaming,
+    /// Bytes typed that the relay was told of, from state 0 on.
+    typed_bytes: u64,
     viewing: Viewing,
     screen: ScreenWriter,
     port: u16,
@@ -81,6 +81,7 @@ impl Session {
             epoch: rand::random(),
             is_used: false,
             roaming: Roaming::new(options, &who, granted.address, now),
+            typed_bytes: 0,
             viewing: Viewing::new(granted.grant.may_type, tty::size(), mode, now),
             screen,
             port: who.quic_port,
@@ -159,10 +160,21 @@ impl Session {
     }
 
     fn pass_actions(&mut self, now: Instant) {
-        while self.endpoint.current(VIEWER_ACTIONS).byte_count() < UNCONFIRMED_MAX {
+        while self.may_say_more() {
             let Some(action) = self.viewing.poll_action() else { return };
+            if let ViewerAction::Input { bytes, .. } = &action {
+                self.typed_bytes += bytes.len() as u64;
+            }
             push_action(&mut self.endpoint, action, now);
         }
+    }
+
+    /// Whether the session takes what was typed; if not, more waits here. Sizes, which don't count,
+    /// are bounded by what the relay has not confirmed.
+    fn may_say_more(&self) -> bool {
+        let untaken = self.typed_bytes.saturating_sub(self.endpoint.received(TAKEN).0);
+        let unconfirmed = self.endpoint.current(VIEWER_ACTIONS).byte_count();
+        untaken < TYPED_WINDOW as u64 && unconfirmed < TYPED_WINDOW
     }
 
     /// What the relay told.
@@ -246,7 +258,7 @@ impl Session {
     /// come twice, so they don't come again.
     fn begin_anew(&mut self, epoch: u64, now: Instant) {
         let has_lost = !self.endpoint.is_acknowledged(VIEWER_ACTIONS);
-        (self.endpoint, self.epoch) = (new_endpoint(now), epoch);
+        (self.endpoint, self.epoch, self.typed_bytes) = (new_endpoint(now), epoch, 0);
         self.viewing.handle_forgotten();
         if has_lost {
             let text = "the relay has restarted: keys typed last may be lost";
@@ -300,7 +312,14 @@ impl Session {
                     }
                     // The relay closes when it has read that we leave.
                     Happening::Received(Err(_)) => return,
-                    Happening::Found(_) | Happening::AddressesChanged => {}
+                    Happening::Found(Ok(welcomed)) => {
+                        let is_anew = !welcomed.is_resumed && self.is_used;
+                        self.adopt(welcomed, Instant::now());
+                        if is_anew {
+                            push_action(&mut self.endpoint, ViewerAction::Leave, Instant::now());
+                        }
+                    }
+                    Happening::Found(Err(_)) | Happening::AddressesChanged => {}
                 },
                 () = sleep_until(due.into()) => self.endpoint.handle_timeout(Instant::now()),
             }
@@ -333,6 +352,7 @@ fn new_endpoint(now: Instant) -> Endpoint {
     endpoint.open_receiver(SCREEN, Shown::default());
     endpoint.open_receiver(HOST_STANDING, Whole(HostStanding::default()));
     endpoint.open_receiver(FAREWELL, Log::new());
+    endpoint.open_receiver(TAKEN, Whole(0));
     endpoint.open_sender(VIEWER_ACTIONS, Log::new());
     endpoint
 }

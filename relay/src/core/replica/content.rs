@@ -2,6 +2,7 @@
 //! sizes back.
 
 use super::{Output, Phase, Replica};
+use crate::core::keys::{PASTE_END, is_paste_open};
 use crate::core::painter::View;
 use crate::core::session::CloseCode;
 use std::sync::Arc;
@@ -9,22 +10,34 @@ use std::time::Instant;
 use tern_sync::Event;
 use tern_sync::log::Whole;
 use tern_sync::session::{
-    FAREWELL, HOST_STANDING, HostStanding, STANDING_INTERVAL, VIEWER_ACTIONS, ViewerAction,
-    ViewerId,
+    FAREWELL, HOST_STANDING, HostStanding, STANDING_INTERVAL, TAKEN, TAKEN_STEP, TYPED_WINDOW,
+    VIEWER_ACTIONS, ViewerAction, ViewerId,
 };
 use tern_term::{KeyReport, SCREEN, Shown, Size};
 
-/// Bytes of keys above which nothing more is read from the viewer: as for one that comes by ssh.
-pub const BACKLOG_MAX: usize = crate::core::input::VIEWER_BACKLOG_MAX;
-/// Bytes of keys that wait here at most: the backlog, and what a viewer may have on its way.
-const TYPED_MAX: usize = 256 * 1024;
+/// Bytes of keys that wait here at most: what a viewer may type ahead ([`TYPED_WINDOW`]), also if it
+/// began anew some times meanwhile.
+const TYPED_MAX: usize = 4 * TYPED_WINDOW;
+
+/// What was passed on of what a viewer typed.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// Bytes since both began with state 0.
+    byte_count: u64,
+    /// Of those, the viewer was told of so many.
+    told: u64,
+    /// Bytes that wait from before: they don't count.
+    stale: usize,
+    /// A paste is open behind it.
+    is_paste_open: bool,
+}
 
 /// Typed by the viewer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Typed {
     /// Some bytes, not empty.
     pub bytes: Vec<u8>,
-    /// As the viewer gave it.
+    /// As the viewer gave it; 0 for what the relay adds.
     pub mark: u32,
 }
 
@@ -36,22 +49,40 @@ impl Replica {
     }
 
     /// The next keys.
-    pub fn poll_typed(&mut self) -> Option<Typed> {
+    pub fn poll_typed(&mut self, now: Instant) -> Option<Typed> {
         self.typed_len()?;
         let next = self.typed.pop_front()?;
-        self.typed_size -= next.bytes.len();
+        let size = next.bytes.len();
+        self.typed_size -= size;
+        let passed = &mut self.passed;
+        passed.is_paste_open = is_paste_open(&next.bytes, passed.is_paste_open);
+        let stale = passed.stale.min(size);
+        passed.stale -= stale;
+        passed.byte_count += (size - stale) as u64;
+        if passed.byte_count - passed.told >= TAKEN_STEP as u64 {
+            passed.told = passed.byte_count;
+            self.endpoint.set(TAKEN, Whole(passed.told), now);
+        }
         Some(next)
+    }
+
+    /// Both begin with state 0. What waits is passed on all the same; if that ends within a paste, the
+    /// paste is closed: the viewer opens another one for the rest.
+    pub(super) fn begin_typing_anew(&mut self) {
+        let waiting = self.typed.iter();
+        let was_open = self.passed.is_paste_open;
+        if waiting.fold(was_open, |is_open, typed| is_paste_open(&typed.bytes, is_open)) {
+            self.typed_size += PASTE_END.len();
+            self.typed.push_back(Typed { bytes: PASTE_END.to_vec(), mark: 0 });
+        }
+        let (stale, is_paste_open) = (self.typed_size, was_open);
+        self.passed = Passed { stale, is_paste_open, ..Passed::default() };
     }
 
     /// What was typed and not passed on, when the viewer has left by itself.
     pub fn take_last_typed(&mut self) -> Vec<Typed> {
         self.typed_size = 0;
         self.typed.drain(..).collect()
-    }
-
-    /// Whether the link should not be read now: enough keys wait for the session.
-    pub fn is_deaf(&self) -> bool {
-        self.typed_size > BACKLOG_MAX
     }
 
     /// After anything came: what the viewer did, and whether it has all that was said.

@@ -11,16 +11,17 @@
 
 mod content;
 
-pub use content::{BACKLOG_MAX, Typed};
+pub use content::Typed;
 
 use crate::core::painter::View;
 use crate::core::session::CloseCode;
+use content::Passed;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    FAREWELL, Farewell, HOST_STANDING, HostStanding, VIEWER_ACTIONS, ViewerId,
+    FAREWELL, Farewell, HOST_STANDING, HostStanding, TAKEN, VIEWER_ACTIONS, ViewerId,
 };
 use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{SCREEN, Shown, Size};
@@ -87,6 +88,7 @@ pub struct Replica {
     told: HostStanding,
     typed: VecDeque<Typed>,
     typed_size: usize,
+    passed: Passed,
     away_max: Duration,
     outputs: VecDeque<Output>,
     has_room: bool,
@@ -108,6 +110,7 @@ impl Replica {
             told: HostStanding::default(),
             typed: VecDeque::new(),
             typed_size: 0,
+            passed: Passed::default(),
             away_max,
             outputs: VecDeque::new(),
             has_room: true,
@@ -138,6 +141,7 @@ impl Replica {
     fn begin_anew(&mut self, seed: u64, now: Instant) {
         self.endpoint = new_endpoint(seed, now);
         self.told = HostStanding::default();
+        self.begin_typing_anew();
         self.show(now);
     }
 
@@ -167,6 +171,17 @@ impl Replica {
     /// The present link has sent so many packets, and lost so many, since it began.
     pub fn handle_path_stats(&mut self, sent: u64, lost: u64, now: Instant) {
         self.endpoint.handle_path_stats(sent, lost, now);
+    }
+
+    /// Bytes that are held for the viewer, beside what others hold as well. (Looks at every row that
+    /// is kept: for now and then.)
+    pub fn memory(&self) -> usize {
+        self.endpoint.memory_share() + self.typed_size
+    }
+
+    /// The relay has no memory for what is held for the viewer: both begin anew.
+    pub fn handle_no_memory(&mut self, reason: String, now: Instant) {
+        self.abandon(CloseCode::Limit, reason, now);
     }
 
     /// Something came over the present link.
@@ -309,6 +324,7 @@ fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(HOST_STANDING, Whole(HostStanding::default()));
     endpoint.open_sender(FAREWELL, Log::new());
+    endpoint.open_sender(TAKEN, Whole(0));
     endpoint.open_receiver(VIEWER_ACTIONS, Log::new());
     endpoint
 }

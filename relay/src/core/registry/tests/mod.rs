@@ -1,6 +1,9 @@
 //! Who comes in, who waits, who is turned away.
 
+mod seats;
+
 use super::*;
+use crate::core::limits::VIEWER_MEMORY_OWN;
 
 fn registry(limits: Limits) -> Registry<u8> {
     Registry::new(limits, None)
@@ -20,7 +23,7 @@ fn session(number: u8) -> NewSession<u8> {
 fn join(registry: &mut Registry<u8>, token: &str) -> Result<(u8, Role), Denied> {
     let now = Instant::now();
     let joined = registry.join(TokenHash::of(token), AddressKey::LOCAL, now);
-    joined.map(|(_, role, handle)| (handle, role))
+    joined.map(|seated| (seated.handle, seated.role))
 }
 
 #[test]
@@ -43,12 +46,13 @@ fn viewers_are_counted_in_and_out() {
     let mut registry = registry(limits);
     registry.insert(session(1));
     registry.insert(session(2));
-    assert!(join(&mut registry, "token 1").is_ok());
+    let now = Instant::now();
+    let first = registry.join(TokenHash::of("token 1"), AddressKey::LOCAL, now).expect("room");
     assert!(join(&mut registry, "token 1").is_ok());
     assert_eq!(join(&mut registry, "token 1"), Err(Denied::ViewersFull));
     assert!(join(&mut registry, "token 2").is_ok());
     assert_eq!(join(&mut registry, "token 2"), Err(Denied::ViewersFull));
-    registry.leave(SessionId([1; 16]));
+    registry.leave(first.seat);
     assert!(join(&mut registry, "token 2").is_ok());
 }
 

@@ -1,9 +1,10 @@
 //! The machine against a viewer's endpoint, in virtual time.
 
 use super::*;
+use crate::core::keys::{PASTE_END, PASTE_START};
 use proptest::prelude::*;
-use tern_sync::session::INPUT_SIZE_MAX;
 use tern_sync::session::ViewerAction;
+use tern_sync::session::{INPUT_SIZE_MAX, TAKEN_STEP, TYPED_WINDOW};
 use tern_term::{Frame, KeyReport, KeyTarget};
 
 const MS: Duration = Duration::from_millis(1);
@@ -18,6 +19,8 @@ struct World {
     is_linked: bool,
     done: Vec<Output>,
     typed: Vec<Typed>,
+    /// The session takes keys.
+    is_taking: bool,
 }
 
 impl World {
@@ -26,7 +29,7 @@ impl World {
         let replica = Replica::new(view("first"), Duration::from_secs(3600), now);
         let viewer = viewer_endpoint(now);
         let (done, typed) = (Vec::new(), Vec::new());
-        Self { now, replica, viewer, is_linked: false, done, typed }
+        Self { now, replica, viewer, is_linked: false, done, typed, is_taking: true }
     }
 
     fn linked() -> Self {
@@ -101,7 +104,9 @@ impl World {
                 self.replica.handle_incoming(incoming, self.now);
             }
         }
-        while let Some(typed) = self.replica.poll_typed() {
+        while self.is_taking
+            && let Some(typed) = self.replica.poll_typed(self.now)
+        {
             self.typed.push(typed);
         }
     }
@@ -138,6 +143,7 @@ fn viewer_endpoint(now: Instant) -> Endpoint {
     endpoint.open_receiver(SCREEN, Shown::default());
     endpoint.open_receiver(HOST_STANDING, Whole(HostStanding::default()));
     endpoint.open_receiver(FAREWELL, Log::new());
+    endpoint.open_receiver(TAKEN, Whole(0));
     endpoint.open_sender(VIEWER_ACTIONS, Log::new());
     endpoint
 }
@@ -258,16 +264,82 @@ fn host_that_is_silent_is_told_now_and_then() {
 }
 
 #[test]
-fn flood_of_keys_makes_the_relay_deaf_and_one_beyond_measure_ends_the_link() {
+fn viewer_is_answered_though_its_session_takes_no_keys_and_learns_when_it_does() {
+    let mut world = World::joined();
+    world.is_taking = false;
+    let pieces = u32::try_from(TYPED_WINDOW / INPUT_SIZE_MAX).expect("few");
+    for mark in 1..=pieces {
+        world.types(&[b'x'; INPUT_SIZE_MAX], mark);
+        world.pass(50 * MS);
+    }
+    world.replica.handle_view(view("second"), world.now);
+    world.pass(Duration::from_secs(60));
+    assert!(world.viewer.is_acknowledged(VIEWER_ACTIONS));
+    let heard_at = world.viewer.last_heard().expect("a live link");
+    assert!(world.now - heard_at < Duration::from_secs(8), "pings are answered");
+    assert_eq!(world.shown().frame.to_text().lines().next(), Some("second"));
+    assert_eq!(world.viewer.received(TAKEN).0, 0);
+    world.is_taking = true;
+    world.pass(100 * MS);
+    assert_eq!(world.viewer.received(TAKEN).0, TYPED_WINDOW as u64);
+    assert_eq!(world.typed.len(), pieces as usize);
+    // What doesn't fill a step isn't told.
+    world.types(b"y", 1000);
+    world.pass(100 * MS);
+    assert_eq!(world.viewer.received(TAKEN).0, TYPED_WINDOW as u64);
+}
+
+#[test]
+fn what_waited_before_both_began_anew_does_not_count_as_taken_and_its_paste_is_closed() {
+    let mut world = World::joined();
+    world.is_taking = false;
+    let paste = [PASTE_START, &[b'x'; INPUT_SIZE_MAX - 6]].concat();
+    world.types(&paste, 1);
+    world.pass(50 * MS);
+    world.cut();
+    assert_eq!(world.link(2), Some(false));
+    world.viewer = viewer_endpoint(world.now);
+    let pieces = u32::try_from(TAKEN_STEP / INPUT_SIZE_MAX).expect("few");
+    for mark in 2..2 + pieces {
+        world.types(&[b'y'; INPUT_SIZE_MAX], mark);
+    }
+    world.is_taking = true;
+    world.pass(1000 * MS);
+    assert_eq!(world.viewer.received(TAKEN).0, TAKEN_STEP as u64);
+    assert_eq!(world.typed[0].bytes, paste);
+    assert_eq!(world.typed[1], Typed { bytes: PASTE_END.to_vec(), mark: 0 });
+    assert_eq!(world.typed.len(), 2 + pieces as usize);
+}
+
+#[test]
+fn memory_counts_frames_that_only_a_slow_viewer_keeps_and_goes_with_its_link() {
+    let mut world = World::joined();
+    let idle = world.replica.memory();
+    // Its link is there and takes all, but nothing arrives: no acknowledgement comes.
+    for number in 0..12 {
+        let line = format!("{number}").repeat(15);
+        world.replica.handle_view(view(&line), world.now);
+        while world.replica.poll_output(world.now, Some(1200)).is_some() {}
+        world.now += 40 * MS;
+        world.replica.handle_timeout(world.now);
+    }
+    let held = world.replica.memory();
+    assert!(held > idle + 3 * size_of::<Frame>(), "{held} after {idle}");
+    world.replica.handle_no_memory("too much".into(), world.now);
+    world.exchange();
+    let is_limit =
+        |output: &Output| matches!(output, Output::CloseLink { code: CloseCode::Limit, .. });
+    assert!(world.has(is_limit));
+    assert!(world.replica.memory() < held);
+    assert_eq!(world.link(1), Some(false), "both begin anew");
+}
+
+#[test]
+fn more_keys_than_a_viewer_may_type_ahead_end_the_link() {
     let mut world = World::joined();
     let piece = vec![b'x'; INPUT_SIZE_MAX];
     let now = world.now;
-    for mark in 1..=5 {
-        let (bytes, mark) = (piece.clone(), mark);
-        world.replica.on_action(ViewerAction::Input { bytes, mark }, now);
-    }
-    assert!(world.replica.is_deaf());
-    for mark in 6..100 {
+    for mark in 1..100 {
         let (bytes, mark) = (piece.clone(), mark);
         world.replica.on_action(ViewerAction::Input { bytes, mark }, now);
     }
