@@ -56,6 +56,24 @@ pub(crate) fn is_skin_tone(c: char) -> bool {
     matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
 }
 
+/// Whether every terminal takes this text for one character, as wide as we do, and what combines
+/// with it.
+pub(crate) fn is_marked(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(is_agreed) && !chars.as_str().is_empty() && chars.all(is_mark)
+}
+
+/// Marks of the scripts that every terminal with combining characters knows.
+fn is_mark(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' // Latin, Greek
+        | '\u{483}'..='\u{487}' // Cyrillic
+        | '\u{591}'..='\u{5bd}' // Hebrew
+        | '\u{64b}'..='\u{65f}' // Arabic
+        | '\u{20d0}'..='\u{20dc}' // symbols
+    )
+}
+
 /// Whether every terminal takes this character for as wide as we do. Others (emoji, symbols, what
 /// is new in Unicode, private use) are followed by an absolute cursor position, so that a
 /// disagreement spoils one cell, not the rest of the row.
@@ -95,6 +113,11 @@ mod tests {
             let width = c.width();
             assert!(matches!(width, Some(1 | 2)), "{c:?} {width:?}");
         }
+        for c in ('\0'..=char::MAX).filter(|c| is_mark(*c)) {
+            assert_eq!(c.width(), Some(0), "{c:?}");
+        }
+        assert!(is_marked("e\u{301}") && !is_marked("e") && !is_marked("\u{301}"));
+        assert!(!is_marked("❤\u{fe0f}") && !is_marked("e\u{301}x"));
     }
 
     #[test]

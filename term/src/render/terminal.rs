@@ -127,7 +127,17 @@ impl Terminal {
             Content::Cluster { text, .. } => text,
             Content::Continuation => return,
         };
+        // Without autowrap the cursor stays on the last cell, and some terminals (tmux) give what
+        // combines with it to the cell before it. What can't wrap may be drawn with autowrap on.
+        let is_last = matches!(self.place, Place::At { col, .. } if col + cell.width() == cols);
+        let is_wrapping = is_last && width::is_marked(text);
+        if is_wrapping {
+            self.out.extend(b"\x1b[?7h");
+        }
         self.out.extend(text.as_bytes());
+        if is_wrapping {
+            self.out.extend(b"\x1b[?7l");
+        }
         if let Place::At { col, row } = self.place {
             let col = col + cell.width();
             let is_known = is_agreed(cell) && col < cols;

@@ -104,6 +104,16 @@ fn corner_is_drawn_with_autowrap_off() {
 }
 
 #[test]
+fn mark_in_the_last_column_is_drawn_with_autowrap_on_if_it_can_not_wrap() {
+    let out = |text: &str| last(Capabilities::full(), &["", &format!("\x1b[5;80H{text}")]);
+    assert!(out("e\u{301}").contains("ESC[?7he\u{301}ESC[?7l"), "{}", out("e\u{301}"));
+    assert!(out("\x1b[D日\u{301}").contains("ESC[?7h日\u{301}ESC[?7l"));
+    for text in ["e", "\x1b[De\u{301}", "❤\u{200d}", "\x1b[D👩\u{200d}💻"] {
+        assert!(!out(text).contains("[?7"), "{text}");
+    }
+}
+
+#[test]
 fn modes_follow_and_are_left() {
     let mut screen = Screen::new(SIZE);
     screen.handle_output(b"\x1b[?1002;1006;2004h\x1b=\x1b[6 q\x1b[?25l", Instant::now());
