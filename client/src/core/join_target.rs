@@ -39,7 +39,9 @@ pub enum NoTarget {
 /// Reads what was pasted or typed, cut into words anywhere. `port` was named apart.
 pub fn parse(words: &[String], port: Option<u16>) -> Result<JoinTarget, NoTarget> {
     let text = words.join(" ");
-    let mut words: Vec<&str> = text.split_whitespace().collect();
+    // As chats and mails put around a link or a line.
+    let bare = text.trim().trim_matches(['<', '>', '`', '"', '\'']);
+    let mut words: Vec<&str> = bare.split_whitespace().collect();
     let is_ssh_line = words.first() == Some(&"ssh");
     if is_ssh_line {
         words.remove(0);
@@ -73,14 +75,16 @@ pub fn parse(words: &[String], port: Option<u16>) -> Result<JoinTarget, NoTarget
     Ok(JoinTarget { token: token.to_owned(), relays: ports.into_iter().map(relay).collect() })
 }
 
-/// Token and place of `[ssh://]TOKEN@HOST` or `https://HOST/t/TOKEN`.
+/// Token and place of `[ssh://]TOKEN@HOST` or `https://HOST[:PORT]/t/TOKEN`, a pasted web link.
 fn split(line: &str) -> Option<(&str, &str)> {
     for scheme in ["https://", "http://"] {
         if let Some(rest) = line.strip_prefix(scheme) {
             let (place, token) = rest.split_once("/t/")?;
+            let token = token.split(['/', '?', '#']).next().unwrap_or_default();
             // The web's port is not SSH's.
-            let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
-            return Some((token.trim_end_matches('/'), host));
+            let host_end = place.rfind(']').map_or(0, |bracket| bracket + 1);
+            let port = place[host_end..].find(':').map(|colon| host_end + colon);
+            return Some((token, &place[..port.unwrap_or(place.len())]));
         }
     }
     let line = line.strip_prefix("ssh://").unwrap_or(line);
@@ -147,6 +151,11 @@ mod tests {
             ("TOKEN@2001:db8::1", "2001:db8::1", &[2200, 22]),
             ("https://relay.example/t/TOKEN", "relay.example", &[2200, 22]),
             ("https://relay.example:8443/t/ro-TOKEN/", "relay.example", &[2200, 22]),
+            ("https://relay.example/t/TOKEN?from=mail#top", "relay.example", &[2200, 22]),
+            ("https://[2001:db8::1]/t/TOKEN", "2001:db8::1", &[2200, 22]),
+            ("https://[2001:db8::1]:8443/t/TOKEN", "2001:db8::1", &[2200, 22]),
+            ("http://10.0.0.1:80/t/TOKEN", "10.0.0.1", &[2200, 22]),
+            ("<https://relay.example/t/TOKEN>", "relay.example", &[2200, 22]),
         ] {
             assert_eq!(read(text), Ok((host.to_owned(), ports.to_vec())), "{text}");
         }
