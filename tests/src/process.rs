@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 /// Environment variable that marks a process as a sandbox's; its value is the sandbox's folder.
 pub const MARK: &str = "TERN_TEST_WORLD";
@@ -46,6 +47,16 @@ impl Process {
                 })
             })
         })
+    }
+
+    /// Time of a processor that it has used so far.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        // In user and in system mode, in hundredths of a second; the 14th and 15th field, of which
+        // two are before the bracket (proc(5)).
+        let ticks = stat.rsplit_once(") ")?.1.split(' ').skip(11).take(2);
+        let sum: u64 = ticks.map(|ticks| ticks.parse::<u64>().ok()).sum::<Option<u64>>()?;
+        Some(Duration::from_millis(10 * sum))
     }
 
     /// Whether it still runs (a zombie does not).

@@ -4,7 +4,7 @@ use crate::host::{Host, HostOptions};
 use crate::relay::Relay;
 use crate::screen::Cell;
 use crate::terminal::Terminal;
-use crate::viewer::{Viewer, wait_until_same};
+use crate::viewer::{Viewer, ViewerOptions, wait_until_same};
 use crate::world::World;
 
 /// A shared session with one read-write viewer; both terminals have the same size.
@@ -38,10 +38,22 @@ impl Shared {
 
     /// The same, in a sandbox of one's own making.
     pub fn start_in(world: World, options: HostOptions) -> Self {
+        Self::start_for(world, options, ViewerOptions::default())
+    }
+
+    /// Shares a shell, and joins by `tern join` with these arguments.
+    pub fn by_tern(args: &[&str]) -> Self {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let viewer = ViewerOptions { tern: Some(args), ..ViewerOptions::default() };
+        Self::start_for(World::new(), HostOptions::default(), viewer)
+    }
+
+    fn start_for(world: World, host: HostOptions, viewer: ViewerOptions) -> Self {
         let relay = Relay::start(&world);
-        let host = Host::share_with(&world, Some(&relay), options);
+        let host = Host::share_with(&world, Some(&relay), host);
         crate::fixtures::write_into(&host.home.join("work"));
-        let viewer = Viewer::join(&world, &host, &host.read_write);
+        let viewer = Viewer::open(&world, &host.read_write, viewer);
+        viewer.wait_until_same(&host);
         Self { world, relay, host, viewer }
     }
 

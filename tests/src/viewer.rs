@@ -27,6 +27,8 @@ pub struct ViewerOptions {
     pub ssh_args: Vec<String>,
     /// A network of its own.
     pub namespace: Option<Namespace>,
+    /// More environment, and what replaces the usual.
+    pub environment: Vec<(String, String)>,
     /// What runs: ssh, if `None`; else `tern join` with these arguments before the line.
     pub tern: Option<Vec<String>>,
 }
@@ -38,6 +40,7 @@ impl Default for ViewerOptions {
             term: "tmux-256color".into(),
             ssh_args: Vec::new(),
             namespace: None,
+            environment: Vec::new(),
             tern: None,
         }
     }
@@ -83,8 +86,9 @@ impl Viewer {
             None => ssh_command(world, line, &options.ssh_args),
             Some(more) => tern_command(line, more),
         });
-        let terminal =
-            Terminal::open(world, "viewer", options.size, &world.environment(&home), &args);
+        let mut environment = world.environment(&home);
+        environment.extend(options.environment);
+        let terminal = Terminal::open(world, "viewer", options.size, &environment, &args);
         Self { world: world.clone(), terminal }
     }
 

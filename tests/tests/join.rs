@@ -119,21 +119,21 @@ fn what_can_not_be_joined_is_told_in_words() {
     let pinned = ["--relay-fingerprint", "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"];
     let pinned = pinned.map(str::to_owned).to_vec();
     let nowhere = JoinLine { port: 1, ..host.read_write.clone() };
-    for (line, args, said) in [
-        (&wrong, Vec::new(), "Invalid or expired session token"),
-        (&host.read_write, pinned, "SHA256:"),
-        (&nowhere, Vec::new(), "cannot reach the relay"),
+    for (line, args, said, exit_code) in [
+        (&wrong, Vec::new(), "Invalid or expired session token", 6),
+        (&host.read_write, pinned, "SHA256:", 5),
+        (&nowhere, Vec::new(), "cannot reach the relay", 4),
     ] {
         let options = ViewerOptions { tern: Some(args), ..ViewerOptions::default() };
         let viewer = Viewer::open(&world, line, options);
-        assert_eq!(viewer.wait_until_left(), 1, "{}", world.report());
+        assert_eq!(viewer.wait_until_left(), exit_code, "{}", world.report());
         viewer.wait_until_shows(said);
     }
     let home = world.home("blind");
     let mut tern = world.command(tern_tests::process::binary("tern"), &home);
     let line = format!("{}@{}", host.read_write.token, host.read_write.host);
     let output = tern_tests::process::run(tern.args(["join", &line]));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let said = tern_tests::process::text(&output);
     assert!(said.contains("a terminal is needed to join"), "{said}");
 }

@@ -6,7 +6,7 @@ use crate::core::prediction::display::Mode;
 use crate::core::wishes::Wishes;
 use crate::shell::drop_in::Program;
 use crate::shell::drop_in::config::Config;
-use crate::shell::join::{self, JoinArgs};
+use crate::shell::join::{self, JoinArgs, Refused};
 use crate::shell::protocol::{Connection, Request};
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
@@ -356,7 +356,8 @@ fn exit_code_of(result: anyhow::Result<u8>, tells_error: bool) -> ExitCode {
             if tells_error {
                 eprintln!("tern: {error:#}");
             }
-            ExitCode::FAILURE
+            let refused = error.downcast_ref::<Refused>();
+            refused.map_or(ExitCode::FAILURE, |it| ExitCode::from(it.reason.exit_status()))
         }
     }
 }

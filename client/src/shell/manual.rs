@@ -1,5 +1,6 @@
 //! The manual page, `tern man`: one page for all commands, made of the same text as `--help`.
 
+use crate::shell::join::Reason;
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -7,8 +8,10 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Variables that are read besides those that stand for an option.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("TERN_LOG", "What is logged, as a filter of the Rust crate tracing-subscriber; before -v."),
+    ("TERM, COLORTERM", "What the terminal of a viewer can show: truecolor, 256 colours, 16 or 8."),
+    ("NO_COLOR", "If it is set and not empty, a viewer's terminal gets no colours."),
     ("SHELL", "What is shared with --no-tmux if no program is given."),
     ("XDG_RUNTIME_DIR", "Sockets are in its folder tern; without it, in /tmp/tern-UID."),
     (
@@ -20,6 +23,9 @@ const VARIABLES: [(&str, &str); 4] = [
 const EXIT_STATUS: &str = "That of the program that was shared with `--`, or 128 and the number \
     of the signal that killed it; 127 if there is no such program, 126 if it can't be run. Else 0, \
     1 if something failed or nobody could ever join, 2 if the command line is wrong.";
+const JOIN_EXIT_STATUS: &str = "Of tern join: 0 after leaving; that of the session when it has \
+    ended (0, or of the program that was shared); 128 and the number of the signal that ended it, \
+    129 if its terminal went away; 2 if the command line is wrong; and";
 
 /// Writes the page. `examples` are lines of a command, two blanks or more, and what it is for.
 pub fn write(mut command: Command, examples: &str, to: &mut dyn Write) -> std::io::Result<()> {
@@ -34,6 +40,11 @@ pub fn write(mut command: Command, examples: &str, to: &mut dyn Write) -> std::i
     environment(&command).to_writer(to)?;
     let mut rest = Roff::new();
     rest.control("SH", ["EXIT STATUS"]).text([roman(EXIT_STATUS)]);
+    rest.control("PP", []).text([roman(JOIN_EXIT_STATUS)]);
+    for reason in Reason::ALL {
+        rest.control("TP", []).text([bold(reason.exit_status().to_string())]);
+        rest.text([roman(sentence(reason.meaning()))]);
+    }
     rest.control("SH", ["EXAMPLES"]);
     for line in examples.lines().map(str::trim) {
         let (example, meaning) = line.split_once("  ").unwrap_or((line, ""));

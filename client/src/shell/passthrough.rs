@@ -17,9 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tern_sync::session::ViewerId;
-use tern_term::{
-    Capabilities, Clusters, KeyReport, Modes, Renderer, Screen, Shown, Size, Viewport,
-};
+use tern_term::{Clusters, KeyReport, Modes, Renderer, Screen, Shown, Size, Viewport};
 use tokio::sync::watch;
 
 /// Bytes of one read.
@@ -288,10 +286,7 @@ impl Passthrough {
         let is_smaller = pty != local && self.screen.is_some();
         match (&mut self.display, is_smaller) {
             (Display::Through, true) => {
-                let (term, color) = (std::env::var("TERM"), std::env::var("COLORTERM").ok());
-                let capabilities =
-                    Capabilities::from_env(term.as_deref().unwrap_or("dumb"), color.as_deref());
-                let mut renderer = Box::new(Renderer::new(capabilities));
+                let mut renderer = Box::new(Renderer::new(tty::capabilities()));
                 let _ = tty::write(&renderer.enter());
                 self.display = Display::Composed { renderer, viewport: Viewport::default() };
             }

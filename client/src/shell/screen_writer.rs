@@ -1,10 +1,12 @@
-//! The viewer's terminal: drawn by a thread of its own, so that a slow one (or one that somebody
+//! The terminal of `tern join` and `tern play`: drawn by a thread of its own, so that a slow one (or one that somebody
 //! stopped with Ctrl-S) holds up nothing else, and skips what it has no time for.
 
-use crate::shell::tty::{self, RawMode};
+use crate::shell::tty::{Output, RawMode};
+use rustix::process::{Signal, getpid, kill_process};
+use std::io::{PipeWriter, pipe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 use tern_term::{Capabilities, Frame, Renderer};
 use tokio::sync::Notify;
@@ -13,7 +15,7 @@ use tokio::sync::Notify;
 const FINISH_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Draws frames.
-pub(super) struct ScreenWriter {
+pub struct ScreenWriter {
     capabilities: Capabilities,
     renderer: Renderer,
     /// The terminal is ours as long as it lives.
@@ -28,11 +30,13 @@ struct Writer {
     on_idle: Arc<Notify>,
     /// Disconnected when the thread has ended.
     ended: Receiver<()>,
+    /// Closed, it ends the thread also while the terminal takes nothing.
+    stop: PipeWriter,
 }
 
 impl ScreenWriter {
     /// Takes the terminal over.
-    pub(super) fn start(capabilities: Capabilities) -> std::io::Result<Self> {
+    pub fn start(capabilities: Capabilities) -> std::io::Result<Self> {
         let renderer = Renderer::new(capabilities.clone());
         let mut screen = Self { capabilities, renderer, raw: None, writer: None };
         screen.resume()?;
@@ -40,41 +44,48 @@ impl ScreenWriter {
     }
 
     /// Takes the terminal over again.
-    pub(super) fn resume(&mut self) -> std::io::Result<()> {
+    pub fn resume(&mut self) -> std::io::Result<()> {
         self.renderer = Renderer::new(self.capabilities.clone());
         self.raw = Some(RawMode::enter(&leave(&self.capabilities))?);
-        let writer = Writer::start();
+        let writer = Writer::start()?;
         writer.write(self.renderer.enter());
         self.writer = Some(writer);
         Ok(())
     }
 
     /// Gives the terminal back as it was. What it is being written meanwhile comes first, if it
-    /// takes it.
-    pub(super) fn suspend(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            writer.finish();
-        }
+    /// takes it; says whether it did.
+    pub fn suspend(&mut self) -> bool {
+        let has_taken_all = self.writer.take().is_none_or(Writer::finish);
         self.raw = None;
+        has_taken_all
+    }
+
+    /// Gives the terminal back, and stops this process until somebody continues it.
+    pub fn stop_until_continued(&mut self) -> std::io::Result<()> {
+        self.suspend();
+        kill_process(getpid(), Signal::STOP)?;
+        // Continued.
+        self.resume()
     }
 
     /// Whether the terminal has taken everything.
-    pub(super) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.writer.as_ref().is_some_and(|writer| !writer.is_busy.load(Ordering::Acquire))
     }
 
     /// Notified when the terminal has taken everything.
-    pub(super) fn on_idle(&self) -> Arc<Notify> {
+    pub fn on_idle(&self) -> Arc<Notify> {
         self.writer.as_ref().map(|writer| writer.on_idle.clone()).unwrap_or_default()
     }
 
     /// The terminal changed its size: what it shows is unknown.
-    pub(super) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.renderer.forget();
     }
 
     /// Draws a frame. Only while it is idle.
-    pub(super) fn draw(&mut self, frame: &Frame) {
+    pub fn draw(&mut self, frame: &Frame) {
         let bytes = self.renderer.render(frame);
         if let Some(writer) = &self.writer
             && !bytes.is_empty()
@@ -84,8 +95,16 @@ impl ScreenWriter {
     }
 }
 
+impl Drop for ScreenWriter {
+    /// What is on its way to the terminal must not come after what gives it back.
+    fn drop(&mut self) {
+        self.suspend();
+    }
+}
+
 impl Writer {
-    fn start() -> Self {
+    fn start() -> std::io::Result<Self> {
+        let (output, (stopped, stop)) = (Output::open()?, pipe()?);
         let (bytes, to_write) = sync_channel::<Vec<u8>>(2);
         let (is_busy, on_idle) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
         let (busy, idle) = (is_busy.clone(), on_idle.clone());
@@ -94,12 +113,12 @@ impl Writer {
             let _end: SyncSender<()> = end;
             while let Ok(bytes) = to_write.recv() {
                 // A terminal that is gone is told by SIGHUP, and by the end of its input.
-                let _ = tty::write(&bytes);
+                let _ = output.write(&bytes, Some(&stopped), None);
                 busy.store(false, Ordering::Release);
                 idle.notify_one();
             }
         });
-        Self { bytes, is_busy, on_idle, ended }
+        Ok(Self { bytes, is_busy, on_idle, ended, stop })
     }
 
     fn write(&self, bytes: Vec<u8>) {
@@ -111,11 +130,19 @@ impl Writer {
         }
     }
 
-    /// Waits until the terminal has taken what was given to it; not if it takes nothing.
-    fn finish(self) {
-        let Self { bytes, ended, .. } = self;
+    /// Waits until the terminal has taken what was given to it; not if it takes nothing. Says which.
+    fn finish(self) -> bool {
+        let Self { bytes, ended, stop, .. } = self;
         drop(bytes);
-        let _ = ended.recv_timeout(FINISH_TIME_MAX);
+        let has_ended =
+            || ended.recv_timeout(FINISH_TIME_MAX) == Err(RecvTimeoutError::Disconnected);
+        if has_ended() {
+            return true;
+        }
+        // What it was writing must not come after what gives the terminal back.
+        drop(stop);
+        has_ended();
+        false
     }
 }
 

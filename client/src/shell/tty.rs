@@ -1,9 +1,21 @@
 //! The user's terminal: only here is its mode changed, and it is always changed back.
 
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
-use std::io::{self, Write};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::termios::{
+    OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcgetwinsize, tcsetattr,
+    ttyname,
+};
+use std::io::{self, PipeReader, Write};
+use std::os::fd::OwnedFd;
 use std::sync::Mutex;
-use tern_term::Size;
+use std::time::Duration;
+use tern_term::{Capabilities, ColorDepth, Size};
+
+/// How long a terminal that takes nothing is waited for when it's given back: as long as a person
+/// waits for the end of a program. What waits to be written there is thrown away then.
+const UNDO_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// What has to be undone: the terminal's former mode, and whether it shows our screen. Behind a
 /// lock, since a panic in any thread undoes it.
@@ -28,6 +40,18 @@ pub fn size() -> Size {
             Size::clamped(size.ws_col.into(), size.ws_row.into())
         }
         Ok(_) | Err(_) => Size { cols: 80, rows: 24 },
+    }
+}
+
+/// What it can do, as far as the environment tells. Whoever sets `NO_COLOR` wants none, from whatever
+/// program (<https://no-color.org>).
+pub fn capabilities() -> Capabilities {
+    let variable = |name| std::env::var(name).ok();
+    let term = variable("TERM").unwrap_or_else(|| "dumb".into());
+    let capabilities = Capabilities::from_env(&term, variable("COLORTERM").as_deref());
+    match variable("NO_COLOR") {
+        Some(wish) if !wish.is_empty() => Capabilities { colors: ColorDepth::Mono, ..capabilities },
+        Some(_) | None => capabilities,
     }
 }
 
@@ -67,8 +91,70 @@ pub fn undo() {
     let undo = UNDO.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(undo) = undo {
         // The terminal may be gone: then there is nothing to give back.
-        let _ = write(&undo.leave);
+        let _ = write_in_time(&undo.leave);
         let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &undo.mode);
+    }
+}
+
+/// Writes to the terminal; if it takes nothing for [`UNDO_TIME_MAX`], in place of what waits there.
+fn write_in_time(bytes: &[u8]) -> io::Result<()> {
+    let output = Output::open()?;
+    match output.write(bytes, None, Some(UNDO_TIME_MAX)) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            tcflush(&output.terminal, QueueSelector::OFlush)?;
+            output.write(bytes, None, Some(UNDO_TIME_MAX))
+        }
+        done => done,
+    }
+}
+
+/// A way of its own to the terminal at standard output, which can be left while the terminal takes
+/// nothing. Standard output itself can't: its mode (to block or not) is shared with other programs.
+#[derive(Debug)]
+pub struct Output {
+    terminal: OwnedFd,
+}
+
+impl Output {
+    /// Opens it.
+    pub fn open() -> io::Result<Self> {
+        let name = ttyname(rustix::stdio::stdout(), Vec::new())?;
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(Self { terminal: rustix::fs::open(name, flags, Mode::empty())? })
+    }
+
+    /// Writes all, unless the other end of `stop` is closed, or the terminal takes nothing for
+    /// `time_max`.
+    pub fn write(
+        &self,
+        mut bytes: &[u8],
+        stop: Option<&PipeReader>,
+        time_max: Option<Duration>,
+    ) -> io::Result<()> {
+        let timeout = time_max.map(|time| Timespec::try_from(time).expect("a short time"));
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.terminal, bytes) {
+                Ok(size) => bytes = &bytes[size..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let mut ready = vec![PollFd::new(&self.terminal, PollFlags::OUT)];
+                    ready.extend(stop.map(|stop| PollFd::new(stop, PollFlags::IN)));
+                    let is_stopped = |ready: &[PollFd<'_>]| {
+                        ready.get(1).is_some_and(|stop| !stop.revents().is_empty())
+                    };
+                    match poll(&mut ready, timeout.as_ref()) {
+                        Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                        Ok(_) if is_stopped(&ready) => {
+                            return Err(io::ErrorKind::Interrupted.into());
+                        }
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,16 +1,17 @@
 //! `tern join`: a viewer that keeps a replica of the shared screen, and roams.
 
-mod screen;
+mod refused;
 mod session;
 
 use crate::core::join_target::{self, JoinTarget};
 use crate::core::notice::printable;
 use crate::core::prediction::display::Mode;
 use crate::shell::board::software;
+use crate::shell::screen_writer::ScreenWriter;
 use crate::shell::sharing::{RelayArgs, host_key_policy, identities};
 use crate::shell::{logging, paths, tty};
-use anyhow::{Context, bail};
-use screen::ScreenWriter;
+use anyhow::Context;
+pub use refused::{Reason, Refused};
 use session::Session;
 use std::time::Duration;
 use tern_bootstrap::client::{BootstrapError, GrantedView, Options, request_view};
@@ -43,7 +44,8 @@ pub struct JoinArgs {
 pub fn run(args: &JoinArgs) -> anyhow::Result<u8> {
     let target = join_target::parse(&args.words, args.port)?;
     if !tty::is_terminal() {
-        bail!("a terminal is needed to join: standard input and output must be one");
+        let text = "a terminal is needed to join: standard input and output must be one".into();
+        return Err(Refused { text, reason: Reason::NoTerminal }.into());
     }
     let (_, log) = logging::create_file(&paths::state_folder()?)?;
     logging::start(args.verbosity, Some(log));
@@ -52,11 +54,15 @@ pub fn run(args: &JoinArgs) -> anyhow::Result<u8> {
         .build()
         .context("cannot start")?;
     let end = runtime.block_on(join(args, &target))?;
+    runtime.shutdown_background();
     // The terminal is the person's again.
+    if end.is_terminal_stuck {
+        // What takes nothing can't be told anything either.
+        return Ok(end.exit_status.max(1));
+    }
     if !end.text.is_empty() {
         println!("{}", printable(&end.text));
     }
-    runtime.shutdown_background();
     Ok(end.exit_status)
 }
 
@@ -65,6 +71,14 @@ struct End {
     /// Stays on the terminal.
     text: String,
     exit_status: u8,
+    /// The terminal doesn't take what is written to it.
+    is_terminal_stuck: bool,
+}
+
+impl End {
+    fn new(text: String, exit_status: u8) -> Self {
+        Self { text, exit_status, is_terminal_stuck: false }
+    }
 }
 
 async fn join(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<End> {
@@ -79,8 +93,7 @@ async fn join(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<End> {
 }
 
 fn capabilities(args: &JoinArgs, may_type: bool) -> Capabilities {
-    let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".into());
-    let capabilities = Capabilities::from_env(&term, std::env::var("COLORTERM").ok().as_deref());
+    let capabilities = tty::capabilities();
     let capabilities = if may_type { capabilities } else { capabilities.watch_only() };
     let is_clipboard_allowed = capabilities.is_clipboard_allowed && args.is_clipboard_allowed;
     Capabilities { is_clipboard_allowed, ..capabilities }
@@ -102,11 +115,15 @@ async fn bootstrap(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<(Opti
             Err(error @ (BootstrapError::Connect { .. } | BootstrapError::NotARelay { .. })) => {
                 first_error.get_or_insert(error);
             }
-            Err(error) => bail!(printable(&error.to_string())),
+            Err(error) => return Err(refused(&error).into()),
         }
     }
     let error = first_error.context("no relay was named")?;
-    bail!(printable(&error.to_string()))
+    Err(refused(&error).into())
+}
+
+fn refused(error: &BootstrapError) -> Refused {
+    Refused { text: printable(&error.to_string()), reason: Reason::of(error) }
 }
 
 /// Asks one relay, and again as long as the session's host may be on its way back there.

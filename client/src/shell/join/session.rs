@@ -1,15 +1,14 @@
 //! The viewer's place in a session, kept over whatever reaches the relay: what is typed goes there,
 //! what the session shows comes back, and a terminal that stops and goes on.
 
-use super::End;
-use super::screen::ScreenWriter;
+use super::{End, Reason};
 use crate::core::dialling::Carrier;
 use crate::core::prediction::display::Mode;
 use crate::core::viewing::{Command, Viewing};
 use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
+use crate::shell::screen_writer::ScreenWriter;
+use crate::shell::terminal::{Local, Terminal, exit_status_of};
 use crate::shell::tty;
-use rustix::process::{Signal, getpid, kill_process};
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 use tern_bootstrap::client::{GrantedView, Options};
 use tern_sync::link::{Incoming, LinkError};
@@ -20,13 +19,8 @@ use tern_sync::session::{
 };
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::time::{sleep, sleep_until, timeout};
 
-/// Bytes of one read of the terminal.
-const READ_SIZE: usize = 16 * 1024;
 /// How long the word that we leave may take to arrive.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(1);
 /// A close leaves by a task of its own; this is long enough for that.
@@ -47,24 +41,6 @@ pub(super) struct Session {
     viewing: Viewing,
     screen: ScreenWriter,
     port: u16,
-}
-
-/// What comes from outside.
-struct Terminal {
-    keys: AsyncFd<BorrowedFd<'static>>,
-    resized: SignalStream,
-    stopped: SignalStream,
-    terminated: SignalStream,
-    hung_up: SignalStream,
-    interrupted: SignalStream,
-}
-
-/// What the terminal's side brought.
-enum Local {
-    Keys(Vec<u8>),
-    Resized,
-    Stopped,
-    Ended,
 }
 
 impl Session {
@@ -113,7 +89,9 @@ impl Session {
                         self.viewing.handle_redraw();
                     }
                     Local::Stopped => self.suspend()?,
-                    Local::Ended => break self.leave().await,
+                    Local::Ended(signal) => {
+                        break End { exit_status: exit_status_of(signal), ..self.leave().await };
+                    }
                 },
                 () = on_idle.notified() => {}
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
@@ -126,8 +104,8 @@ impl Session {
         if self.roaming.close("the viewer leaves") {
             sleep(CLOSE_TIME).await;
         }
-        self.screen.suspend();
-        Ok(end)
+        let has_taken_all = self.screen.suspend();
+        Ok(End { is_terminal_stuck: !has_taken_all, ..end })
     }
 
     fn poll_timeout(&self, now: Instant) -> Option<Instant> {
@@ -194,7 +172,7 @@ impl Session {
                     if let Some(Farewell { text, exit_status }) = farewell {
                         // The relay waits for the acknowledgement, and closes then.
                         self.roaming.pump(&mut self.endpoint, self.epoch, now);
-                        return Some(End { text, exit_status });
+                        return Some(End::new(text, exit_status));
                     }
                 }
                 Event::Received(_) | Event::Acknowledged(_) => {}
@@ -270,20 +248,23 @@ impl Session {
         tracing::info!(?failure, "the relay was not reached");
         // While a link works, nobody's word counts against it.
         self.roaming.silent_since()?;
-        let lost = |text: String| Some(End { text, exit_status: 1 });
+        let lost = |text: String, reason: Reason| Some(End::new(text, reason.exit_status()));
         match failure {
             Failure::Unreachable(_) => None,
             Failure::NotYet(text) => {
                 self.viewing.handle_news(text, now);
                 None
             }
-            Failure::Unknown(text) => lost(text),
-            Failure::WrongCertificate(address) => lost(format!(
-                "what answers at {address} (UDP) shows another certificate than the one that the \
+            Failure::Unknown(text) => lost(text, Reason::Token),
+            Failure::WrongCertificate(address) => {
+                let text = format!(
+                    "what answers at {address} (UDP) shows another certificate than the one that the \
                  relay handed over by SSH: the relay was made anew, or somebody impersonates it. \
                  Join again: tern join, with the same line"
-            )),
-            Failure::Refused(text) => lost(text),
+                );
+                lost(text, Reason::HostKey)
+            }
+            Failure::Refused(text) => lost(text, Reason::Other),
         }
     }
 
@@ -294,7 +275,7 @@ impl Session {
         self.pass_actions(now);
         push_action(&mut self.endpoint, ViewerAction::Leave, now);
         let _ = timeout(LEAVE_TIME_MAX, self.await_acknowledgement()).await;
-        End { text: LEFT.into(), exit_status: 0 }
+        End::new(LEFT.into(), 0)
     }
 
     async fn await_acknowledgement(&mut self) {
@@ -328,10 +309,7 @@ impl Session {
 
     /// Gives the terminal back, and stops until somebody continues us.
     fn suspend(&mut self) -> anyhow::Result<()> {
-        self.screen.suspend();
-        kill_process(getpid(), Signal::STOP)?;
-        // Continued.
-        self.screen.resume()?;
+        self.screen.stop_until_continued()?;
         self.viewing.handle_resize(tty::size());
         self.viewing.handle_redraw();
         Ok(())
@@ -355,51 +333,4 @@ fn new_endpoint(now: Instant) -> Endpoint {
     endpoint.open_receiver(TAKEN, Whole(0));
     endpoint.open_sender(VIEWER_ACTIONS, Log::new());
     endpoint
-}
-
-impl Terminal {
-    #[allow(unsafe_code)]
-    fn open() -> anyhow::Result<Self> {
-        // SAFETY: standard input is open as long as the process lives, and always the same.
-        let keys =
-            unsafe { AsyncFd::register_with_interest(rustix::stdio::stdin(), Interest::READABLE) };
-        let keys = keys.map_err(std::io::Error::from)?;
-        Ok(Self {
-            keys,
-            resized: signal(SignalKind::window_change())?,
-            stopped: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
-            terminated: signal(SignalKind::terminate())?,
-            hung_up: signal(SignalKind::hangup())?,
-            interrupted: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    /// What happens next. Cancel-safe: what is read is given at once.
-    async fn next(&mut self, is_deaf: bool) -> Local {
-        loop {
-            tokio::select! {
-                ready = self.keys.readable(), if !is_deaf => {
-                    let Ok(mut guard) = ready else { return Local::Ended };
-                    // Cleared first: what comes from here on wakes us again. The terminal isn't
-                    // set to non-blocking, for its other users' sake; ready, it gives what it has.
-                    guard.clear_ready();
-                    let mut bytes = vec![0; READ_SIZE];
-                    match rustix::io::read(self.keys.get_ref(), &mut bytes) {
-                        Ok(0) => return Local::Ended,
-                        Ok(size) => {
-                            bytes.truncate(size);
-                            return Local::Keys(bytes);
-                        }
-                        Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-                        Err(_) => return Local::Ended,
-                    }
-                }
-                _ = self.resized.recv() => return Local::Resized,
-                _ = self.stopped.recv() => return Local::Stopped,
-                _ = self.terminated.recv() => return Local::Ended,
-                _ = self.hung_up.recv() => return Local::Ended,
-                _ = self.interrupted.recv() => return Local::Ended,
-            }
-        }
-    }
 }

@@ -1,0 +1,190 @@
+//! The viewer's terminal: whatever ends `tern join`, it is as it was; and it is asked for no more
+//! than it can do.
+
+use rustix::process::Signal;
+use tern_client::shell::tty::{self, RawMode};
+use tern_tests::process::{Process, binary, send_signal};
+use tern_tests::screen::Color;
+use tern_tests::shared::wait_until_shows;
+use tern_tests::viewer::wait_until_same;
+use tern_tests::{Host, JoinLine, Relay, Shared, Terminal, Viewer, ViewerOptions, World};
+
+/// A shell in a terminal, which says what the mode of its terminal is.
+struct Shell {
+    world: World,
+    terminal: Terminal,
+}
+
+/// A session, and a shell whose person has joined it.
+struct Joined {
+    world: World,
+    _relay: Relay,
+    host: Host,
+    shell: Shell,
+    viewer: Process,
+}
+
+impl Joined {
+    fn start() -> Self {
+        let world = World::new();
+        let relay = Relay::start(&world);
+        let host = Host::share(&world, &relay);
+        let shell = Shell::open(&world);
+        let viewer = shell.join(&host);
+        Self { world, _relay: relay, host, shell, viewer }
+    }
+}
+
+/// Echo and line editing, as `stty -a` tells.
+const USUAL_MODE: &str = "mode: icanon echo";
+
+impl Shell {
+    fn open(world: &World) -> Self {
+        let home = world.home(&world.unique("person"));
+        let mut environment = world.environment(&home);
+        environment.push(("TERM".into(), "tmux-256color".into()));
+        let args = ["bash".to_owned()];
+        let terminal = Terminal::open(world, "shell", (80, 24), &environment, &args);
+        wait_until_shows(world, &terminal, "$");
+        Self { world: world.clone(), terminal }
+    }
+
+    /// Joins as a job of the shell; gives the process.
+    fn join(&self, host: &Host) -> Process {
+        let tern = binary("tern").display().to_string();
+        let JoinLine { port, token, host: address } = &host.read_write;
+        let command = format!("clear; {tern} join -p{port} {token}@{address}; echo code: $?");
+        self.terminal.enter_line(&command);
+        wait_until_same(&self.world, &host.terminal, &self.terminal);
+        let is_it = |process: &Process| process.args.get(1).is_some_and(|arg| arg == "join");
+        self.world.processes().into_iter().find(is_it).expect("it shows the session")
+    }
+
+    fn flag(&self, format: &str) -> String {
+        self.terminal.tmux(&["display-message", "-p", format]).trim().to_owned()
+    }
+
+    /// Fails unless the terminal is as a shell expects it.
+    #[track_caller]
+    fn assert_usual(&self, why: &str) {
+        let flags = "#{alternate_on}#{cursor_flag}#{wrap_flag}#{mouse_any_flag}#{keypad_flag}\
+                     #{keypad_cursor_flag}#{insert_flag}";
+        self.world.wait_until(&format!("the modes are the usual ones after {why}"), || {
+            self.flag(flags) == "0110000"
+        });
+        // Without this shell's line editor, which sets the mode itself.
+        self.terminal.enter_line(
+            "clear; stty -a | tr ' ;' '\\n\\n' | grep -x 'icanon\\|echo' | xargs echo mode:",
+        );
+        wait_until_shows(&self.world, &self.terminal, USUAL_MODE);
+    }
+}
+
+#[test]
+fn terminal_is_as_it_was_after_every_signal_that_ends() {
+    let Joined { world, host, shell, mut viewer, _relay } = Joined::start();
+    host.terminal.enter_line("printf '\\033[?1003h\\033[?2004h\\033[?1h\\033='; tput civis");
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+        viewer.signal(signal);
+        wait_until_shows(&world, &shell.terminal, &format!("code: {}", 128 + signal.as_raw()));
+        assert!(shell.terminal.shows("[left the session]"), "{}", world.report());
+        shell.assert_usual(&format!("{signal:?}"));
+        viewer = shell.join(&host);
+    }
+}
+
+#[test]
+fn stopped_from_outside_the_viewer_gives_the_terminal_back_until_it_goes_on() {
+    let Joined { world, host, shell, viewer, _relay } = Joined::start();
+    viewer.signal(Signal::TSTP);
+    wait_until_shows(&world, &shell.terminal, "Stopped");
+    shell.assert_usual("a stop");
+    host.terminal.enter_line("echo mean''while");
+    shell.terminal.enter_line("fg");
+    wait_until_shows(&world, &shell.terminal, "meanwhile");
+    wait_until_same(&world, &host.terminal, &shell.terminal);
+    assert_eq!(shell.flag("#{alternate_on}"), "1");
+}
+
+/// A terminal that takes nothing (its window hangs, its network is gone) holds nobody up, and is as
+/// it was when it takes something again.
+#[test]
+fn terminal_that_hangs_is_given_back_too() {
+    let Joined { world, host, shell, viewer, _relay } = Joined::start();
+    let server = shell.flag("#{pid}").parse().expect("tmux knows its own pid");
+    send_signal(server, Signal::STOP);
+    // More than what a pty holds.
+    host.terminal.enter_line(
+        "for n in $(seq 20); do head -c 1500 /dev/urandom | base64; sleep 0.1; done; echo all''out",
+    );
+    wait_until_shows(&world, &host.terminal, "allout");
+    viewer.signal(Signal::TERM);
+    world.wait_until("the viewer ends", || !viewer.is_running());
+    send_signal(server, Signal::CONT);
+    wait_until_shows(&world, &shell.terminal, "code: 143");
+    shell.assert_usual("a hang");
+}
+
+/// Runs in a terminal of the test below.
+#[test]
+#[ignore = "it panics, for another test to see"]
+fn panics_with_the_terminal_in_its_hands() {
+    let _raw = RawMode::enter(b"\x1b[?1049l\x1b[?25h").expect("there is a terminal");
+    tty::write(b"\x1b[?1049h\x1b[?25l").expect("there is a terminal");
+    std::thread::spawn(|| panic!("a fault of ours")).join().expect("the thread is well");
+}
+
+#[test]
+fn panic_in_any_thread_gives_the_terminal_back_first() {
+    let world = World::new();
+    let shell = Shell::open(&world);
+    let this = std::env::current_exe().expect("a running program has a path");
+    let test = "panics_with_the_terminal_in_its_hands";
+    let command = format!("clear; {} --ignored --exact --nocapture {test}", this.display());
+    shell.terminal.enter_line(&command);
+    // On the main screen, where it can be read.
+    wait_until_shows(&world, &shell.terminal, "a fault of ours");
+    wait_until_shows(&world, &shell.terminal, "FAILED");
+    shell.assert_usual("a panic");
+}
+
+/// Whether a terminal of its kind shows that colour for the host's.
+type Wanted = fn(Color) -> bool;
+
+#[test]
+fn colours_are_those_that_the_viewers_terminal_names() {
+    let shared = Shared::by_tern(&[]);
+    shared.viewer_runs("clear; printf '\\033[38;2;250;0;0mred\\033[m end\\n'", "red end");
+    let true_color: Wanted = |color| color == Color::Rgb(250, 0, 0);
+    let indexed: Wanted = |color| matches!(color, Color::Indexed(16..));
+    let ansi: Wanted = |color| matches!(color, Color::Indexed(..16));
+    let none: Wanted = |color| color == Color::Default;
+    let cases: [(&str, &str, &str, Wanted); 6] = [
+        ("xterm-256color", "truecolor", "", true_color),
+        ("xterm-256color", "", "", indexed),
+        ("xterm", "", "", ansi),
+        ("linux", "", "", ansi),
+        ("vt100", "", "", none),
+        ("xterm-256color", "truecolor", "1", none),
+    ];
+    for (term, color, no_color, wanted) in cases {
+        let mut viewer = ViewerOptions::tern();
+        viewer.term = term.to_owned();
+        viewer.environment =
+            vec![("COLORTERM".into(), color.into()), ("NO_COLOR".into(), no_color.into())];
+        let viewer = Viewer::open(&shared.world, &shared.host.read_only, viewer);
+        viewer.wait_until_shows("red end");
+        let shown = |viewer: &Viewer| {
+            let screen = viewer.screen();
+            let row = (0..screen.rows.len()).find(|row| screen.row_text(*row).contains("red end"));
+            row.map(|row| screen.rows[row][0].style.foreground)
+        };
+        let what = format!("{term} with {color:?} and {no_color:?} shows what it can");
+        shared.world.wait_until(&what, || {
+            let color = shown(&viewer);
+            color.is_some_and(wanted)
+        });
+        viewer.terminal.press(&["q"]);
+        viewer.wait_until_left();
+    }
+}
