@@ -24,7 +24,7 @@ mod wire;
 
 pub use frame::{Clipboard, Cursor, CursorShape, Frame, Modes};
 pub use link::{LINK_ID_BYTES_MAX, LINK_URI_BYTES_MAX, Link};
-pub use render::{Capabilities, ColorDepth, Renderer};
+pub use render::{Capabilities, ColorDepth, Renderer, still};
 pub use row::{CLUSTER_BYTES_MAX, Cell, Content, Row};
 pub use screen::{CLIPBOARD_BYTES_MAX, Clusters, Screen, TITLE_CHARS_MAX};
 pub use shown::{KeyReport, KeyTarget, MARKS_MAX, PREFIX_SIZE_MAX, PREFIXES_MAX, Shown};

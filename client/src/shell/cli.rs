@@ -7,7 +7,9 @@ use crate::core::wishes::Wishes;
 use crate::shell::drop_in::Program;
 use crate::shell::drop_in::config::Config;
 use crate::shell::join::{self, JoinArgs, Refused};
+use crate::shell::play::{self, PlayOptions};
 use crate::shell::protocol::{Connection, Request};
+use crate::shell::recording::Existing;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
@@ -36,6 +38,7 @@ const EXAMPLES: &str = "  \
   tern -- htop                  share just that program
   tern --no-tmux                share a shell on a plain terminal
   tern join TOKEN@relay.example join a session; it survives bad networks, unlike ssh
+  tern play FILE                play what `tern join --record FILE` has recorded
   tern stop                     end the sharing; the session goes on";
 
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
@@ -232,6 +235,16 @@ struct JoinOptions {
     /// Let what is copied in the session come into the clipboard here.
     #[arg(long)]
     clipboard: bool,
+    /// Record what the host shows, to be played by `tern play` or asciinema (asciicast v3). What you
+    /// type is not in it, unless the session shows it.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Begin the recording's file anew, if there is one.
+    #[arg(long, requires = "record", conflicts_with = "append")]
+    overwrite: bool,
+    /// Go on at the end of the recording's file, if there is one.
+    #[arg(long, requires = "record")]
+    append: bool,
     /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
     #[arg(short, action = clap::ArgAction::Count)]
     verbosity: u8,
@@ -266,12 +279,18 @@ impl JoinOptions {
             fingerprints: self.relay_fingerprint,
             identities: self.identity,
         };
+        let existing = match (self.overwrite, self.append) {
+            (true, _) => Existing::Overwrite,
+            (false, true) => Existing::Append,
+            (false, false) => Existing::Keep,
+        };
         JoinArgs {
             words: self.line,
             port: self.port,
             relay,
             is_clipboard_allowed: self.clipboard,
             predict: self.predict.into(),
+            record: self.record.map(|path| (path, existing)),
             verbosity: self.verbosity,
         }
     }
@@ -284,6 +303,10 @@ enum Sub {
     /// The line is the one that their tern shows; a pasted `ssh TOKEN@HOST` will do. Keys that are
     /// typed while the network is gone are kept. To leave: Enter ~ . (and Enter ~ ? for help).
     Join(JoinOptions),
+    /// Play a recording, made by `tern join --record` or by asciinema.
+    ///
+    /// Space pauses and goes on, `.` steps to the next picture, `]` to the next marker, q leaves.
+    Play(PlayOptions),
     /// End the sharing; the session itself goes on.
     Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
@@ -459,6 +482,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         None => return share(&cli.share),
         Some(Sub::Join(options)) => return join::run(&options.args()),
+        Some(Sub::Play(options)) => return play::run(&options),
         Some(Sub::Stop(which)) => commands::stop(which.socket.as_deref())?,
         Some(Sub::Status(look)) => commands::status(look.which.socket.as_deref(), look.reveal)?,
         Some(Sub::ShowMessages(look)) => {

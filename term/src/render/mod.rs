@@ -13,11 +13,13 @@ mod modes;
 mod paint;
 mod scroll;
 mod sgr;
+mod still;
 mod terminal;
 
 use std::sync::Arc;
 
 pub use capabilities::{Capabilities, ColorDepth};
+pub use still::still;
 
 use crate::frame::{Cursor, Frame, is_same_row};
 use crate::row::{Cell, Row};

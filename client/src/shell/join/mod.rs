@@ -7,12 +7,14 @@ use crate::core::join_target::{self, JoinTarget};
 use crate::core::notice::printable;
 use crate::core::prediction::display::Mode;
 use crate::shell::board::software;
+use crate::shell::recording::{Existing, Target};
 use crate::shell::screen_writer::ScreenWriter;
 use crate::shell::sharing::{RelayArgs, host_key_policy, identities};
 use crate::shell::{logging, paths, tty};
 use anyhow::Context;
 pub use refused::{Reason, Refused};
 use session::Session;
+use std::path::PathBuf;
 use std::time::Duration;
 use tern_bootstrap::client::{BootstrapError, GrantedView, Options, request_view};
 use tern_bootstrap::grant::{RefusalCode, WireError};
@@ -36,6 +38,8 @@ pub struct JoinArgs {
     pub is_clipboard_allowed: bool,
     /// When keys are shown before the host has echoed them.
     pub predict: Mode,
+    /// Where what is shown is recorded to, and what becomes of a file that is there already.
+    pub record: Option<(PathBuf, Existing)>,
     /// Log more.
     pub verbosity: u8,
 }
@@ -47,23 +51,31 @@ pub fn run(args: &JoinArgs) -> anyhow::Result<u8> {
         let text = "a terminal is needed to join: standard input and output must be one".into();
         return Err(Refused { text, reason: Reason::NoTerminal }.into());
     }
+    // Told before anybody is asked.
+    let record = args.record.as_ref();
+    let record = record.map(|(path, existing)| Target::open(path, *existing)).transpose()?;
     let (_, log) = logging::create_file(&paths::state_folder()?)?;
     logging::start(args.verbosity, Some(log));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
-    let end = runtime.block_on(join(args, &target))?;
+    let end = runtime.block_on(join(args, &target, record))?;
     runtime.shutdown_background();
     // The terminal is the person's again.
+    let mut exit_status = end.exit_status;
     if end.is_terminal_stuck {
         // What takes nothing can't be told anything either.
-        return Ok(end.exit_status.max(1));
+        return Ok(exit_status.max(1));
     }
     if !end.text.is_empty() {
         println!("{}", printable(&end.text));
     }
-    Ok(end.exit_status)
+    if let Err(reason) = end.recorded {
+        eprintln!("tern: {reason}");
+        exit_status = exit_status.max(1);
+    }
+    Ok(exit_status)
 }
 
 /// How it ended.
@@ -71,17 +83,19 @@ struct End {
     /// Stays on the terminal.
     text: String,
     exit_status: u8,
+    /// Whether the recording is whole, if there is one.
+    recorded: Result<(), String>,
     /// The terminal doesn't take what is written to it.
     is_terminal_stuck: bool,
 }
 
 impl End {
     fn new(text: String, exit_status: u8) -> Self {
-        Self { text, exit_status, is_terminal_stuck: false }
+        Self { text, exit_status, recorded: Ok(()), is_terminal_stuck: false }
     }
 }
 
-async fn join(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<End> {
+async fn join(args: &JoinArgs, target: &JoinTarget, record: Option<Target>) -> anyhow::Result<End> {
     let (options, granted) = bootstrap(args, target).await?;
     for text in &granted.notices {
         eprintln!("{}", printable(text));
@@ -89,7 +103,9 @@ async fn join(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<End> {
     let may_type = granted.grant.may_type;
     let capabilities = capabilities(args, may_type);
     let screen = ScreenWriter::start(capabilities)?;
-    Session::new(&options, &granted, args.predict, screen).run().await
+    let title = format!("shared terminal, over {}", options.relay.host);
+    let recording = record.map(|target| target.start(&title));
+    Session::new(&options, &granted, args.predict, screen, recording).run().await
 }
 
 fn capabilities(args: &JoinArgs, may_type: bool) -> Capabilities {

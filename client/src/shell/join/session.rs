@@ -5,6 +5,7 @@ use super::{End, Reason};
 use crate::core::dialling::Carrier;
 use crate::core::prediction::display::Mode;
 use crate::core::viewing::{Command, Viewing};
+use crate::shell::recording::Recording;
 use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
 use crate::shell::screen_writer::ScreenWriter;
 use crate::shell::terminal::{Local, Terminal, exit_status_of};
@@ -18,7 +19,7 @@ use tern_sync::session::{
     ViewerAction,
 };
 use tern_sync::{Endpoint, Event, Patience};
-use tern_term::{SCREEN, Shown};
+use tern_term::{Frame, SCREEN, Shown};
 use tokio::time::{sleep, sleep_until, timeout};
 
 /// How long the word that we leave may take to arrive.
@@ -40,6 +41,7 @@ pub(super) struct Session {
     typed_bytes: u64,
     viewing: Viewing,
     screen: ScreenWriter,
+    recording: Option<Recording>,
     port: u16,
 }
 
@@ -49,6 +51,7 @@ impl Session {
         granted: &GrantedView,
         mode: Mode,
         screen: ScreenWriter,
+        recording: Option<Recording>,
     ) -> Self {
         let now = Instant::now();
         let who = granted.grant.credentials();
@@ -60,6 +63,7 @@ impl Session {
             typed_bytes: 0,
             viewing: Viewing::new(granted.grant.may_type, tty::size(), mode, now),
             screen,
+            recording,
             port: who.quic_port,
         }
     }
@@ -104,8 +108,9 @@ impl Session {
         if self.roaming.close("the viewer leaves") {
             sleep(CLOSE_TIME).await;
         }
+        let recorded = self.recording.take().map(|recording| recording.finish(end.exit_status));
         let has_taken_all = self.screen.suspend();
-        Ok(End { is_terminal_stuck: !has_taken_all, ..end })
+        Ok(End { recorded: recorded.unwrap_or(Ok(())), is_terminal_stuck: !has_taken_all, ..end })
     }
 
     fn poll_timeout(&self, now: Instant) -> Option<Instant> {
@@ -161,10 +166,13 @@ impl Session {
             match event {
                 Event::Received(id) if id == SCREEN.id => {
                     tracing::debug!(keys = ?self.endpoint.received(SCREEN).keys, "screen");
-                    self.viewing.handle_shown(self.endpoint.received(SCREEN).clone(), now);
+                    let shown = self.endpoint.received(SCREEN).clone();
+                    self.record(&shown.frame, now);
+                    self.viewing.handle_shown(shown, now);
                 }
                 Event::Received(id) if id == HOST_STANDING.id => {
                     let standing = self.endpoint.received(HOST_STANDING).0;
+                    self.mark(standing);
                     self.viewing.handle_standing(standing, now);
                 }
                 Event::Received(id) if id == FAREWELL.id => {
@@ -179,6 +187,28 @@ impl Session {
             }
         }
         None
+    }
+
+    /// What the host showed; a recording that fails is told once, and the session goes on.
+    fn record(&mut self, frame: &Frame, now: Instant) {
+        let Some(recording) = &mut self.recording else { return };
+        let had_failed = recording.failure().is_some();
+        recording.handle_frame(frame);
+        if !had_failed && let Some(failure) = recording.failure() {
+            self.viewing.handle_news(failure.to_owned(), now);
+        }
+    }
+
+    /// Where a recording shows nothing for a while, it says why.
+    fn mark(&mut self, standing: HostStanding) {
+        let text = match standing {
+            HostStanding::Silent { .. } => "host silent",
+            HostStanding::Awaited => "host awaited",
+            HostStanding::Present => "host present",
+        };
+        if let Some(recording) = &mut self.recording {
+            recording.handle_marker(text);
+        }
     }
 
     fn on_happening(&mut self, happening: Happening) -> Option<End> {
