@@ -13,7 +13,7 @@ use crate::shell::recording::Existing;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
-    agent_start, agents, commands, drop_in, inside_tmux, manual, own_tmux, plain, program,
+    agent_start, agents, commands, doctor, drop_in, inside_tmux, manual, own_tmux, plain, program,
     run_command, start_view, tty,
 };
 use anyhow::bail;
@@ -250,6 +250,31 @@ struct JoinOptions {
     verbosity: u8,
 }
 
+/// What can be said to `tern doctor`: as for a sharing.
+#[derive(Debug, Args)]
+struct DoctorOptions {
+    /// Relay to look at; without one, the one that `tern` would run on this machine.
+    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]")]
+    relay: Option<String>,
+    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
+    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
+          value_parser = fingerprint)]
+    relay_fingerprint: Vec<String>,
+    /// Private key for a relay that lets only some people share. May be repeated.
+    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
+    identity: Vec<PathBuf>,
+}
+
+impl DoctorOptions {
+    fn relay_args(self) -> RelayArgs {
+        RelayArgs {
+            relays: self.relay.filter(|relay| !relay.is_empty()).into_iter().collect(),
+            fingerprints: self.relay_fingerprint,
+            identities: self.identity,
+        }
+    }
+}
+
 /// When keys are shown before the host has echoed them.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Predict {
@@ -313,6 +338,9 @@ enum Sub {
     Status(Look),
     /// Show the log of the sharing: join lines, who came and went, what the relay does.
     ShowMessages(Look),
+    /// Look at all that sharing needs: tmux, the terminal, the clock, keys, the relay over SSH and
+    /// UDP. Tells what to do where something is missing; exit status 1 if sharing would fail.
+    Doctor(DoctorOptions),
     /// Print completions for a shell.
     Completions {
         /// For this shell.
@@ -488,6 +516,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Some(Sub::ShowMessages(look)) => {
             commands::show_messages(look.which.socket.as_deref(), look.reveal)?;
         }
+        Some(Sub::Doctor(options)) => return doctor::run(&options.relay_args()),
         Some(Sub::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "tern", &mut std::io::stdout());
         }

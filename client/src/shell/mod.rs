@@ -8,6 +8,7 @@ pub mod board;
 pub mod cli;
 pub mod commands;
 pub mod control_client;
+pub mod doctor;
 pub mod drop_in;
 pub mod embedded;
 pub mod hidden_client;
