@@ -12,6 +12,7 @@
 //! Tests wait on conditions ([`World::wait_until`]); a condition that doesn't come true in time
 //! fails the test with every terminal's screen in the message.
 
+pub mod drop_in;
 pub mod fixtures;
 pub mod host;
 pub mod lab;

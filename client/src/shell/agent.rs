@@ -28,10 +28,6 @@ use tokio::time::sleep_until;
 
 /// How long tmux may take to restore what was touched.
 const RESTORE_TIME_MAX: Duration = Duration::from_secs(3);
-/// How long tmux may take to end with its last session.
-const TMUX_END_TIME_MAX: Duration = Duration::from_secs(2);
-/// Between two looks at that.
-const TMUX_END_POLL: Duration = Duration::from_millis(10);
 /// How long after the join lines are known somebody's view has to show them; else they come on the
 /// local clients' status lines.
 const VIEW_TIME_MAX: Duration = Duration::from_secs(2);
@@ -455,8 +451,8 @@ async fn await_options(options: &mut Option<JoinHandle<Option<Settings>>>) -> Op
 /// sessions in it.
 async fn remove_socket(tmux: &Tmux) {
     let began = Instant::now();
-    while !own_tmux::clean_up(tmux) && began.elapsed() < TMUX_END_TIME_MAX {
-        tokio::time::sleep(TMUX_END_POLL).await;
+    while !own_tmux::clean_up(tmux) && began.elapsed() < own_tmux::TMUX_END_TIME_MAX {
+        tokio::time::sleep(own_tmux::TMUX_END_POLL).await;
     }
 }
 

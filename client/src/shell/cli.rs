@@ -357,6 +357,12 @@ enum Sub {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
+    /// Runs what was typed at tmux's prompt (started by tmux).
+    #[command(hide = true)]
+    AtPrompt {
+        /// The server's socket.
+        socket: PathBuf,
+    },
     /// Tells an agent that a program in its session has ended (started by tmux).
     #[command(hide = true)]
     PaneDied {
@@ -526,6 +532,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Some(Sub::RunCommand { code_file, command }) => {
             return run_command::run(&code_file, &command);
         }
+        Some(Sub::AtPrompt { socket }) => drop_in::prompt::run(&socket)?,
         Some(Sub::PaneDied { agent }) => drop(agents::ask(&agent, Request::PaneDied)?),
         Some(Sub::Agent) => return agent_start::run(),
         Some(Sub::StartView { agent }) => start_view::follow_agent(&agent, Vec::new())?,

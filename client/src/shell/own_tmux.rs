@@ -16,13 +16,18 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Letters of a socket's random name: 36^10 names, and they are checked to be free.
 const NAME_LENGTH: usize = 10;
 
 /// A server listens long before its socket has this age.
 const SETTLED_AGE: Duration = Duration::from_secs(60);
+
+/// How long a tmux server may take to end when it was told to.
+pub const TMUX_END_TIME_MAX: Duration = Duration::from_secs(2);
+/// Between two looks at that.
+pub const TMUX_END_POLL: Duration = Duration::from_millis(10);
 
 /// On the status line.
 const AGENT_DIED: &str =
@@ -162,7 +167,16 @@ pub fn clean_up(tmux: &Tmux) -> bool {
 pub fn end_session(tmux: &Tmux) {
     // If it has ended, all is well.
     let _ = tmux.run(&["kill-server"]);
-    clean_up(tmux);
+    await_end(tmux);
+}
+
+/// Until a server that was told to end has ended, and its socket is gone: a bounded time. tmux tells
+/// nobody, and a connection that would be closed with it is one more client that it waits for.
+pub fn await_end(tmux: &Tmux) {
+    let began = Instant::now();
+    while !clean_up(tmux) && began.elapsed() < TMUX_END_TIME_MAX {
+        std::thread::park_timeout(TMUX_END_POLL);
+    }
 }
 
 /// Runs the whole of it in a terminal; gives the exit code.

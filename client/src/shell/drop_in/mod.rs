@@ -5,6 +5,7 @@
 pub mod config;
 pub mod foreground;
 pub mod pass;
+pub mod prompt;
 pub mod start;
 
 use crate::core::drop_in::commands::{self, Command, Meaning, meaning};
@@ -93,6 +94,10 @@ pub fn run(program: Program, flags: &Flags, args: &ShareArgs) -> anyhow::Result<
                 None => own_tmux::new_socket(&sockets_folder(program)?)?,
             };
             start(program, flags, args, list, socket)
+        }
+        None if list.iter().any(|command| command.name() == Some("attach-session")) => {
+            eprintln!("no current session");
+            Ok(1)
         }
         Some(socket) if flags.socket.is_some() || flags.label.is_some() => {
             eprintln!(

@@ -1,11 +1,12 @@
 //! Commands for a session that is there: tmux gets them as they were typed, but for what is ours.
 
+use super::NESTED;
 use super::config::{Config, Program};
-use super::{NESTED, is_listening};
 use crate::core::drop_in::commands::{self, Command};
 use crate::core::drop_in::config_text;
 use crate::core::drop_in::flags::Flags;
 use crate::core::drop_in::options::{self, BadValue, Settings};
+use crate::shell::own_tmux;
 use crate::shell::paths::home;
 use crate::shell::protocol::{Answer, Request};
 use crate::shell::tmux::{Surrounding, Tmux};
@@ -22,12 +23,6 @@ use std::time::{Duration, Instant};
 const READY: [&str; 2] = ["tmate-ready", "tern-ready"];
 /// In seconds; for `wait tmate-ready` without `--timeout`.
 const TIMEOUT_ENV: &str = "TERN_WAIT_TIMEOUT";
-/// How long a session that was told to end may take until its socket is gone: a second tmux command
-/// is to find it gone, as with tmate.
-const END_TIME_MAX: Duration = Duration::from_secs(2);
-/// Between two looks.
-const END_POLL: Duration = Duration::from_millis(10);
-
 /// Runs the list; gives the exit code of the first that fails.
 pub fn run(
     program: Program,
@@ -119,8 +114,9 @@ fn run_group(tmux: &Tmux, flags: &Flags, group: &[Command], is_last: bool) -> an
         // If it is ending, they don't matter any more.
         let _ = agents::ask(&agent, Request::ReadOptions);
     }
-    if ends {
-        await_end(&tmux.socket);
+    // Of several panes, one may have ended.
+    if ends && tmux.run(&["has-session"]).is_err() {
+        own_tmux::await_end(tmux);
     }
     Ok(output.status.code().and_then(|code| code.try_into().ok()).unwrap_or(1))
 }
@@ -239,22 +235,6 @@ fn replace_source(command: &mut Command, socket: &Path) -> anyhow::Result<Option
         }
     }
     Ok(found)
-}
-
-/// What ended it has told tmux, which takes a moment; so does the agent that removes the socket.
-fn await_end(socket: &Path) {
-    let agent = agents::find(Some(socket)).ok();
-    let began = Instant::now();
-    while socket.exists() && began.elapsed() < END_TIME_MAX {
-        let is_over = match &agent {
-            Some(agent) => !agents::is_alive(agent),
-            None => true,
-        };
-        if is_listening(socket) && is_over {
-            return;
-        }
-        std::thread::park_timeout(END_POLL);
-    }
 }
 
 /// `wait tmate-ready`.

@@ -1,7 +1,7 @@
 //! A session in a new tmux server, made by the user's own commands.
 
 use super::config::Config;
-use super::pass;
+use super::{pass, prompt};
 use crate::core::drop_in::commands::{self, Command};
 use crate::core::drop_in::options::{self, Settings};
 use crate::shell::tmux::Tmux;
@@ -86,6 +86,9 @@ pub fn open(tmux: &Tmux, plan: &Plan) -> anyhow::Result<Opening> {
         print_all(&complaints);
         return Ok(Opening::Over(0));
     };
+    if let Err(error) = prompt::bind(tmux) {
+        tracing::debug!(%error, "the prompt stays tmux's");
+    }
     let values = tmux.run(&["display-message", "-p", "-t", &id, &options::format()])?;
     let (settings, bad) = plan.config.settings(&options::parse(&values))?;
     let mut opened = Opened { id, settings, complaints, refusal: None };

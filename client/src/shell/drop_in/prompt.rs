@@ -1,0 +1,85 @@
+//! Our options at tmux's own prompt (`C-b :`). tmux doesn't know them, so the key is bound anew:
+//! what is typed there goes on to tmux, but for lines in which our options stand; those come here.
+
+use crate::core::drop_in::config_text;
+use crate::core::drop_in::options::Settings;
+use crate::shell::paths::home;
+use crate::shell::protocol::Request;
+use crate::shell::tmux::{Tmux, shell_quoted};
+use crate::shell::{agents, drop_in::pass};
+use anyhow::{Context, bail};
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+/// What tmux binds by itself.
+const DEFAULT_BINDING: &str = "command-prompt";
+/// What was typed last.
+const TYPED: &str = "@tern-prompt";
+
+/// Binds the key, unless the user has bound it to something else. Before 3.2 tmux can't hand a line
+/// on as it is.
+pub fn bind(tmux: &Tmux) -> anyhow::Result<()> {
+    if !tmux.version.has_hidden_environment() {
+        return Ok(());
+    }
+    let bound = tmux.run(&["list-keys", "-T", "prefix", ":"])?;
+    if bound.split_whitespace().last() != Some(DEFAULT_BINDING) {
+        return Ok(());
+    }
+    let program = std::env::current_exe().context("cannot find tern's own program file")?;
+    let run = format!("{} at-prompt {}", shell_quoted(&program), shell_quoted(&tmux.socket));
+    if run.contains(['"', '#', '\\', '$']) {
+        // It would have to be quoted four times over.
+        return Ok(());
+    }
+    let template = format!(
+        "set-option -gq {TYPED} \"%%%\" ; \
+         if-shell -F \"#{{m/r:(tmate|tern)-,#{{{TYPED}}}}}\" \
+         {{ run-shell -b \"{run}\" }} {{ run-shell -C \"#{{{TYPED}}}\" }}"
+    );
+    tmux.run(&["bind-key", "-T", "prefix", ":", "command-prompt", "-p", ":", &template]).map(drop)
+}
+
+/// Runs what was typed; what is wrong with it is shown where it was typed.
+pub fn run(socket: &Path) -> anyhow::Result<()> {
+    let tmux = pass::tmux_at(socket)?;
+    if let Err(error) = run_typed(&tmux) {
+        let text = crate::core::notice::for_tmux(&format!("{error:#}"));
+        tmux.run(&["display-message", &text])?;
+    }
+    Ok(())
+}
+
+fn run_typed(tmux: &Tmux) -> anyhow::Result<()> {
+    let line = tmux.run(&["show-options", "-gqv", TYPED])?;
+    for mention in config_text::mentions(&line) {
+        if let (Some(option), Some(value)) = (mention.option, mention.value) {
+            let values = [(option, value)].into_iter().collect();
+            if let Some(bad) = Settings::read(&values, &home()?).1.pop() {
+                bail!("{bad}");
+            }
+        }
+    }
+    let mut command = tmux.command();
+    let mut child = command
+        .args(["-u", "source-file", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run tmux")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        writeln!(stdin, "{}", config_text::rewritten(&line, |_| None))?;
+    }
+    let output = child.wait_with_output()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    if let Ok(agent) = agents::find(Some(&tmux.socket)) {
+        let _ = agents::ask(&agent, Request::ReadOptions);
+    }
+    match said.lines().next() {
+        Some(line) => bail!("{}", line.trim_start_matches("-:1: ").trim_start_matches('@')),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,471 @@
+//! A drop-in for tmate: what people type and script does what it did. Where the real tmate runs
+//! here, its own answers are what ours are compared with.
+
+use rustix::process::Signal;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use tern_tests::drop_in::{Ran, Scripter};
+use tern_tests::process::send_signal;
+use tern_tests::{JoinLine, Relay, Viewer, ViewerOptions, World};
+
+/// Nothing listens there, so that the real tmate has no server, and ours no relay.
+const NOWHERE: [&str; 10] = [
+    "set-option",
+    "-g",
+    "tmate-server-host",
+    "localhost",
+    ";",
+    "set-option",
+    "-g",
+    "tmate-server-port",
+    "1",
+    ";",
+];
+
+/// `set-option ... \; new-session -d`, as scripts begin.
+fn start(scripter: &Scripter, relay: &Relay) -> Ran {
+    let port = relay.port.to_string();
+    let host = relay.address.to_string();
+    scripter.run(&[
+        "set-option",
+        "-g",
+        "default-command",
+        "bash --norc",
+        ";",
+        "set-option",
+        "-g",
+        "tmate-server-host",
+        &host,
+        ";",
+        "set-option",
+        "-g",
+        "tmate-server-port",
+        &port,
+        ";",
+        "set-option",
+        "-g",
+        "tmate-server-ed25519-fingerprint",
+        &relay.fingerprint,
+        ";",
+        "new-session",
+        "-d",
+    ])
+}
+
+/// Both programs with a session that nobody can join.
+fn both() -> Option<(World, Scripter, Scripter)> {
+    let world = World::new();
+    let Some(real) = Scripter::with_tmate(&world) else {
+        eprintln!("skipped: tmate is not installed");
+        return None;
+    };
+    let ours = Scripter::with_link(&world);
+    for scripter in [&real, &ours] {
+        let words = [&NOWHERE[..], &["new-session", "-d", "-s", "work"]].concat();
+        let ran = scripter.run(&words);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(scripter.has_socket());
+    }
+    Some((world, ours, real))
+}
+
+#[test]
+fn commands_answer_as_tmates_do() {
+    let Some((_world, ours, real)) = both() else { return };
+    for words in [
+        &["has-session"][..],
+        &["has-session", "-t", "work"],
+        &["has"],
+        &["new-session", "-d"],
+        &["display", "-p", "#{tmate_ssh}"],
+        &["display", "-p", "#{tmate_ssh_ro}#{tmate_web}#{tmate_web_ro}"],
+        &["display-message", "-p", "a #{session_name} b"],
+        &["display-mes", "-p", "x"],
+        &["list-sessions", "-F", "#{session_name}"],
+        &["show", "-gv", "tmate-display-time"],
+        &["set", "-g", "tmate-display-time", "5000"],
+        &["show-options", "-gv", "tmate-display-time"],
+        &["set-option", "-g", "tmate-server-port", "2222"],
+        &["show", "-sv", "tmate-server-port"],
+        &["set", "tmate-webhook-userdata", "a b"],
+        &["show", "-sv", "tmate-webhook-userdata"],
+        &["set", "-g", "status-left", "x", ";", "show", "-gv", "status-left"],
+        &["wait-for", "-S", "mine", ";", "wait-for", "mine"],
+        &["send-keys", "true", "Enter"],
+        &["setenv", "-g", "MINE", "1", ";", "showenv", "-g", "MINE"],
+        &["kill-session", "-t", "work"],
+    ] {
+        let (ours, real) = (ours.run(words), real.run(words));
+        // An option that was never set has no value, where tmate has a default.
+        if words[0] == "show" && ours.out.is_empty() {
+            assert_eq!(ours.code, real.code, "{words:?}");
+            continue;
+        }
+        assert_eq!(ours, real, "{words:?}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_with_the_same_exit_code() {
+    let Some((_world, ours, real)) = both() else { return };
+    for words in [
+        &["nonsense"][..],
+        &["s"],
+        &["set", "-g", "tmate-nonsense", "1"],
+        &["set", "-g", "tmate-server-port", "abc"],
+        &["has-session", "-t", "other"],
+        &["display", "-x"],
+    ] {
+        let (ours, real) = (ours.run(words), real.run(words));
+        assert_eq!(ours.code, real.code, "{words:?} {ours:?} {real:?}");
+        assert!(!ours.err.is_empty() && !real.err.is_empty(), "{words:?} {ours:?} {real:?}");
+    }
+}
+
+#[test]
+fn what_needs_no_server_is_the_same() {
+    let world = World::new();
+    let Some(real) = Scripter::with_tmate(&world) else { return };
+    let ours = Scripter::with_link(&world);
+    for words in [&["display", "-p", "x"][..], &["attach"], &["wait", "tmate-ready"], &["ls"]] {
+        assert_eq!(ours.run_bare(words), real.run_bare(words), "{words:?}");
+    }
+    let (ours_help, real_help) = (ours.run_bare(&["-h"]), real.run_bare(&["-h"]));
+    assert_eq!((ours_help.code, ours_help.out), (real_help.code, real_help.out));
+    for line in real_help.err.lines() {
+        let flag = line.split("  ").next().unwrap_or_default();
+        assert!(ours_help.err.contains(flag), "{line}");
+    }
+    let version = real.run_bare(&["-V"]).out;
+    assert!(ours.run_bare(&["-V"]).out.starts_with(version.trim()));
+    assert_eq!(ours.run_bare(&["-Z"]).code, real.run_bare(&["-Z"]).code);
+}
+
+#[test]
+fn github_actions_script_works_word_by_word() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_link(&world);
+    let ran = start(&script, &relay);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""));
+    for _ in 0..3 {
+        assert_eq!(script.run(&["wait", "tmate-ready"]).code, Some(0));
+    }
+    let line = script.display("#{tmate_ssh}");
+    assert!(line.starts_with(&format!("ssh -p{} ", relay.port)), "{line}");
+    assert!(script.display("#{tmate_ssh_ro}").contains(" ro-"));
+    assert_eq!(script.display("#{tmate_web}#{tmate_web_ro}#{tmate_reconnection_data}"), "");
+    assert!(line.contains(&script.display("#{tmate_sid}")));
+    assert_eq!(script.display("Connect: #{tern_ssh}"), format!("Connect: {line}"));
+    assert_eq!(script.display("#{tmate_num_clients}"), "0");
+
+    let lines = JoinLine::find_all(&line);
+    let viewer = Viewer::open(&world, &lines[0], ViewerOptions::default());
+    world.wait_until("the viewer counts", || script.display("#{tmate_num_clients}") == "1");
+    viewer.terminal.enter_line("echo sh''ared");
+    world.wait_until("the viewer types", || viewer.terminal.shows("\nshared"));
+
+    let messages = script.run(&["show-messages"]).out;
+    assert!(messages.contains(&format!("ssh session: {line}")), "{messages}");
+    assert!(messages.contains(&format!("Connecting to {}...", relay.address)), "{messages}");
+    assert!(messages.contains("A mate has joined (127.0.0.1) -- 1 client currently connected"));
+
+    assert_eq!(script.run(&["kill-session"]).code, Some(0));
+    world.wait_until("the socket goes with the session", || !script.has_socket());
+    assert_eq!(script.run(&["display", "-p", "x"]).code, Some(1));
+}
+
+#[test]
+fn socket_goes_when_the_shell_exits_though_no_relay_answers() {
+    let world = World::new();
+    let script = Scripter::with_tern(&world);
+    let words = [&NOWHERE[..], &["new", "-d"]].concat();
+    assert_eq!(script.run(&words).code, Some(0));
+    let ran = script.run(&["wait", "--timeout", "1", "tern-ready"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("nobody can join yet after 1 s: cannot reach"), "{}", ran.err);
+    assert_eq!(script.display("[#{tmate_ssh}] #{tmate_num_clients}"), "[] 0");
+    script.run(&["send-keys", "exit", "Enter"]);
+    world.wait_until("the socket is gone", || !script.has_socket());
+}
+
+#[test]
+fn wrong_pin_is_told_to_who_waits() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_tern(&world);
+    let wrong = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let host = relay.name();
+    let ran = script.run(&[
+        "set",
+        "-g",
+        "tmate-server-host",
+        &host,
+        ";",
+        "set",
+        "-g",
+        "tmate-server-rsa-fingerprint",
+        wrong,
+        ";",
+        "new-session",
+        "-d",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = script.run(&["wait", "tmate-ready"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("not the pinned one"), "{}", ran.err);
+    assert!(script.has_socket(), "the session goes on");
+}
+
+#[test]
+fn configuration_is_tmuxs_with_our_options_wherever_they_stand() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_link(&world);
+    script.write("relay.conf", &format!("set-option -g tmate-server-port \\\n  {}\n", relay.port));
+    script.write(".tmux.conf", USERS_CONFIG);
+    let config = format!(
+        "source-file ~/.tmux.conf\nsource-file -q ~/relay.conf ; set -g tern-server-host {}\n\
+         %if \"#{{==:a,a}}\"\nset -g tmate-server-ed25519-fingerprint '{}'\n%else\n\
+         set -g tmate-server-host wrong.invalid\n%endif\n\
+         if-shell true \"set -g tmate-webhook-userdata 'a b'\"\n\
+         bind-key R source-file ~/.tmate.conf \\; display \"again\"\n",
+        relay.address, relay.fingerprint
+    );
+    script.write(".tmate.conf", &config);
+    let ran = script.run(&["new-session", "-d"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert_eq!(script.run(&["wait", "tmate-ready"]).code, Some(0));
+    assert_eq!(script.run(&["show", "-gv", "tmate-webhook-userdata"]).out, "a b\n");
+    assert_eq!(script.run(&["show", "-gv", "prefix"]).out, "C-a\n");
+    // A binding that reads it again reads the file as it is by then.
+    script.write(".tmate.conf", &format!("{config}set -g tmate-webhook-userdata new\n"));
+    let keys = script.run(&["list-keys", "-T", "prefix", "R"]).out;
+    let again = keys.split("run-shell ").nth(1).and_then(|rest| rest.split(' ').next());
+    let again = again.expect("it is bound");
+    script.run(&["run-shell", again]);
+    assert_eq!(script.run(&["show", "-gv", "tmate-webhook-userdata"]).out, "new\n");
+}
+
+#[test]
+fn mistakes_in_the_configuration_name_file_and_line_and_cost_that_line_only() {
+    let world = World::new();
+    let script = Scripter::with_link(&world);
+    script.write(
+        ".tmate.conf",
+        "set -g tmate-display-time 1234\nset -g tmate-bogus 1\nset -g nosuch 1\n\
+         set -g tmate-foreground-restart maybe\n",
+    );
+    let words = [&NOWHERE[..], &["new-session", "-d"]].concat();
+    let ran = script.run(&words);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let file = script.home.join(".tmate.conf").display().to_string();
+    for said in [
+        format!("{file}:2: invalid option: tmate-bogus. Allowed are tmate-api-key"),
+        format!("{file}:3: invalid option: nosuch"),
+        format!("{file}:4: tmate-foreground-restart: 'maybe' is neither 0 (off) nor 1 (on)"),
+    ] {
+        assert!(ran.err.contains(&said), "{}", ran.err);
+    }
+    assert_eq!(script.run(&["show", "-gv", "tmate-display-time"]).out, "1234\n");
+    // Nobody reads it in the foreground, so it is fatal there, as it is in tmate.
+    let ran = Scripter::with_link(&world);
+    let file = ran.write("bad.conf", "set -g tmate-bogus 1\n").display().to_string();
+    let ran = ran.run(&["-F", "-f", &file]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("bad.conf:1: "), "{ran:?}");
+}
+
+#[test]
+fn option_is_set_at_the_prompt_of_a_running_session() {
+    let world = World::new();
+    let script = Scripter::with_tern(&world);
+    let words = [&NOWHERE[..], &["new-session", "-d", "-x", "80", "-y", "24"]].concat();
+    assert_eq!(script.run(&words).code, Some(0));
+    let environment = world.environment(&script.home);
+    let attach = ["tmux", "-S", &script.socket.display().to_string(), "attach"].map(String::from);
+    let terminal = tern_tests::Terminal::open(&world, "attached", (80, 24), &environment, &attach);
+    world.wait_until("it is attached", || terminal.text().contains("0:"));
+    for (line, name, value) in [
+        ("set -g tmate-display-time 4321", "tmate-display-time", "4321\n"),
+        ("set -g status-right 'x #{session_name}'", "status-right", "x #{session_name}\n"),
+    ] {
+        terminal.press(&["C-b", ":"]);
+        world.wait_until("there is a prompt", || terminal.text().trim_end().ends_with("\n:"));
+        terminal.type_text(line);
+        terminal.press(&["Enter"]);
+        world.wait_until("it is set", || script.run(&["show", "-gv", name]).out == value);
+    }
+}
+
+#[test]
+fn foreground_prints_the_lines_restarts_the_program_and_ends_by_a_signal() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_link(&world);
+    let mut foreground = Foreground::start(&script, &relay, "new-session 'seq 3; exit 3'");
+    foreground.expect(&world, "To connect to the session locally, run: tmate -S ");
+    foreground.expect(&world, "Connecting to 127.0.0.1...");
+    foreground.expect(&world, "ssh session read only: ssh -p");
+    let line = foreground.expect(&world, "ssh session: ssh -p");
+    foreground.expect(&world, "Session shell restarted");
+    let lines = JoinLine::find_all(&line);
+    let viewer = Viewer::open(&world, &lines[0], ViewerOptions::default());
+    foreground.expect(&world, "A mate has joined (127.0.0.1) -- 1 client currently connected");
+    // The first line may have scrolled away for tmux's own words.
+    world.wait_until("the program is seen", || viewer.terminal.shows("\n2\n3\n"));
+    assert_eq!(foreground.end(Signal::TERM), Some(0));
+    assert_eq!(foreground.last, "Session closed");
+    assert!(!script.has_socket());
+}
+
+#[test]
+fn foreground_without_restart_ends_with_its_program() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_link(&world);
+    let command = "set -g tmate-foreground-restart 0 ';' new-session 'sleep 1'";
+    let mut foreground = Foreground::start(&script, &relay, command);
+    foreground.expect(&world, "Session closed");
+    assert_eq!(foreground.child.wait().expect("our own child").code(), Some(0));
+    world.wait_until("the socket is gone", || !script.has_socket());
+}
+
+#[test]
+fn foreground_that_can_have_no_session_fails() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_tern(&world);
+    let wrong = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let ran = script.run(&[
+        "-F",
+        "--log-format",
+        "json",
+        "--relay",
+        &relay.name(),
+        "--relay-fingerprint",
+        wrong,
+        "new-session",
+    ]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("\"message\":\"Not shared"), "{ran:?}");
+    assert!(!script.has_socket());
+}
+
+#[test]
+fn missing_configuration_is_an_error() {
+    let world = World::new();
+    let ran = Scripter::with_tern(&world).run(&["-f", "/nonexistent", "new-session", "-d"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("cannot read the configuration /nonexistent"), "{}", ran.err);
+}
+
+/// `tmate -F`, and what it has printed.
+struct Foreground {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+    last: String,
+}
+
+impl Foreground {
+    /// `command` is in shell syntax.
+    fn start(script: &Scripter, relay: &Relay, command: &str) -> Self {
+        let config = format!(
+            "set -g tmate-server-host {}\nset -g tmate-server-port {}\n\
+             set -g tmate-server-ed25519-fingerprint {}\n",
+            relay.address, relay.port, relay.fingerprint
+        );
+        let config = script.write("foreground.conf", &config).display().to_string();
+        let socket = script.socket.display().to_string();
+        let words = format!("exec \"$0\" -S {socket} -F -f {config} {command}");
+        let shell = script.bare(&[]);
+        let program = shell.get_program().to_owned();
+        // The shell reads the quotes; `exec -a` keeps the name.
+        let words = words.replacen("exec \"$0\"", "exec -a tmate \"$0\"", 1);
+        let mut bash = std::process::Command::new("bash");
+        bash.arg("-c").arg(words).arg(program).env_clear();
+        bash.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        bash.current_dir(&script.home);
+        let errors = File::create(script.home.join("foreground.log")).expect("our own home");
+        let mut child = bash
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .expect("it can be started");
+        let output = child.stdout.take().expect("it was asked for");
+        let (sender, lines) = std::sync::mpsc::sync_channel(1000);
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines, last: String::new() }
+    }
+
+    /// Waits for a line that begins like this.
+    #[track_caller]
+    fn expect(&mut self, world: &World, prefix: &str) -> String {
+        world.wait_for(&format!("the foreground prints {prefix:?}"), || {
+            let found = self.lines.try_iter().find(|line| line.starts_with(prefix))?;
+            self.last.clone_from(&found);
+            Some(found)
+        })
+    }
+
+    fn end(&mut self, signal: Signal) -> Option<i32> {
+        send_signal(self.child.id().try_into().expect("process numbers fit"), signal);
+        let code = self.child.wait().expect("our own child").code();
+        if let Some(last) = self.lines.iter().last() {
+            self.last = last;
+        }
+        code
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// In the style of those that people publish: plug-in manager lines, conditions, blocks,
+/// continuation lines, colours, several commands a line.
+const USERS_CONFIG: &str = r##"# -- general ---------------------------------------------------------------
+set -g default-terminal "screen-256color"
+setw -g xterm-keys on
+set -s escape-time 10                     # faster command sequences
+set -sg repeat-time 600
+set -s focus-events on
+set -g prefix2 C-b ; set -g prefix C-a    # GNU-Screen compatible prefix
+bind C-a send-prefix -2
+set -q -g status-utf8 on
+set -g history-limit 5000
+bind e new-window -n "~/.tmux.conf.local" 'sh -c "${EDITOR:-vim} ~/.tmux.conf.local"'
+bind r source-file ~/.tmux.conf \; display '~/.tmux.conf sourced'
+%if #{!=:#{version},2.6}
+set -g base-index 1
+setw -g pane-base-index 1
+%endif
+if-shell -F '#{&&:1,1}' {
+    set -g status-interval 10
+    bind -r C-h previous-window
+}
+if-shell 'test -f ~/.tmux.conf.local' 'source ~/.tmux.conf.local'
+is_vim="ps -o state= -o comm= -t '#{pane_tty}' \
+    | grep -iqE '^[^TXZ ]+ +(\\S+\\/)?g?(view|n?vim?x?)(diff)?$'"
+bind-key -n 'C-M-h' if-shell "$is_vim" 'send-keys C-h'  'select-pane -L'
+bind -T copy-mode-vi y send -X copy-pipe-and-cancel "xclip -i -f 2>/dev/null"
+set -g status-left "#[fg=colour233,bg=colour245,bold] #S #{?tmate_ssh,#{tmate_num_clients},} "
+set -g status-right '#[fg=colour245]%R %d %b#(true)'
+set -g @plugin 'tmux-plugins/tpm'
+set -g @plugin 'tmux-plugins/tmux-sensible'
+set -g @continuum-restore 'on'
+if "test ! -d ~/.tmux/plugins/tpm" \
+   "run 'true'"
+run -b 'test -x ~/.tmux/plugins/tpm/tpm && ~/.tmux/plugins/tpm/tpm || true'
+"##;
