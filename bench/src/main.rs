@@ -6,6 +6,9 @@
 //! ```
 
 mod bytes;
+mod chance;
+#[cfg(target_os = "linux")]
+mod cpu;
 mod glyphs;
 mod latency;
 mod memory;
@@ -20,6 +23,8 @@ mod sharing;
 mod sshd;
 mod table;
 mod throughput;
+#[cfg(target_os = "linux")]
+mod typing;
 mod virtual_time;
 
 use anyhow::Context as _;
@@ -73,9 +78,20 @@ enum What {
     /// Tern, mosh and ssh on bad networks with real packets (root): loss, roaming, outages.
     #[cfg(target_os = "linux")]
     Networks(networks::Arguments),
+    /// `tern join`, mosh and ssh, typed into by people on five networks (root): what is shown at once,
+    /// and what is shown wrong.
+    #[cfg(target_os = "linux")]
+    Typing(typing::Arguments),
+    /// CPU and wake-ups of `tern join` and `mosh-client`: idle, and under `yes`.
+    #[cfg(target_os = "linux")]
+    Cpu {
+        /// Seconds of each.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
     /// Loss, full screens, rebinding and outages over many seeds in virtual time.
     Virtual(virtual_time::Arguments),
-    /// All of them but `networks`, with their defaults.
+    /// All of them but `networks`, `typing` and `cpu`, with their defaults.
     All,
     /// Floods standard output and writes the number of bytes to a file (used by `bytes`).
     #[command(hide = true)]
@@ -84,6 +100,15 @@ enum What {
         file: PathBuf,
         /// How long.
         seconds: u64,
+    },
+    /// Waits for Enter and becomes a program that is typed into (used by `typing`).
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Program {
+        /// Which.
+        program: typing::programs::Program,
+        /// Made anew; it runs there.
+        folder: PathBuf,
     },
     /// Paints a new screen at each key and writes the times to a file (used by `networks`).
     #[command(hide = true)]
@@ -103,6 +128,8 @@ fn main() -> anyhow::Result<()> {
         What::Throughput { megabytes, rounds } => {
             throughput::measure(&mut report, megabytes, rounds)?;
         }
+        #[cfg(target_os = "linux")]
+        What::Cpu { seconds } => cpu::measure(&mut report, seconds)?,
         What::Memory { sessions } => memory::measure(&mut report, sessions)?,
         What::All => {
             latency::measure(&mut report, 500)?;
@@ -112,6 +139,10 @@ fn main() -> anyhow::Result<()> {
         }
         #[cfg(target_os = "linux")]
         What::Networks(arguments) => return networks::measure(&arguments, &json),
+        #[cfg(target_os = "linux")]
+        What::Typing(arguments) => return typing::measure(&arguments, &json),
+        #[cfg(target_os = "linux")]
+        What::Program { program, folder } => return program.run(&folder),
         What::Virtual(arguments) => return virtual_time::measure(&arguments, &json),
         What::Paint { log } => return screens::run(&log),
         What::Flood { file, seconds } => return bytes::flood(&file, seconds),

@@ -14,6 +14,9 @@ const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 /// Between the names at the right edge.
 const NAME_HEIGHT: f64 = 16.0;
 
+/// Where an axis of echo times over a path of 100 ms begins.
+pub(crate) const ECHO_MS_MIN: f64 = 50.0;
+
 /// A system's line: time in seconds, and milliseconds until the echo (`None`: never).
 pub(crate) struct Line<'a> {
     /// Its name.
@@ -32,12 +35,17 @@ pub(crate) struct Span {
     pub text: &'static str,
 }
 
-/// Cumulative distributions of times in milliseconds, over a logarithmic axis. What never came
+/// Cumulative distributions of times in milliseconds, over a logarithmic axis that begins with
+/// `from_ms`. What never came
 /// keeps its line from reaching the top.
-pub(crate) fn distributions(title: &str, curves: &[(&str, Vec<Option<f64>>)]) -> String {
+pub(crate) fn distributions(
+    title: &str,
+    from_ms: f64,
+    curves: &[(&str, Vec<Option<f64>>)],
+) -> String {
     let largest = curves.iter().flat_map(|(_, times)| times.iter().flatten()).copied();
     let largest = largest.fold(1000.0, f64::max);
-    let x = Scale::logarithmic(50.0, largest * 1.2, LEFT, SIZE.0 - RIGHT);
+    let x = Scale::logarithmic(from_ms, largest * 1.2, LEFT, SIZE.0 - RIGHT);
     let y = Scale::linear(0.0, 100.0, SIZE.1 - BOTTOM, TOP);
     let mut svg = Svg::new(title);
     svg.axes(
@@ -69,7 +77,7 @@ pub(crate) fn timeline(title: &str, lines: &[Line<'_>], spans: &[Span]) -> Strin
     let end = points().map(|(at, _)| *at).fold(1.0, f64::max);
     let largest = points().filter_map(|(_, delay)| *delay).fold(1000.0, f64::max);
     let x = Scale::linear(0.0, end, LEFT, SIZE.0 - RIGHT);
-    let y = Scale::logarithmic(50.0, largest * 1.2, SIZE.1 - BOTTOM, TOP);
+    let y = Scale::logarithmic(ECHO_MS_MIN, largest * 1.2, SIZE.1 - BOTTOM, TOP);
     let mut svg = Svg::new(title);
     for span in spans {
         svg.span(x.at(span.from_s), x.at(span.to_s), span.text);
@@ -121,7 +129,7 @@ impl Scale {
     /// Round values along it: 1, 2, 5 of each power of ten, or some ten equal steps.
     fn ticks(&self) -> Vec<f64> {
         if self.is_logarithmic {
-            let powers = (0..7).map(|power| 10_f64.powi(power));
+            let powers = (-1..7).map(|power| 10_f64.powi(power));
             let all = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * power));
             return all.filter(|tick| (self.from..=self.to).contains(tick)).collect();
         }
@@ -264,15 +272,17 @@ mod tests {
     #[test]
     fn distribution_ends_below_the_top_where_something_never_came() {
         let top = format!("V{TOP:.1}");
-        let all = distributions("all", &[("a", vec![Some(100.0), Some(200.0)])]);
+        let all = distributions("all", ECHO_MS_MIN, &[("a", vec![Some(100.0), Some(200.0)])]);
         assert!(all.contains(&top), "{all}");
-        let some = distributions("some", &[("a", vec![Some(100.0), None])]);
+        let some = distributions("some", ECHO_MS_MIN, &[("a", vec![Some(100.0), None])]);
         assert!(!some.contains(&top), "{some}");
     }
 
     #[test]
     fn plots_of_nothing_are_still_whole() {
-        for svg in [distributions("none", &[("a", Vec::new())]), timeline("none", &[], &[])] {
+        for svg in
+            [distributions("none", ECHO_MS_MIN, &[("a", Vec::new())]), timeline("none", &[], &[])]
+        {
             assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n"));
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }

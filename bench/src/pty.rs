@@ -43,6 +43,8 @@ struct State {
     /// Looked for in what comes after it was set.
     wanted: Option<(Vec<u8>, usize)>,
     found_at: Option<Instant>,
+    /// All output since [`Pty::record`], with the time of reading.
+    recorded: Option<Vec<(Instant, Vec<u8>)>>,
 }
 
 impl Pty {
@@ -90,6 +92,33 @@ impl Pty {
         self.state().total
     }
 
+    /// From now on all output is kept, for [`Self::recorded_since`].
+    pub(crate) fn record(&self) {
+        self.state().recorded = Some(Vec::new());
+    }
+
+    /// What was recorded, without the first `known` pieces.
+    pub(crate) fn recorded_since(&self, known: usize) -> Vec<(Instant, Vec<u8>)> {
+        let state = self.state();
+        let all = state.recorded.as_deref().unwrap_or_default();
+        all.get(known..).unwrap_or_default().to_vec()
+    }
+
+    /// Waits for output, for so long at most; `false` if none came.
+    pub(crate) fn wait_for_output(&self, since: u64, time: Duration) -> bool {
+        self.wait_until_state(time, |state| state.total > since)
+    }
+
+    /// The side of the terminal at which a person sits.
+    pub(crate) fn master(&self) -> &File {
+        &self.master
+    }
+
+    /// Its program's process: `setsid` becomes it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote last, as text.
     pub(crate) fn recent(&self) -> String {
         String::from_utf8_lossy(&self.state().recent).into_owned()
@@ -112,10 +141,18 @@ impl Pty {
         patience: Duration,
         mut condition: impl FnMut(&Glyphs) -> bool,
     ) -> bool {
+        self.wait_until_state(patience, |state| condition(&state.glyphs))
+    }
+
+    fn wait_until_state(
+        &self,
+        patience: Duration,
+        mut condition: impl FnMut(&State) -> bool,
+    ) -> bool {
         let deadline = Instant::now() + patience;
         let mut state = self.state();
         loop {
-            if condition(&state.glyphs) {
+            if condition(&state) {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -204,6 +241,9 @@ impl State {
         self.total += bytes.len() as u64;
         self.glyphs.handle_output(bytes, now);
         self.recent.extend(bytes);
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push((now, bytes.to_vec()));
+        }
         if let Some((wanted, from)) = &self.wanted
             && self.found_at.is_none()
             && self.recent[*from..].windows(wanted.len()).any(|part| part == wanted)

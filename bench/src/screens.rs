@@ -1,6 +1,7 @@
 //! The program behind the row of full screens: at each key it paints a whole new coloured screen in
 //! one write, and notes when.
 
+use crate::chance::Chance;
 use crate::glyphs::glyph;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -37,7 +38,7 @@ pub(crate) fn run(log: &Path) -> anyhow::Result<()> {
 /// Screen `number`: words in colours, every cell other than on the screen before, its ideographs
 /// from `number * GLYPHS` on.
 pub(crate) fn screen(number: u32) -> String {
-    let mut chance = Chance(u64::from(number) + 1);
+    let mut chance = Chance::new(u64::from(number) + 1);
     let mut text = String::from("\x1b[H");
     for row in 0..ROWS {
         text.push_str(&format!("\x1b[{};1H", row + 1));
@@ -64,19 +65,6 @@ fn words(text: &mut String, columns: usize, chance: &mut Chance) {
     }
 }
 
-/// SplitMix64: the same screens in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +84,7 @@ mod tests {
     #[test]
     fn a_part_is_as_wide_as_it_should_be() {
         let mut text = String::new();
-        words(&mut text, 38, &mut Chance(5));
+        words(&mut text, 38, &mut Chance::new(5));
         let mut is_code = false;
         let width = text.chars().filter(|c| {
             is_code |= *c == '\x1b';

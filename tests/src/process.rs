@@ -65,6 +65,26 @@ impl Process {
     }
 }
 
+/// Times that any of a process's threads had waited and went on (proc(5), `status`); `None` if it is
+/// gone.
+pub fn wake_count(pid: i32) -> Option<u64> {
+    sum_over_threads(pid, "status", |text| {
+        let line = text.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    })
+}
+
+/// CPU time of all of a process's threads (proc(5), `schedstat`); `None` if it is gone.
+pub fn cpu_time(pid: i32) -> Option<Duration> {
+    let nanos = sum_over_threads(pid, "schedstat", |text| text.split(' ').next()?.parse().ok());
+    nanos.map(Duration::from_nanos)
+}
+
+fn sum_over_threads(pid: i32, file: &str, read: impl Fn(&str) -> Option<u64>) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    threads.map(|thread| read(&fs::read_to_string(thread.ok()?.path().join(file)).ok()?)).sum()
+}
+
 /// Sends a signal; a process that is already gone is no error.
 pub fn send_signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {

@@ -4,9 +4,16 @@ use netsim::Action;
 use netsim::link::settings::{Blockable, Change};
 use rustix::process::Signal;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 use tern_tests::lab;
+use tern_tests::process::wake_count;
 use tern_tests::shared::wait_until_shows;
 use tern_tests::{Host, HostOptions, JoinLine, Labbed, Relay, Viewer, ViewerOptions, World};
+
+/// Two heartbeats of an idle session, and what they may wake: for each a packet in, an answer, and
+/// timers of both. A timer of 50 ms, as mosh's is while it predicts, would be 240.
+const HEARTBEATS_TIME: Duration = Duration::from_secs(12);
+const HEARTBEAT_WAKES_MAX: u64 = 24;
 
 /// A shared shell and somebody who joined it by `tern`.
 struct Joined {
@@ -298,4 +305,22 @@ fn shared_program_on_a_plain_terminal_is_joined_too() {
     viewer.terminal.enter_line("typed by the guest");
     wait_until_shows(&world, &host.terminal, "typed by the guest\ntyped by the guest");
     viewer.wait_until_same(&host);
+}
+
+#[test]
+fn viewer_that_idles_wakes_for_heartbeats_only() {
+    let joined = Joined::start();
+    joined.viewer.wait_until_same(&joined.host);
+    let pid = joined.viewer.process().pid;
+    let count = || wake_count(pid).expect("the viewer runs");
+    let (mut begin, mut before) = (Instant::now(), count());
+    // After a while without work; what a busy machine adds to one stretch isn't in another.
+    joined.world.wait_until("it hardly ever wakes", || {
+        if begin.elapsed() < HEARTBEATS_TIME {
+            return false;
+        }
+        let woken = count() - std::mem::replace(&mut before, count());
+        begin = Instant::now();
+        woken <= HEARTBEAT_WAKES_MAX
+    });
 }

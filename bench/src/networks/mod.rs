@@ -11,8 +11,8 @@ mod place;
 mod restart;
 mod roam;
 mod screen;
-mod stage;
-mod system;
+pub(crate) mod stage;
+pub(crate) mod system;
 mod timeline;
 mod typist;
 
@@ -218,7 +218,10 @@ fn plots(run: &Run, folder: &Path) -> anyhow::Result<()> {
         of("loss").map(|(name, echoes)| (name, times(echoes))).collect();
     if !curves.is_empty() {
         let title = "Key to echo, 29 % loss each way, 100 ms round trip, no prediction";
-        std::fs::write(folder.join("echoes.svg"), plot::distributions(title, &curves))?;
+        std::fs::write(
+            folder.join("echoes.svg"),
+            plot::distributions(title, plot::ECHO_MS_MIN, &curves),
+        )?;
     }
     let lines: Vec<plot::Line<'_>> = of("timeline")
         .map(|(name, echoes)| {

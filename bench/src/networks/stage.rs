@@ -22,7 +22,7 @@ use tern_tests::relay::find_fingerprint;
 /// Port of the relay, and of sshd.
 const PORT: u16 = 2200;
 /// mosh's first port.
-const MOSH_PORT: u16 = 60_001;
+pub(crate) const MOSH_PORT: u16 = 60_001;
 /// How long a port may take to open.
 const LISTEN_TIME_MAX: Duration = Duration::from_secs(20);
 
@@ -55,7 +55,8 @@ pub(crate) struct Stage {
     world: World,
 }
 
-struct RelayProcess {
+/// A `tern-relay` that runs.
+pub(crate) struct RelayProcess {
     child: Child,
     folder: PathBuf,
     /// Which host it runs on.
@@ -102,7 +103,7 @@ impl Stage {
                 join(shared, system, &on(VIEWER), size)?
             }
             System::Mosh => {
-                let key = mosh_server(&lab, &world, program)?;
+                let key = mosh_server(&lab, &world, HOST, MOSH_PORT, program)?;
                 let mut client = world.command("mosh-client", &world.home("person"));
                 client.env("MOSH_KEY", key).env("MOSH_PREDICTION_DISPLAY", "never");
                 client.arg(place.host.to_string()).arg(MOSH_PORT.to_string());
@@ -174,7 +175,7 @@ fn join(
 
 impl RelayProcess {
     /// Starts it; returns when it listens.
-    fn start(
+    pub(crate) fn start(
         lab: &Lab,
         world: &World,
         folder: PathBuf,
@@ -191,7 +192,8 @@ impl RelayProcess {
         Ok(Self { child, folder, at, address })
     }
 
-    fn fingerprint(&self) -> anyhow::Result<String> {
+    /// Of its host key, as it prints it.
+    pub(crate) fn fingerprint(&self) -> anyhow::Result<String> {
         let mut found = None;
         wait_until("the relay prints its fingerprint", || {
             let text = fs::read_to_string(self.folder.join("output.log")).unwrap_or_default();
@@ -211,7 +213,7 @@ impl Drop for RelayProcess {
 
 /// Waits until `host` itself can connect to `address`. A millisecond matters where a restart is
 /// measured.
-fn wait_for_port(lab: &Lab, host: &str, address: SocketAddrV4) -> anyhow::Result<()> {
+pub(crate) fn wait_for_port(lab: &Lab, host: &str, address: SocketAddrV4) -> anyhow::Result<()> {
     let start = std::time::Instant::now();
     while !lab.in_host(host, || TcpStream::connect(address).is_ok())? {
         anyhow::ensure!(start.elapsed() < LISTEN_TIME_MAX, "nobody listens on {address}");
@@ -220,17 +222,23 @@ fn wait_for_port(lab: &Lab, host: &str, address: SocketAddrV4) -> anyhow::Result
     Ok(())
 }
 
-/// Starts a `mosh-server` as `mosh` does over ssh; gives the key.
-fn mosh_server(lab: &Lab, world: &World, program: &str) -> anyhow::Result<String> {
+/// Starts a `mosh-server` on `host` as `mosh` does over ssh; gives the key.
+pub(crate) fn mosh_server(
+    lab: &Lab,
+    world: &World,
+    host: &str,
+    port: u16,
+    program: &str,
+) -> anyhow::Result<String> {
     let mut command = world.command("mosh-server", &world.home("host"));
-    command.args(["new", "-c", "256", "-p", &MOSH_PORT.to_string(), "--", "sh", "-c", program]);
+    command.args(["new", "-c", "256", "-p", &port.to_string(), "--", "sh", "-c", program]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let said = text(&lab.spawn(HOST, command)?.wait_with_output()?);
+    let said = text(&lab.spawn(host, command)?.wait_with_output()?);
     mosh_key(&said).with_context(|| format!("mosh-server gave no key: {said}"))
 }
 
 /// The key in `MOSH CONNECT 60001 KEY`.
-fn mosh_key(said: &str) -> Option<String> {
+pub(crate) fn mosh_key(said: &str) -> Option<String> {
     let line = said.lines().find_map(|line| line.trim().strip_prefix("MOSH CONNECT "))?;
     line.split_whitespace().nth(1).map(str::to_owned)
 }

@@ -85,34 +85,41 @@ fn needs(system: System) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Installs what `systems` miss, or says what it is.
+/// Installs what `systems` miss, or says what it is; and whoever runs this has to be root.
 pub(crate) fn require_programs(systems: &[System]) -> anyhow::Result<()> {
-    let missing = || {
-        let all = NEEDS.iter().chain(systems.iter().flat_map(|system| needs(*system)));
-        let all = all.filter(|(program, _)| !is_installed(program));
-        let mut packages: Vec<&str> = all.map(|(_, package)| *package).collect();
-        packages.dedup();
-        packages
-    };
     let is_root = rustix::process::geteuid().is_root();
     anyhow::ensure!(
         is_root,
         "network namespaces need root{}",
-        match missing().as_slice() {
+        match missing(systems).as_slice() {
             [] => String::new(),
             packages => format!("; packages needed, too: {}", packages.join(" ")),
         }
     );
-    let packages = missing();
-    if !packages.is_empty() && find_program("apt-get").is_file() {
+    require_packages(systems)
+}
+
+/// Installs what `systems` miss, or says what it is.
+pub(crate) fn require_packages(systems: &[System]) -> anyhow::Result<()> {
+    let packages = missing(systems);
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root && !packages.is_empty() && find_program("apt-get").is_file() {
         println!("installing {}", packages.join(" "));
         apt_get(&["update", "-qq"])?;
         let install = ["install", "-y", "-qq", "--no-install-recommends"];
         apt_get(&[&install, packages.as_slice()].concat())?;
     }
-    let packages = missing();
+    let packages = missing(systems);
     anyhow::ensure!(packages.is_empty(), "these packages are needed: {}", packages.join(" "));
     Ok(())
+}
+
+fn missing(systems: &[System]) -> Vec<&'static str> {
+    let all = NEEDS.iter().chain(systems.iter().flat_map(|system| needs(*system)));
+    let all = all.filter(|(program, _)| !is_installed(program));
+    let mut packages: Vec<&str> = all.map(|(_, package)| *package).collect();
+    packages.dedup();
+    packages
 }
 
 fn apt_get(args: &[&str]) -> anyhow::Result<()> {

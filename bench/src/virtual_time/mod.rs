@@ -205,7 +205,7 @@ fn write(
         let title = "Virtual time, 100 ms round trip: key to echo";
         let curves: Vec<(&str, Vec<Option<f64>>)> =
             kept.iter().map(|(name, found)| (*name, found.times_ms.clone())).collect();
-        let plot = plot::distributions(title, &curves);
+        let plot = plot::distributions(title, plot::ECHO_MS_MIN, &curves);
         std::fs::write(folder.join("virtual-echoes.svg"), plot)?;
     }
     println!("\nfigures: {}", json.display());

@@ -41,7 +41,7 @@ mod tests {
     use std::path::Path;
 
     /// What the core may name: itself, plain data, and nothing that does I/O or tells the time.
-    const ALLOWED: [&str; 37] = [
+    const ALLOWED: &[&str] = &[
         "crate::core::",
         "serde::",
         "serde_json::",
@@ -49,6 +49,7 @@ mod tests {
         "std::collections::BTreeSet",
         "std::collections::VecDeque",
         "std::collections::{BTreeMap",
+        "std::collections::{BTreeSet",
         "std::fmt",
         "std::ffi::{OsStr, OsString}",
         "std::net::IpAddr",
@@ -65,11 +66,13 @@ mod tests {
         "tern_sync::session::",
         "tern_sync::log::",
         "tern_term::Clusters",
+        "tern_term::Frame",
         "tern_term::Size",
         "tern_term::{Capabilities,",
         "tern_term::{Frame,",
         "tern_term::{PREFIX_SIZE_MAX,",
         "tern_term::{Attrs,",
+        "tern_term::{Cell,",
         "unicode_width::",
         "super::commands::",
         "super::options",
@@ -79,6 +82,10 @@ mod tests {
         "display::",
         "key::",
         "line::",
+        "margin::",
+        "mode_line::",
+        "prompts::",
+        "statistics::",
     ];
 
     #[test]

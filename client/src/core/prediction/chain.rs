@@ -5,21 +5,28 @@ use super::key::Key;
 use super::line::Line;
 use super::{Pending, Place, Predictor};
 use std::time::Instant;
+use tern_sync::session::ViewerId;
 
-/// Prompts that are remembered: those of the shells and programs of one session.
-const PROMPTS_MAX: usize = 16;
 /// What programs show instead of a password's characters: such a character's echo proves nothing.
 const MASKS: [&str; 3] = ["*", "•", "●"];
 /// The part of an answer's time in the smoothed one (RFC 6298, section 2, has the same).
 const ECHO_WEIGHT: u32 = 8;
 
+/// Marks grow, and wrap.
+fn is_reached(mark: u32, answered: u32) -> bool {
+    answered.wrapping_sub(mark) < u32::MAX / 2
+}
+
 impl Predictor {
     /// How many of the pending keys the host has answered.
     pub(super) fn answered_count(&self, mark: Option<u32>) -> usize {
         let Some(answered) = mark else { return 0 };
-        // Marks grow, and wrap.
-        let is_answered = |mark: u32| answered.wrapping_sub(mark) < u32::MAX / 2;
-        self.pending.iter().take_while(|pending| is_answered(pending.mark)).count()
+        self.pending.iter().take_while(|pending| is_reached(pending.mark, answered)).count()
+    }
+
+    /// Whether the newest picture shows the effect of what was typed with `mark`.
+    pub(super) fn has_answered(&self, mark: u32) -> bool {
+        self.shown.keys.mark(ViewerId(0)).is_some_and(|answered| is_reached(mark, answered))
     }
 
     /// Compares the chain with the newest picture, in which the first `answered` keys show.
@@ -52,6 +59,16 @@ impl Predictor {
         self.pending.iter().take_while(is_placed).count()
     }
 
+    /// The same, without what has to prove itself first.
+    pub(super) fn shown_len(&self) -> usize {
+        let chain = self.pending.iter().take(self.chain_len());
+        chain.take_while(|pending| !self.is_tentative(&pending.key)).count()
+    }
+
+    fn is_tentative(&self, key: &Key) -> bool {
+        matches!(key, Key::Edit(edit) if !self.trusted.contains(edit))
+    }
+
     /// After how many keys, `from` at least, the line is what the picture shows.
     fn find_in_chain(&self, from: usize, chain: usize) -> Option<usize> {
         (from..=chain).find(|&count| {
@@ -73,9 +90,18 @@ impl Predictor {
     fn confirm(&mut self, count: usize, now: Instant) {
         let Some(line) = self.line_after(count).cloned() else { return };
         let mut is_proof = false;
+        let mut before = self.base.take();
         for pending in self.pending.drain(..count) {
             self.statistics.right += 1;
             is_proof |= pending.key.text().is_none_or(|text| !MASKS.contains(&text));
+            if let Place::After(after) = pending.place {
+                // What changed nothing proves nothing.
+                let has_effect = before.is_some_and(|before| before != after);
+                if let (Key::Edit(edit), true) = (&pending.key, has_effect) {
+                    self.trusted.insert(*edit);
+                }
+                before = Some(after);
+            }
             let time = now.saturating_duration_since(pending.typed_at);
             self.display.handle_answer(time, now);
             self.echo_time = if self.echo_time.is_zero() {
@@ -87,30 +113,28 @@ impl Predictor {
         self.update_rtt();
         if is_proof {
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
-            self.remember(line.prompt());
+            self.prompts.remember(&line);
         }
-        self.base = Some(line.refreshed(&self.shown.frame));
-    }
-
-    fn remember(&mut self, prompt: String) {
-        if prompt.is_empty() || self.prompts.contains(&prompt) {
-            return;
-        }
-        if self.prompts.len() >= PROMPTS_MAX {
-            self.prompts.pop_front();
-        }
-        self.prompts.push_back(prompt);
+        self.base = Some(self.prompts.begin(line.refreshed(&self.shown.frame)));
+        self.lay_chain();
     }
 
     /// The host has answered `answered` keys, and the picture shows nothing of the chain.
     fn refute(&mut self, answered: usize, now: Instant) {
+        let refuted = self.pending.iter().take(answered);
+        if refuted.clone().any(|pending| self.is_tentative(&pending.key)) {
+            // It was only tried.
+            return self.pass_unknown(answered, now);
+        }
         if let Some(base) = &self.base {
-            let text = base.prompt();
-            self.prompts.retain(|prompt| !text.starts_with(prompt.as_str()));
+            self.prompts.forget(base);
         }
         self.is_mode_open = true;
         for pending in self.pending.drain(..answered) {
             self.statistics.wrong += u64::from(pending.was_shown);
+            if let Key::Edit(edit) = pending.key {
+                self.trusted.remove(&edit);
+            }
         }
         self.place_anew(now);
     }
@@ -143,18 +167,26 @@ impl Predictor {
         // perhaps it was a password.
         let is_ambiguous = self.pending.iter().any(|p| matches!(p.key, Key::Other { .. }));
         self.is_confident &= !is_ambiguous;
+        self.lay_chain();
+    }
+
+    /// What the pending keys make of the true line as it is now.
+    fn lay_chain(&mut self) {
         let mut line = self.base.clone();
-        for pending in &mut self.pending {
-            line = match (&pending.key, &line) {
-                (Key::Other { .. }, _) => None,
-                (key, Some(line)) => line.after(key),
-                (_, None) => None,
+        let mut has_ended = line.is_none();
+        for number in 0..self.pending.len() {
+            let key = &self.pending[number].key;
+            let place = match &line {
+                Some(line) => self.after(line, key),
+                None if has_ended && !matches!(key, Key::Other { .. }) => Place::Behind,
+                None => Place::Unknown,
             };
-            pending.place = match (&line, &pending.place) {
-                (Some(line), _) => Place::After(line.clone()),
-                (None, Place::Behind) => Place::Behind,
-                (None, _) => Place::Unknown,
+            line = match &place {
+                Place::After(line) => Some(line.clone()),
+                Place::Unknown | Place::Behind => None,
             };
+            has_ended |= line.is_none();
+            self.pending[number].place = place;
         }
     }
 

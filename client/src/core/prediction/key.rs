@@ -18,6 +18,8 @@ pub(super) enum Key {
     Left,
     /// One character to the right.
     Right,
+    /// Edits the line as readline does, if the program does.
+    Edit(Edit),
     /// Whatever else.
     Other {
         /// The program may read keys otherwise from here on (Escape in vi).
@@ -25,6 +27,19 @@ pub(super) enum Key {
         /// Enter.
         is_enter: bool,
     },
+}
+
+/// How readline edits a line, and many others do (emacs, forms, chats).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Edit {
+    /// Control-A, Home.
+    ToBegin,
+    /// Control-E, End.
+    ToEnd,
+    /// Control-U.
+    DeleteToBegin,
+    /// Control-W: up to the blank before.
+    DeleteWord,
 }
 
 impl Key {
@@ -35,13 +50,18 @@ impl Key {
             b"\x1b[D" | b"\x1bOD" => return Self::Left,
             b"\x1b[C" | b"\x1bOC" => return Self::Right,
             [b'\r'] => return Self::other(false, true),
+            [0x01] | b"\x1b[H" | b"\x1bOH" => return Self::Edit(Edit::ToBegin),
+            [0x05] | b"\x1b[F" | b"\x1bOF" => return Self::Edit(Edit::ToEnd),
+            [0x15] => return Self::Edit(Edit::DeleteToBegin),
+            [0x17] => return Self::Edit(Edit::DeleteWord),
             // Tab, history, and what shells edit lines by. The line is the same one after it, or a
             // new one.
-            [b'\t' | b'\n' | 0x01 | 0x03 | 0x05 | 0x0b | 0x0c | 0x0e | 0x10 | 0x15 | 0x17] => {
+            [b'\t' | b'\n' | 0x03 | 0x04 | 0x0b | 0x0c | 0x0e | 0x10] => {
                 return Self::other(false, false);
             }
-            b"\x1b[A" | b"\x1b[B" | b"\x1bOA" | b"\x1bOB" | b"\x1b[H" | b"\x1b[F" | b"\x1bOH"
-            | b"\x1bOF" | b"\x1b[3~" => return Self::other(false, false),
+            b"\x1b[A" | b"\x1b[B" | b"\x1bOA" | b"\x1bOB" | b"\x1b[3~" => {
+                return Self::other(false, false);
+            }
             _ => {}
         }
         let mut chars = std::str::from_utf8(bytes).unwrap_or_default().chars();
@@ -63,7 +83,7 @@ impl Key {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Char { text, .. } => Some(text),
-            Self::Backspace | Self::Left | Self::Right | Self::Other { .. } => None,
+            Self::Backspace | Self::Left | Self::Right | Self::Edit(_) | Self::Other { .. } => None,
         }
     }
 }
@@ -80,6 +100,8 @@ mod tests {
         assert_eq!(Key::of(b"\x7f"), Key::Backspace);
         assert_eq!(Key::of(b"\x1b[D"), Key::Left);
         assert_eq!(Key::of(b"\x1bOC"), Key::Right);
+        assert_eq!(Key::of(b"\x15"), Key::Edit(Edit::DeleteToBegin));
+        assert_eq!(Key::of(b"\x1bOF"), Key::of(b"\x05"));
         assert_eq!(Key::of(b"\r"), Key::Other { changes_mode: false, is_enter: true });
         assert_eq!(Key::of(b"\t"), Key::Other { changes_mode: false, is_enter: false });
         for other in [b"\x1b".as_slice(), b"\x1b[200~", b"\xff", "\u{301}".as_bytes(), b"\x02"] {

@@ -1,61 +1,112 @@
 //! The line that somebody types in, and what a key makes of it if the program does as most do.
 
-use crate::core::prediction::key::Key;
-use tern_term::{Attrs, Cell, Color, Content, Frame, Style, Underline};
+use crate::core::prediction::key::{Edit, Key};
+use tern_term::{Attrs, Color, Frame, Style};
+
+/// Blanks between two texts in a row that don't move together.
+const GAP_MIN: usize = 8;
 
 /// What stands in one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Slot {
+pub(super) struct Slot {
     /// Empty for the right half of a wide character.
-    text: String,
-    style: Style,
-    is_wide: bool,
+    pub(super) text: String,
+    pub(super) style: Style,
+    pub(super) is_wide: bool,
+    /// The border between two panes, or of a box.
+    is_border: bool,
 }
 
 impl Slot {
     fn blank() -> Self {
-        Self { text: " ".into(), style: Style::PLAIN, is_wide: false }
+        Self { text: " ".into(), style: Style::PLAIN, is_wide: false, is_border: false }
     }
 
     fn is_blank(&self) -> bool {
         self.text == " "
     }
+}
 
-    /// The border between two panes, or of a box.
-    fn is_border(&self) -> bool {
-        matches!(self.text.as_str(), "│" | "┃" | "║" | "|")
+/// Whether there is a border in this column. A bar is one only if it goes on above and below.
+fn is_border(frame: &Frame, col: u16, row: u16, text: &str) -> bool {
+    let has_bar = |row: u16| {
+        let mut text = String::new();
+        frame.cell(col, row).push_text(&mut text);
+        text == "|"
+    };
+    match text {
+        "│" | "┃" | "║" => true,
+        "|" => {
+            let (above, below) = (row.checked_sub(1), row + 1);
+            above.is_none_or(has_bar) && (below >= frame.size().rows || has_bar(below))
+        }
+        _ => false,
     }
 }
 
 /// A row, the cursor in it, and the part of it that is being typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     cursor: usize,
     /// Where what is typed begins: nothing is deleted before it.
     start: usize,
+    /// A prompt that is known ends at `start`.
+    is_at_prompt: bool,
     /// Where what is typed ends.
     end: usize,
+    /// Up to here keys have moved what stood there.
+    moved: usize,
 }
 
 impl Line {
     /// The line with the cursor. What `typed` columns left of it hold was typed.
     pub(super) fn of(frame: &Frame, typed: usize) -> Self {
-        let (cursor, cols) = (frame.cursor(), frame.size().cols);
-        let slots = (0..cols).map(|col| {
-            let cell = frame.cell(col, cursor.row);
+        let cursor = frame.cursor();
+        let line = Self::of_row(frame, cursor.row, usize::from(cursor.col));
+        Self { start: line.cursor.saturating_sub(typed), ..line }
+    }
+
+    /// Any row, as if the cursor were in column `at`.
+    pub(super) fn of_row(frame: &Frame, row: u16, at: usize) -> Self {
+        let slots = (0..frame.size().cols).map(|col| {
+            let cell = frame.cell(col, row);
             let mut text = String::new();
             cell.push_text(&mut text);
-            Slot { text, style: cell.style.clone(), is_wide: cell.width() == 2 }
+            let is_border = is_border(frame, col, row, &text);
+            Slot { text, style: cell.style.clone(), is_wide: cell.width() == 2, is_border }
         });
-        let at = usize::from(cursor.col);
-        Self { slots: slots.collect(), cursor: at, start: at.saturating_sub(typed), end: at }
+        Self {
+            slots: slots.collect(),
+            cursor: at,
+            start: at,
+            is_at_prompt: false,
+            end: at,
+            moved: 0,
+        }
+    }
+
+    /// Whether something stands in the pane's last column.
+    pub(super) fn is_full(&self) -> bool {
+        let last = self.right_edge().checked_sub(1);
+        last.is_some_and(|last| !self.slots[last].is_blank())
+    }
+
+    /// The same line, in which what is typed begins behind a known prompt of so many columns.
+    pub(super) fn at_prompt(self, width: usize) -> Self {
+        let start = (self.left_edge() + width).min(self.cursor);
+        let is_typed = |slot: &Slot| !slot.is_blank() && !is_suggestion(&slot.style);
+        let room = &self.slots[self.cursor..self.right_edge()];
+        let rest = room.iter().rposition(is_typed).map_or(0, |last| last + 1);
+        // What a shell has at the right edge isn't what is typed.
+        let rest = if has_gap(&room[..rest]) { 0 } else { rest };
+        Self { start, is_at_prompt: true, end: self.end.max(self.cursor + rest), ..self }
     }
 
     /// The same line as it is now, of which this was typed in.
     pub(super) fn refreshed(&self, frame: &Frame) -> Self {
         let now = Self::of(frame, 0);
-        Self { slots: now.slots, ..self.clone() }
+        Self { slots: now.slots, moved: 0, ..self.clone() }
     }
 
     /// Whether the picture shows this line, as far as it was typed, with the cursor there.
@@ -67,22 +118,64 @@ impl Line {
             return false;
         }
         let mut text = String::new();
-        (self.start..self.end).all(|col| {
+        // What stood at the cursor has to have made room: a cursor that moves over a letter looks like
+        // one behind the same letter, typed.
+        (self.left_edge()..self.end.max(self.moved)).all(|col| {
             text.clear();
             frame.cell(col as u16, cursor.row).push_text(&mut text);
             text == self.slots[col].text
         })
     }
 
+    /// Where the pane begins that the line is in.
+    pub(super) fn left_edge(&self) -> usize {
+        let border = self.slots[..self.start].iter().rposition(|slot| slot.is_border);
+        border.map_or(0, |border| border + 1)
+    }
+
+    /// Where it ends.
+    fn right_edge(&self) -> usize {
+        let right = self.slots[self.cursor..].iter();
+        self.cursor + right.take_while(|slot| !slot.is_border).count()
+    }
+
+    /// The cursor's column in its pane.
+    pub(super) fn column(&self) -> usize {
+        self.cursor - self.left_edge()
+    }
+
+    /// Columns from the cursor to the pane's margin.
+    pub(super) fn columns_left(&self) -> usize {
+        self.right_edge() - self.cursor
+    }
+
+    /// Columns left of where the typing began.
+    pub(super) fn prompt_width(&self) -> usize {
+        self.start - self.left_edge()
+    }
+
+    /// What stands left of the cursor.
+    pub(super) fn text_before(&self) -> String {
+        let left = &self.slots[self.left_edge()..self.cursor];
+        left.iter().map(|slot| slot.text.as_str()).collect()
+    }
+
+    /// The part of it behind the last blank.
+    pub(super) fn last_word(&self) -> String {
+        let text = self.text_before();
+        text.rsplit(' ').next().unwrap_or_default().to_owned()
+    }
+
     /// What stands left of where the typing began, without blanks at its end.
     pub(super) fn prompt(&self) -> String {
-        let text: String = self.slots[..self.start].iter().map(|slot| slot.text.as_str()).collect();
+        let left = &self.slots[self.left_edge()..self.start];
+        let text: String = left.iter().map(|slot| slot.text.as_str()).collect();
         text.trim_end().to_owned()
     }
 
     /// Whether nothing stands in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.slots.iter().all(Slot::is_blank)
+        self.slots[self.left_edge()..self.right_edge()].iter().all(Slot::is_blank)
     }
 
     /// How many columns left of the cursor hold exactly this text; `None` if they hold another.
@@ -113,6 +206,7 @@ impl Line {
                 let width = 1 + usize::from(self.slots[self.cursor].is_wide);
                 Some(Self { cursor: self.cursor + width, ..self.clone() })
             }
+            Key::Edit(edit) => self.after_edit(*edit),
             Key::Left | Key::Right | Key::Other { .. } => None,
         }
     }
@@ -120,17 +214,21 @@ impl Line {
     fn after_char(&self, text: &str, is_wide: bool) -> Option<Self> {
         let width = 1 + usize::from(is_wide);
         // At the margin programs do as they please.
-        if self.cursor + width >= self.slots.len() {
+        if self.cursor + width >= self.right_edge() {
             return None;
         }
         let mut line = self.clone();
         if self.is_inserting() {
-            let border = self.border();
+            let border = self.border()?;
             let room = &self.slots[border.checked_sub(width)?..border];
-            if border < self.cursor + width || !room.iter().all(Slot::is_blank) {
+            // What has no room any more goes to the next row, or out of sight.
+            let is_full = border == self.right_edge() && self.is_full();
+            let has_room = room.iter().all(Slot::is_blank) || is_full && width == 1;
+            if border < self.cursor + width || !has_room {
                 return None;
             }
             line.slots[self.cursor..border].rotate_right(width);
+            line.moved = self.moved.max(border);
         } else if width == 2 && !self.slots[self.cursor + 1].is_blank() && self.cursor < self.end {
             return None;
         }
@@ -138,11 +236,13 @@ impl Line {
         let style = left.filter(|_| self.cursor > self.start).map(|slot| slot.style.clone());
         let style = style.unwrap_or_else(|| self.slots[self.cursor].style.clone());
         let style = if is_suggestion(&style) { Style::PLAIN } else { style };
-        line.slots[self.cursor] = Slot { text: text.into(), style: style.clone(), is_wide };
+        line.slots[self.cursor] =
+            Slot { text: text.into(), style: style.clone(), is_wide, ..Slot::blank() };
         if is_wide {
-            line.slots[self.cursor + 1] = Slot { text: String::new(), style, is_wide: false };
+            line.slots[self.cursor + 1] = Slot { text: String::new(), style, ..Slot::blank() };
         }
-        line.end = if self.cursor < self.end { self.end + width } else { self.cursor + width };
+        let end = if self.cursor < self.end { self.end } else { self.cursor };
+        line.end = (end + width).min(self.right_edge());
         line.cursor += width;
         Some(line)
     }
@@ -153,23 +253,48 @@ impl Line {
         if self.cursor < self.end {
             return true;
         }
-        !slot.is_blank() && !slot.is_border() && !is_suggestion(&slot.style)
+        !slot.is_blank() && !slot.is_border && !is_suggestion(&slot.style)
     }
 
     fn after_backspace(&self) -> Option<Self> {
-        if self.cursor <= self.start {
-            return None;
-        }
         let at = self.left_of(self.cursor);
+        if self.cursor > self.start { self.without(at) } else { None }
+    }
+
+    /// What stands from `at` to the cursor is deleted.
+    fn without(&self, at: usize) -> Option<Self> {
         let width = self.cursor - at;
         let mut line = self.clone();
-        let border = if self.is_inserting() { self.border() } else { self.cursor };
+        let border = if self.is_inserting() { self.border()? } else { self.cursor };
         line.slots[at..border].rotate_left(width);
+        if border > self.cursor {
+            line.moved = self.moved.max(border);
+        }
         for slot in &mut line.slots[border - width..border] {
             *slot = Slot::blank();
         }
         (line.cursor, line.end) = (at, self.end.max(self.cursor) - width);
         Some(line)
+    }
+
+    fn after_edit(&self, edit: Edit) -> Option<Self> {
+        let is_blank = |at: &usize| self.slots[*at].is_blank();
+        match edit {
+            Edit::ToBegin if self.is_at_prompt => Some(Self { cursor: self.start, ..self.clone() }),
+            Edit::ToEnd if self.end < self.right_edge() && is_blank(&self.end) => {
+                Some(Self { cursor: self.end, ..self.clone() })
+            }
+            Edit::DeleteToBegin if self.is_at_prompt => self.without(self.start),
+            Edit::DeleteWord => {
+                let left = (self.start..self.cursor).rev();
+                let blanks = left.clone().take_while(is_blank).count();
+                let word = left.skip(blanks).take_while(|at| !is_blank(at)).count();
+                let at = self.cursor - blanks - word;
+                // The word may begin before what is known.
+                if at > self.start || self.is_at_prompt { self.without(at) } else { None }
+            }
+            Edit::ToBegin | Edit::ToEnd | Edit::DeleteToBegin => None,
+        }
     }
 
     fn left_of(&self, col: usize) -> usize {
@@ -178,54 +303,24 @@ impl Line {
     }
 
     /// Where the text at the cursor ends: behind its first blank of two, before a border, at the
-    /// margin.
-    fn border(&self) -> usize {
-        let from = self.cursor.max(self.end.min(self.slots.len()));
-        for at in from..self.slots.len() {
-            if self.slots[at].is_border() {
-                return at;
-            }
-            if self.slots[at].is_blank() && self.slots.get(at + 1).is_none_or(Slot::is_blank) {
-                return (at + 2).min(self.slots.len());
-            }
-        }
-        self.slots.len()
-    }
-
-    /// The picture with this line in it. Columns that it changes are underlined if `is_flagged`.
-    pub(super) fn laid_over(&self, frame: &Frame, is_flagged: bool) -> Frame {
-        let row = frame.cursor().row;
-        let mut text = String::new();
-        let styles: Vec<Style> = (0..self.slots.len())
-            .map(|col| {
-                let slot = &self.slots[col];
-                let cell = frame.cell(col as u16, row);
-                text.clear();
-                cell.push_text(&mut text);
-                match (text == slot.text, is_flagged) {
-                    // It looks as it does.
-                    (true, _) => cell.style.clone(),
-                    (false, false) => slot.style.clone(),
-                    (false, true) => {
-                        let attrs = slot.style.attrs.with_underline(Underline::Single);
-                        Style { attrs, ..slot.style.clone() }
-                    }
-                }
-            })
-            .collect();
-        let cells = self.slots.iter().zip(&styles).filter(|(slot, _)| !slot.text.is_empty());
-        let cells = cells.map(|(slot, style)| Cell { content: content(slot), style });
-        frame.with_cells((self.cursor(), row), cells)
+    /// margin. `None`: what follows the blanks may belong to it.
+    fn border(&self) -> Option<usize> {
+        let margin = self.right_edge();
+        let from = self.cursor.max(self.end.min(margin));
+        let blanks =
+            |from: usize| self.slots[from..margin].iter().take_while(|s| s.is_blank()).count();
+        let Some(at) = (from..margin).find(|at| self.slots[*at].is_blank() && blanks(*at) != 1)
+        else {
+            return Some(margin);
+        };
+        let gap = blanks(at);
+        (gap >= GAP_MIN || at + gap == margin).then_some((at + 2).min(margin))
     }
 }
 
-fn content(slot: &Slot) -> Content<'_> {
-    let mut chars = slot.text.chars();
-    match (chars.next(), chars.next(), slot.is_wide) {
-        (Some(c), None, false) => Content::Narrow(c),
-        (Some(c), None, true) => Content::Wide(c),
-        (_, _, is_wide) => Content::Cluster { text: &slot.text, is_wide },
-    }
+/// Whether a text has a part that belongs to something else.
+fn has_gap(slots: &[Slot]) -> bool {
+    slots.windows(GAP_MIN).any(|gap| gap.iter().all(Slot::is_blank))
 }
 
 /// What shells (fish, zsh) suggest is grey.

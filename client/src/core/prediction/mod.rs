@@ -25,11 +25,20 @@ mod chain;
 pub mod display;
 mod key;
 mod line;
+mod margin;
+mod mode_line;
+mod overlay;
+mod prompts;
+mod statistics;
 
 use display::{Display, Mode};
-use key::Key;
+use key::{Edit, Key};
 use line::Line;
-use std::collections::VecDeque;
+use margin::Margin;
+use mode_line::says_inserting;
+use prompts::Prompts;
+pub use statistics::Statistics;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 use tern_relay::core::keys::{Cut, cut};
 use tern_sync::session::ViewerId;
@@ -37,8 +46,6 @@ use tern_term::{Frame, KeyTarget, Shown};
 
 /// Most keys without an answer that are foretold: a minute of fast typing into an outage.
 const PENDING_MAX: usize = 512;
-/// Shortest prompt that is known again when text follows it (a line of the history).
-const PROMPT_CHARS_MIN: usize = 2;
 /// Several keys at once, in bytes, above which it is a paste (mosh: `stmclient.cc`, 331).
 const TYPED_SIZE_MAX: usize = 100;
 /// How long a picture may show something else than the chain, without the host's having answered,
@@ -67,19 +74,6 @@ enum Place {
     Behind,
 }
 
-/// What came of predictions, for those who measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Statistics {
-    /// Characters that were typed.
-    pub keys: u64,
-    /// Keys whose effect was shown when they were typed.
-    pub shown_at_once: u64,
-    /// Keys whose shown effect was wrong.
-    pub wrong: u64,
-    /// Keys whose foretold effect came.
-    pub right: u64,
-}
-
 /// The machine.
 #[derive(Debug)]
 pub struct Predictor {
@@ -105,8 +99,14 @@ pub struct Predictor {
     doubt_since: Option<Instant>,
     /// The newest key was a prefix of the multiplexer's.
     is_prefixed: bool,
-    /// Where keys were echoed before.
-    prompts: VecDeque<String>,
+    prompts: Prompts,
+    margin: Margin,
+    /// A key was typed by which an editor leaves its insert mode, and its mode line still stands.
+    is_leaving: bool,
+    /// Edits that did here what they do in readline.
+    trusted: BTreeSet<Edit>,
+    /// The newest key that is no character.
+    other_mark: u32,
     statistics: Statistics,
 }
 
@@ -127,7 +127,11 @@ impl Predictor {
             entered_row: None,
             doubt_since: None,
             is_prefixed: false,
-            prompts: VecDeque::new(),
+            prompts: Prompts::default(),
+            margin: Margin::default(),
+            is_leaving: false,
+            trusted: BTreeSet::new(),
+            other_mark: 0,
             statistics: Statistics::default(),
         }
     }
@@ -170,9 +174,13 @@ impl Predictor {
         }
         let key = Key::of(bytes);
         self.statistics.keys += u64::from(key.text().is_some());
+        if key.text().is_none() {
+            self.other_mark = mark;
+        }
+        self.is_leaving |= matches!(key, Key::Other { changes_mode: true, .. });
         let place = match self.pending.back() {
             None => self.after_base(&key),
-            Some(Pending { place: Place::After(line), .. }) => found(line.after(&key)),
+            Some(Pending { place: Place::After(line), .. }) => self.after(line, &key),
             Some(_) if matches!(key, Key::Other { .. }) => Place::Unknown,
             Some(_) => Place::Behind,
         };
@@ -191,11 +199,19 @@ impl Predictor {
     /// The first key of a chain.
     fn after_base(&mut self, key: &Key) -> Place {
         let is_same = self.base.as_ref().is_some_and(|base| base.is_shown_by(&self.shown.frame));
-        if !is_same {
-            self.begin(0);
+        match &mut self.base {
+            Some(base) if is_same => *base = base.refreshed(&self.shown.frame),
+            _ => self.begin(0),
         }
         let base = self.base.as_ref();
-        base.map_or(Place::Unknown, |base| found(base.after(key)))
+        base.map_or(Place::Unknown, |base| self.after(base, key))
+    }
+
+    /// What the key makes of a line.
+    fn after(&self, line: &Line, key: &Key) -> Place {
+        let target = self.shown.keys.target;
+        let has_room = key.text().is_none() || self.margin.has_room(line, target);
+        line.after(key).filter(|_| has_room).map_or(Place::Unknown, Place::After)
     }
 
     /// A chain begins where the cursor is; so many columns left of it were typed.
@@ -205,11 +221,13 @@ impl Predictor {
         self.is_confident = match self.shown.keys.target {
             KeyTarget::Echoed => self.is_echo_known,
             KeyTarget::Raw | KeyTarget::Unknown => {
-                !self.is_mode_open && (is_continued || self.is_at_known_prompt(&line))
+                !self.is_leaving && says_inserting(&self.shown.frame)
+                    || !self.is_mode_open
+                        && (is_continued || self.prompts.width_in(&line).is_some())
             }
             KeyTarget::Hidden | KeyTarget::Multiplexer => false,
         };
-        self.base = Some(line);
+        self.base = Some(self.prompts.begin(line));
         self.doubt_since = None;
     }
 
@@ -219,14 +237,6 @@ impl Predictor {
         let (cursor, size) = (self.shown.frame.cursor(), self.shown.frame.size());
         let is_below = cursor.row == row + 1 || cursor.row == row && row + 2 >= size.rows;
         is_below && line.is_empty()
-    }
-
-    fn is_at_known_prompt(&self, line: &Line) -> bool {
-        let text = line.prompt();
-        self.prompts.iter().any(|prompt| {
-            let is_long = prompt.chars().count() >= PROMPT_CHARS_MIN;
-            text == *prompt || is_long && text.starts_with(prompt.as_str())
-        })
     }
 
     fn may_foretell(&self) -> bool {
@@ -243,8 +253,12 @@ impl Predictor {
         let is_other = self.shown.keys.target != shown.keys.target;
         if is_other && self.shown.keys.target != KeyTarget::Unknown {
             self.is_echo_known = false;
+            self.margin = Margin::Unknown;
+        } else if !is_resized && self.has_answered(self.other_mark) {
+            self.margin.learn(&self.shown.frame, &shown.frame);
         }
         self.shown = shown.clone();
+        self.is_leaving &= says_inserting(&shown.frame);
         if is_resized || !self.may_foretell() {
             self.give_up();
         }
@@ -307,7 +321,7 @@ impl Predictor {
     /// The line that is shown instead of the true one, if one is.
     fn shown_line(&self) -> Option<&Line> {
         let is_shown = self.display.is_on() && self.is_confident && self.doubt_since.is_none();
-        let chain = if is_shown { self.chain_len() } else { 0 };
+        let chain = if is_shown { self.shown_len() } else { 0 };
         if chain == 0 { None } else { self.line_after(chain) }
     }
 
@@ -316,8 +330,8 @@ impl Predictor {
             return;
         }
         let newest = self.pending.back().map(|pending| pending.typed_at);
-        for pending in &mut self.pending {
-            let Place::After(_) = pending.place else { break };
+        let count = self.shown_len();
+        for pending in self.pending.iter_mut().take(count) {
             let is_new = !std::mem::replace(&mut pending.was_shown, true);
             self.statistics.shown_at_once += u64::from(is_new && Some(pending.typed_at) == newest);
         }
@@ -335,10 +349,6 @@ impl Predictor {
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
-}
-
-fn found(line: Option<Line>) -> Place {
-    line.map_or(Place::Unknown, Place::After)
 }
 
 #[cfg(test)]

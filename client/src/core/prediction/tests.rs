@@ -469,7 +469,7 @@ fn others_keys_are_never_foretold_as_mine() {
 
 #[test]
 fn fast_links_show_the_truth_and_a_glitch_shows_predictions() {
-    let mut world = World::new(Program::Cat(String::new()), Mode::Adaptive, 20 * MS);
+    let mut world = World::new(Program::Cat(String::new()), Mode::Adaptive, 4 * MS);
     world.key("a");
     assert_eq!(world.line(), "");
     world.settle();
@@ -601,4 +601,184 @@ proptest! {
         }
         world.settle();
     }
+}
+
+/// The predictor over a screen that the test draws, with a program that answers at once.
+struct Bench {
+    predictor: Predictor,
+    screen: Screen,
+    mark: u32,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut predictor = Predictor::new(Mode::Always);
+        predictor.handle_rtt(100 * MS);
+        Self {
+            predictor,
+            screen: Screen::new(Size { cols: 80, rows: 6 }),
+            mark: 0,
+            now: Instant::now(),
+        }
+    }
+
+    /// A key, without an answer; gives the cursor's row as it is shown then.
+    fn key(&mut self, key: &str) -> String {
+        self.mark += 1;
+        self.predictor.handle_keys(key.as_bytes(), self.mark, self.now);
+        let frame = self.predictor.overlay();
+        frame.to_text().lines().nth(frame.cursor().row.into()).unwrap_or_default().to_owned()
+    }
+
+    /// What a program that draws by itself writes in answer to all keys.
+    fn answer(&mut self, output: &str) {
+        self.now += 100 * MS;
+        self.screen.handle_output(output.as_bytes(), self.now);
+        let marks = vec![(ViewerId(0), self.mark)];
+        let keys = KeyReport { target: KeyTarget::Raw, prefixes: Vec::new(), marks };
+        let shown = Shown { frame: self.screen.frame(), keys: keys.into() };
+        self.predictor.handle_shown(&shown, self.now);
+    }
+
+    /// A key and its answer.
+    fn typed(&mut self, key: &str, output: &str) {
+        self.key(key);
+        self.answer(output);
+    }
+
+    fn text(&mut self, text: &str) {
+        text.chars().map(String::from).for_each(|c| self.typed(&c, &c));
+    }
+}
+
+#[test]
+fn same_column_of_another_row_is_another_line() {
+    let mut bench = Bench::new();
+    bench.answer("To      : \r\n\r\nSubject : \x1b[1;11H");
+    bench.text("ann");
+    bench.typed("\t", "\x1b[3;11H");
+    assert_eq!(bench.key("x"), "Subject :");
+    bench.answer("x");
+    assert_eq!(bench.key("y"), "Subject : xy");
+}
+
+#[test]
+fn cursor_that_moves_over_a_letter_has_not_echoed_it() {
+    let mut bench = Bench::new();
+    bench.answer("Collected\x1b[1;3H");
+    bench.typed("l", "\x1b[C");
+    assert_eq!(bench.key("l"), "Collected");
+    bench.answer("\x1b[C");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn word_that_a_program_wraps_is_not_foretold_twice() {
+    let mut bench = Bench::new();
+    let line = format!("{}and a long", "word ".repeat(13));
+    bench.answer("> ");
+    bench.answer("\r\x1b[K");
+    bench.text(&line[..69]);
+    assert_eq!(bench.key("a").len(), 70, "well before the usual columns");
+    bench.answer("a");
+    bench.text(" ");
+    assert_eq!(bench.key("l").len(), 70, "here many programs wrap");
+    bench.answer("l");
+    bench.text("ong");
+    // The last word goes to the next row.
+    bench.typed("e", "\x08\x08\x08\x08\x1b[K\r\nlonge");
+    bench.text("r");
+    assert_eq!(bench.key("x"), "longerx");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn bar_in_a_line_is_no_border_and_one_above_another_is() {
+    let mut bench = Bench::new();
+    bench.answer("\r\n$ cat notes | head\x1b[2;3H");
+    bench.typed("x", "xcat notes | head\x1b[2;4H");
+    assert_eq!(bench.key("y"), "$ xycat notes | head");
+    let mut bench = Bench::new();
+    bench.answer("          |\r\n$ cat     |other\r\n          |\x1b[2;3H");
+    bench.typed("x", "xcat\x1b[2;4H");
+    assert_eq!(bench.key("y"), "$ xycat   |other");
+}
+
+#[test]
+fn text_behind_a_gap_that_may_move_too_is_not_guessed() {
+    let mut bench = Bench::new();
+    bench.answer("$ one   two\x1b[1;3H");
+    bench.typed("x", "xone   two\x1b[1;4H");
+    assert_eq!(bench.key("y"), "$ xone   two");
+}
+
+#[test]
+fn edits_of_the_line_are_foretold_once_they_were_right() {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.text("make test");
+    assert_eq!(bench.key("\x17"), "$$ make test", "perhaps it means something else here");
+    bench.answer("\x1b[4D\x1b[K");
+    bench.text("it");
+    assert_eq!(bench.key("\x17"), "$$ make");
+    bench.answer("\x1b[2D\x1b[K");
+    bench.typed("\x15", "\x1b[5D\x1b[K");
+    bench.text("ls");
+    assert_eq!(bench.key("\x15"), "$$");
+    assert_eq!(bench.key("p"), "$$ p");
+    bench.answer("\x1b[2D\x1b[Kp");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn edit_that_does_something_else_is_not_foretold_again() {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.text("one");
+    bench.typed("\x15", "\x1b[3D\x1b[K");
+    bench.text("two");
+    assert_eq!(bench.key("\x15"), "$$");
+    bench.answer("\x1b[2;1HMenu: ");
+    bench.answer("\x1b[1;7H");
+    bench.text("xy");
+    assert_eq!(bench.key("\x15"), "$$ twoxy");
+}
+
+#[test]
+fn line_that_is_full_pushes_its_end_out_of_sight() {
+    let mut bench = Bench::new();
+    let line = "0123456789".repeat(8);
+    bench.answer(&format!("{line}more\x1b[1;4H"));
+    bench.typed("x", &format!("\x1b[1;4Hx{}\x1b[1;5H", &line[3..79]));
+    assert_eq!(bench.key("y"), format!("012xy{}", &line[3..78]));
+}
+
+#[test]
+fn editor_that_says_that_it_inserts_is_believed_from_the_first_key() {
+    let mut bench = Bench::new();
+    bench.answer("text\x1b[2;1H");
+    bench.typed("x", "");
+    bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[2;1H");
+    assert_eq!(bench.key("a"), "a");
+    bench.answer("a");
+    // It waits whether the Escape begins an arrow.
+    bench.typed("\x1b", "");
+    assert_eq!(bench.key("x"), "a");
+    bench.answer("\x1b[6;1H\x1b[K\x1b[2;1H");
+    assert_eq!(bench.key("x"), "a");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn full_line_takes_any_number_of_keys() {
+    let mut bench = Bench::new();
+    bench.answer(&format!("$$ {}\x1b[1;4H", "0123456789".repeat(9)));
+    bench.typed("x", &format!("x{}\x1b[1;5H", &"0123456789".repeat(8)[..76]));
+    for _ in 0..100 {
+        bench.key("y");
+        bench.answer("");
+    }
+    bench.key("\x05");
+    bench.key("\x7f");
 }
