@@ -148,6 +148,49 @@ fn panic_in_any_thread_gives_the_terminal_back_first() {
     shell.assert_usual("a panic");
 }
 
+#[test]
+fn mouse_paste_and_title_pass_and_the_clipboard_only_where_it_may() {
+    let shared = Shared::by_tern(&["--clipboard"]);
+    let careful = Viewer::join_by_tern(&shared.world, &shared.host, &shared.host.read_write);
+    for (name, value) in [
+        ("set-titles", "on"),
+        ("set-titles-string", "title is #W"),
+        ("mouse", "on"),
+        ("set-clipboard", "on"),
+    ] {
+        shared.host.tmux(&["set", "-g", name, value]);
+    }
+    shared.host.tmux(&["rename-window", "kiosk"]);
+    for viewer in [&shared.viewer, &careful] {
+        let of = |format| viewer.terminal.tmux(&["display-message", "-p", format]);
+        shared.world.wait_until("title and mouse arrive", || {
+            of("#{pane_title} #{mouse_any_flag} #{mouse_sgr_flag}").trim() == "title is kiosk 1 1"
+        });
+    }
+    // A program that asks for them shows what it gets.
+    let ask = "printf '\\033[?1002;1006;2004h'; stty -icanon -echo; clear; echo rea''dy; cat -v";
+    shared.viewer.terminal.enter_line(ask);
+    shared.wait_until_both_show("ready");
+    for (bytes, shown) in [
+        (b"\x1b[<0;7;5M".as_slice(), "^[[<0;7;5M"),
+        (b"\x1b[<0;7;5m", "^[[<0;7;5m"),
+        (b"\x1b[200~one\rtwo\x1b[201~", "two^[[201~"),
+    ] {
+        shared.viewer.terminal.send_bytes(bytes);
+        shared.wait_until_both_show(shown);
+    }
+    shared.viewer_presses(&["C-c"]);
+    shared.wait_until_prompt();
+    // "copied" in base64.
+    let copy = "stty sane; clear; printf '\\033]52;c;Y29waWVk\\007'; echo cop''ied";
+    shared.viewer.terminal.enter_line(copy);
+    shared.world.wait_until("the clipboard arrives", || {
+        shared.viewer.terminal.tmux(&["show-buffer"]).trim() == "copied"
+    });
+    careful.wait_until_shows("\ncopied");
+    assert_eq!(careful.terminal.tmux(&["list-buffers"]), "", "nobody allowed it");
+}
+
 /// Whether a terminal of its kind shows that colour for the host's.
 type Wanted = fn(Color) -> bool;
 
