@@ -186,6 +186,12 @@ impl Endpoint {
         self.senders[at].is_acknowledged()
     }
 
+    /// The same of all channels of ours but this one.
+    pub fn are_others_acknowledged<S: State>(&self, channel: Channel<S>) -> bool {
+        let mut others = self.senders.iter().filter(|sender| sender.id() != channel.id);
+        others.all(|sender| sender.is_acknowledged())
+    }
+
     /// When the peer was last heard (an authentic datagram or stream), `None` before the first. A
     /// peer that lives is heard at least every 6 s and a round trip.
     pub fn last_heard(&self) -> Option<Instant> {

@@ -22,6 +22,7 @@ mod pace;
 mod reader;
 mod receiver;
 mod rtt;
+pub mod scrollback;
 mod sender;
 mod sending;
 pub mod session;

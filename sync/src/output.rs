@@ -98,7 +98,8 @@ impl Endpoint {
         if !self.is_run_sending() {
             return None;
         }
-        let at = self.runs.iter().position(Run::is_sending)?;
+        let sending = self.runs.iter().enumerate().filter(|(_, run)| run.is_sending());
+        let (at, _) = sending.min_by_key(|(_, run)| run.channel())?;
         let (channel, size) = (self.runs[at].channel(), self.runs[at].shard_size());
         let sender = self.sender_index(channel)?;
         if size > fragment_room(size_max) {

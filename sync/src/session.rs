@@ -3,6 +3,7 @@
 //! both ways, is named where the screen is (`tern_term::SCREEN`).
 
 use crate::log::{Entry, Log, Whole};
+use crate::scrollback::ScrollbackEntry;
 use crate::{BadDiff, Channel};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,10 @@ pub const TOPOLOGY: Channel<Whole<Topology>> = Channel::new(2);
 pub const HOST_EVENTS: Channel<Log<HostEvent>> = Channel::new(3);
 /// Relay to host: what viewers do.
 pub const VIEWER_EVENTS: Channel<Log<ViewerEvent>> = Channel::new(16);
+
+/// Host to relay, and relay to viewer: lines that scrolled off the screen. The last of both ways:
+/// packets are filled in the order of numbers.
+pub const SCROLLBACK: Channel<Log<ScrollbackEntry>> = Channel::new(40);
 
 /// Viewer to relay: what the viewer does.
 pub const VIEWER_ACTIONS: Channel<Log<ViewerAction>> = Channel::new(48);
@@ -83,6 +88,12 @@ pub enum ViewerEvent {
         /// Comes back in the report of the first picture that shows the effect; 0 if the viewer
         /// doesn't want to know.
         mark: u32,
+    },
+    /// Whether [`SCROLLBACK`] is wanted: somebody keeps a replica, or nobody any more.
+    #[serde(rename = "b")]
+    Scrollback {
+        /// Not before this was told.
+        is_wanted: bool,
     },
     /// A viewer's terminal changed its size.
     #[serde(rename = "r")]
@@ -237,7 +248,7 @@ impl Entry for ViewerEvent {
         match self {
             Self::Joined { address, .. } => limit(address.len(), ADDRESS_SIZE_MAX),
             Self::Input { bytes, .. } => limit(bytes.len(), INPUT_SIZE_MAX),
-            Self::Left { .. } | Self::Resized { .. } => Ok(()),
+            Self::Left { .. } | Self::Resized { .. } | Self::Scrollback { .. } => Ok(()),
         }
     }
 }

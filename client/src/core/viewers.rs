@@ -100,6 +100,7 @@ impl Viewers {
                 }
                 Some(Viewer { role: ViewerRole::ReadOnly, .. }) | None => Change::Nothing,
             },
+            ViewerEvent::Scrollback { .. } => Change::Nothing,
             ViewerEvent::Resized { viewer, cols, rows } => match self.present.get_mut(&viewer.0) {
                 Some(known) => {
                     (known.cols, known.rows) = (cols, rows);

@@ -105,7 +105,7 @@ impl Seen {
                     present.retain(|(id, ..)| id != viewer);
                     present.push((*viewer, *cols, *rows));
                 }
-                ViewerEvent::Input { .. } => {}
+                ViewerEvent::Input { .. } | ViewerEvent::Scrollback { .. } => {}
             }
         }
         present

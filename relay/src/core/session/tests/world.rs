@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tern_sync::Endpoint;
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, Role, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
+    HOST_EVENTS, HostEvent, Role, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
+    ViewerId,
 };
 use tern_term::{Frame, SCREEN, Shown, Size};
 
@@ -225,7 +226,8 @@ impl World {
                 ViewerEvent::Input { bytes, .. } => Some(bytes.as_slice()),
                 ViewerEvent::Joined { .. }
                 | ViewerEvent::Left { .. }
-                | ViewerEvent::Resized { .. } => None,
+                | ViewerEvent::Resized { .. }
+                | ViewerEvent::Scrollback { .. } => None,
             })
             .collect::<Vec<_>>()
             .concat()
@@ -246,6 +248,7 @@ impl World {
                     let size = present.get_mut(viewer).expect("only who is there has a size");
                     *size = (*cols, *rows);
                 }
+                ViewerEvent::Scrollback { .. } => {}
                 ViewerEvent::Input { viewer, .. } => {
                     assert!(present.contains_key(viewer), "only who is there types");
                 }
@@ -260,6 +263,7 @@ fn host_endpoint(now: Instant) -> Endpoint {
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::new());
+    endpoint.open_sender(SCROLLBACK, Log::new());
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
     endpoint
 }
