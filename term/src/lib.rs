@@ -12,9 +12,11 @@
 mod diff;
 mod frame;
 mod link;
+mod overlay;
 mod render;
 mod row;
 mod screen;
+pub mod scrollback;
 mod shown;
 mod size;
 mod style;
@@ -24,9 +26,12 @@ mod wire;
 
 pub use frame::{Clipboard, Cursor, CursorShape, Frame, Modes};
 pub use link::{LINK_ID_BYTES_MAX, LINK_URI_BYTES_MAX, Link};
+pub use overlay::Area;
 pub use render::{Capabilities, ColorDepth, Renderer, still};
 pub use row::{CLUSTER_BYTES_MAX, Cell, Content, Row};
-pub use screen::{CLIPBOARD_BYTES_MAX, Clusters, Screen, TITLE_CHARS_MAX};
+pub use screen::{
+    CLIPBOARD_BYTES_MAX, Clusters, Screen, ScrolledOff, TITLE_CHARS_MAX, rows_of_lines,
+};
 pub use shown::{KeyReport, KeyTarget, MARKS_MAX, PREFIX_SIZE_MAX, PREFIXES_MAX, Shown};
 pub use size::{COLS_MAX, ROWS_MAX, Size};
 pub use style::{Attrs, Color, Style, Underline};

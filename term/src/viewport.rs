@@ -110,7 +110,7 @@ fn follow(start: u16, at: Option<u16>, shown: u16, len: u16) -> u16 {
 }
 
 /// Appends `cols` cells from `left` on; halves of wide characters at the borders become blank.
-fn push_part(builder: &mut RowBuilder, row: &Row, left: u16, cols: u16) {
+pub(crate) fn push_part(builder: &mut RowBuilder, row: &Row, left: u16, cols: u16) {
     let end = left + cols;
     let cells = row.cells(end + 1).enumerate().skip(left.into()).take(cols.into());
     for (x, cell) in cells {

@@ -200,6 +200,7 @@ impl Emulator {
                 self.term.grid_mut().reset_region(..);
                 self.is_damaged = true;
             }
+            3 => self.clear_scrolled_off(),
             _ => {}
         }
     }

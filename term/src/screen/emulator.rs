@@ -9,6 +9,7 @@ use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::{Config, Osc52, Term, TermDamage, TermMode};
 
 use super::cluster::Clusters;
+use super::lines::SCROLLED_OFF_MAX;
 use super::snapshot::Snapshot;
 use super::{REPLY_BYTES_MAX, SYNC_TIME_MAX};
 use crate::frame::{Clipboard, Cursor, Frame, Modes};
@@ -45,8 +46,10 @@ pub(super) struct Emulator {
     pub(super) now: Option<Instant>,
     pub(super) replies: Vec<u8>,
     sync: Sync,
-    snapshot: Snapshot,
+    pub(super) snapshot: Snapshot,
     rows: Arc<[Arc<Row>]>,
+    /// All that scrolled off before is to be forgotten.
+    pub(super) is_scrolled_off_cleared: bool,
 }
 
 /// Synchronized output (mode 2026).
@@ -55,6 +58,10 @@ enum Sync {
     Off,
     /// The picture from before the update shows until it ends, at the latest at `deadline`.
     Holding { frame: Frame, deadline: Instant },
+}
+
+fn config(scrolling_history: usize) -> Config {
+    Config { scrolling_history, kitty_keyboard: false, osc52: Osc52::Disabled, ..Config::default() }
 }
 
 struct GridSize(Size);
@@ -73,15 +80,9 @@ impl Dimensions for GridSize {
 
 impl Emulator {
     pub(super) fn new(size: Size) -> Self {
-        let config = Config {
-            scrolling_history: 0,
-            kitty_keyboard: false,
-            osc52: Osc52::Disabled,
-            ..Config::default()
-        };
         let blank = Frame::blank(size);
         Self {
-            term: Term::new(config, &GridSize(size), VoidListener),
+            term: Term::new(config(0), &GridSize(size), VoidListener),
             size,
             clusters: Clusters::default(),
             cursor: blank.cursor,
@@ -99,7 +100,19 @@ impl Emulator {
             sync: Sync::Off,
             snapshot: Snapshot::default(),
             rows: blank.rows,
+            is_scrolled_off_cleared: false,
         }
+    }
+
+    /// Lines that scroll off are kept.
+    pub(super) fn keep_scrolled_off(&mut self) {
+        self.term.set_options(config(SCROLLED_OFF_MAX));
+    }
+
+    /// ED 3: what scrolled off is to be forgotten.
+    pub(super) fn clear_scrolled_off(&mut self) {
+        self.term.grid_mut().clear_history();
+        self.is_scrolled_off_cleared = true;
     }
 
     pub(super) fn size(&self) -> Size {
@@ -230,6 +243,7 @@ impl Emulator {
     pub(super) fn reset(&mut self) {
         use alacritty_terminal::vte::ansi::Handler as _;
         self.term.reset_state();
+        self.clear_scrolled_off();
         let blank = Frame::blank(self.size);
         self.cursor = blank.cursor;
         self.modes = blank.modes;

@@ -2,24 +2,29 @@
 //!
 //! [`emulator`] holds its state and gives pictures of it, [`control`] interprets what the parser
 //! finds in the program's bytes, [`sgr`] and [`osc`] are parts of that, [`cluster`] decides which
-//! characters share a cell, [`snapshot`] makes rows of the emulator's cells.
+//! characters share a cell, [`snapshot`] makes rows of the emulator's cells, [`lines`] is about rows
+//! that are not on the screen.
 
 mod cluster;
 mod control;
 mod emulator;
+mod lines;
 mod modes;
 mod osc;
 mod sgr;
 mod snapshot;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alacritty_terminal::vte::Parser;
 
 pub use cluster::Clusters;
+pub use lines::rows_of_lines;
 pub(crate) use osc::{is_base64, is_selection};
 
 use crate::frame::Frame;
+use crate::row::Row;
 use crate::size::Size;
 use emulator::Emulator;
 
@@ -45,6 +50,17 @@ pub struct Screen {
     string: StringGuard,
 }
 
+/// What left the screen at its top.
+#[derive(Debug, Default)]
+pub struct ScrolledOff {
+    /// The program wanted all that scrolled off before to be forgotten (ED 3, RIS).
+    pub is_cleared: bool,
+    /// There were more before these, which nobody has.
+    pub has_hole: bool,
+    /// Since then, oldest first.
+    pub rows: Vec<Arc<Row>>,
+}
+
 impl std::fmt::Debug for Screen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Screen").field("size", &self.emulator.size()).finish_non_exhaustive()
@@ -65,6 +81,16 @@ impl Screen {
     /// Which characters are joined in one cell from now on.
     pub fn set_clusters(&mut self, clusters: Clusters) {
         self.emulator.clusters = clusters;
+    }
+
+    /// From now on lines that scroll off are kept, for [`Screen::take_scrolled_off`].
+    pub fn keep_scrolled_off(&mut self) {
+        self.emulator.keep_scrolled_off();
+    }
+
+    /// What scrolled off since this was last asked; of very much, the newest.
+    pub fn take_scrolled_off(&mut self) -> ScrolledOff {
+        self.emulator.take_scrolled_off()
     }
 
     /// The program wrote `bytes`.
