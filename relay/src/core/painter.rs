@@ -3,6 +3,7 @@
 use crate::core::gauge::Room;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tern_sync::scrollback::Scrollback;
 use tern_sync::session::HostStanding;
 use tern_term::{Capabilities, Frame, KeyReport, Renderer, Size, Viewport};
 
@@ -21,6 +22,8 @@ pub struct View {
     pub frame: Frame,
     /// What the host knows of viewers' keys; the marks under the numbers that they joined by.
     pub keys: Arc<KeyReport>,
+    /// What scrolled off the screen, for replicas.
+    pub scrollback: Scrollback,
     /// How it is with the host.
     pub standing: HostStanding,
     /// The same in words; lies over the last row.

@@ -225,6 +225,7 @@ impl ReplicaTask {
             role: self.role,
             address: self.address.to_string(),
             size: self.limited(size),
+            keeps_replica: true,
             port: ViewerPort { release, credit: credit.clone() },
         };
         let (answer, on_answer) = oneshot::channel();

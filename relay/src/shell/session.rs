@@ -50,6 +50,8 @@ pub(super) struct NewViewer {
     pub(super) role: Role,
     pub(super) address: String,
     pub(super) size: Size,
+    /// It wants what scrolled off the screen, too.
+    pub(super) keeps_replica: bool,
     pub(super) port: ViewerPort,
 }
 
@@ -255,9 +257,12 @@ impl SessionTask {
     }
 
     fn on_join(&mut self, viewer: NewViewer, answer: oneshot::Sender<ViewerId>, now: Instant) {
-        let NewViewer { role, address, size, port } = viewer;
+        let NewViewer { role, address, size, keeps_replica, port } = viewer;
         let Some(id) = self.core.handle_join(role, address, size, now) else { return };
         self.viewers.insert(id, port);
+        if keeps_replica {
+            self.core.handle_scrollback_wanted(id, now);
+        }
         if answer.send(id).is_err() {
             self.viewers.remove(&id);
             self.core.handle_leave(id, now);

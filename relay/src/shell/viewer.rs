@@ -76,6 +76,7 @@ impl NewViewerTask {
             role,
             address: self.address.to_string(),
             size: *self.size.borrow_and_update(),
+            keeps_replica: false,
             port: ViewerPort { release, credit: credit.clone() },
         };
         let (answer, on_answer) = oneshot::channel();

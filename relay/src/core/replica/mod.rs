@@ -20,8 +20,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
+use tern_sync::scrollback::Trickle;
 use tern_sync::session::{
-    FAREWELL, Farewell, HOST_STANDING, HostStanding, TAKEN, VIEWER_ACTIONS, ViewerId,
+    FAREWELL, Farewell, HOST_STANDING, HostStanding, SCROLLBACK, TAKEN, VIEWER_ACTIONS, ViewerId,
 };
 use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{SCREEN, Shown, Size};
@@ -86,6 +87,8 @@ pub struct Replica {
     phase: Phase,
     view: Arc<View>,
     told: HostStanding,
+    /// Brings what scrolled off.
+    trickle: Trickle,
     typed: VecDeque<Typed>,
     typed_size: usize,
     passed: Passed,
@@ -108,6 +111,7 @@ impl Replica {
             phase: Phase::Arriving { until: now + SIZE_TIME_MAX },
             view,
             told: HostStanding::default(),
+            trickle: Trickle::default(),
             typed: VecDeque::new(),
             typed_size: 0,
             passed: Passed::default(),
@@ -140,7 +144,7 @@ impl Replica {
 
     fn begin_anew(&mut self, seed: u64, now: Instant) {
         self.endpoint = new_endpoint(seed, now);
-        self.told = HostStanding::default();
+        (self.told, self.trickle) = (HostStanding::default(), Trickle::default());
         self.begin_typing_anew();
         self.show(now);
     }
@@ -249,7 +253,8 @@ impl Replica {
         };
         let is_sending = self.is_linked && self.has_room;
         let link = is_sending.then(|| self.endpoint.poll_timeout()).flatten();
-        [own, link].into_iter().flatten().min()
+        let trickle = is_sending.then(|| self.trickle.poll_timeout()).flatten();
+        [own, link, trickle].into_iter().flatten().min()
     }
 
     /// The next thing to do. `datagram_size_max` is that of the present link, if there is one with
@@ -264,6 +269,9 @@ impl Replica {
             return Some(output);
         }
         let size = datagram_size_max.filter(|_| self.is_linked)?;
+        if self.phase == Phase::Joined {
+            self.trickle.pump(&mut self.endpoint, &self.view.scrollback, now);
+        }
         self.endpoint.poll_output(now, size).map(Output::Link)
     }
 
@@ -325,6 +333,7 @@ fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_sender(HOST_STANDING, Whole(HostStanding::default()));
     endpoint.open_sender(FAREWELL, Log::new());
     endpoint.open_sender(TAKEN, Whole(0));
+    endpoint.open_sender(SCROLLBACK, Log::new());
     endpoint.open_receiver(VIEWER_ACTIONS, Log::new());
     endpoint
 }

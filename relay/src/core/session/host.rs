@@ -5,7 +5,9 @@ use crate::core::session::Output;
 use crate::core::text;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
-use tern_sync::session::{HOST_EVENTS, HostStanding, TOPOLOGY, Topology, VIEWER_EVENTS};
+use tern_sync::session::{
+    HOST_EVENTS, HostStanding, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS,
+};
 use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{SCREEN, Shown};
 
@@ -87,6 +89,7 @@ pub(super) fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_receiver(SCREEN, Shown::default());
     endpoint.open_receiver(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_receiver(HOST_EVENTS, Log::new());
+    endpoint.open_receiver(SCROLLBACK, Log::new());
     endpoint.open_sender(VIEWER_EVENTS, Log::new());
     endpoint
 }
@@ -111,6 +114,7 @@ impl Session {
         }
         self.host = Host::Connected { epoch, heard_at: now };
         if !is_known {
+            self.scrollback.handle_host_anew();
             self.announce_all(now);
         }
         self.update(now);
@@ -189,6 +193,7 @@ impl Session {
             self.host = Host::Away { epoch: None, heard_at, lost_at: now };
         }
         self.endpoint = new_endpoint(0, now);
+        self.scrollback.handle_host_anew();
         if let Phase::Ending { .. } = self.phase {
             self.finish(now);
         }
@@ -205,11 +210,14 @@ impl Session {
     /// an upper bound.)
     pub fn memory(&self) -> usize {
         let load = self.endpoint.load();
-        load.states_size + load.pending_size
+        load.states_size + load.pending_size + self.scrollback.size()
     }
 
-    /// The relay has no memory for what the session has grown to.
+    /// The relay has no memory for what the session has grown to. What scrolled off goes first.
     pub fn handle_no_memory(&mut self, reason: &str, now: Instant) {
+        if self.scrollback.give_up() {
+            return self.update(now);
+        }
         self.abandon(CloseCode::Limit, reason.into(), now);
         self.update(now);
     }

@@ -10,6 +10,7 @@
 
 mod events;
 mod host;
+mod scrollback;
 mod viewers;
 mod work;
 
@@ -20,10 +21,11 @@ use crate::core::limits::Limits;
 use crate::core::painter::View;
 use crate::core::text;
 use host::Host;
+use scrollback::KeptScrollback;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_sync::session::{HOST_EVENTS, HostEvent, HostStanding, ViewerId};
+use tern_sync::session::{HOST_EVENTS, HostEvent, HostStanding, SCROLLBACK, ViewerId};
 use tern_sync::{Endpoint, Event};
 use tern_term::SCREEN;
 use viewers::{PasteHold, Viewer};
@@ -101,6 +103,7 @@ pub struct Session {
     /// Whose turn it is to have its keys taken: the first after this one.
     served: ViewerId,
     paste: Option<PasteHold>,
+    scrollback: KeptScrollback,
     shown: Arc<View>,
     is_frame_changed: bool,
     notice_at: Option<Instant>,
@@ -123,6 +126,7 @@ impl Session {
             viewers_count: 0,
             served: ViewerId(0),
             paste: None,
+            scrollback: KeptScrollback::default(),
             shown: Arc::new(View { notice, ..View::default() }),
             is_frame_changed: false,
             notice_at: None,
@@ -207,11 +211,16 @@ impl Session {
             match event {
                 Event::Received(id) if id == SCREEN.id => self.on_screen(now),
                 Event::Received(id) if id == HOST_EVENTS.id => self.on_host_events(now),
+                Event::Received(id) if id == SCROLLBACK.id => {
+                    let entries = self.endpoint.take(SCROLLBACK);
+                    self.scrollback.handle_entries(entries);
+                }
                 Event::Received(_) | Event::Acknowledged(_) => {}
             }
         }
         if self.phase == Phase::Live {
             self.check_load(now);
+            self.tell_scrollback_wish(now);
             self.pump(now);
         }
         self.update_view(now);
@@ -272,7 +281,9 @@ impl Session {
     fn update_view(&mut self, now: Instant) {
         let (standing, next) = self.standing(now);
         self.notice_at = next.filter(|_| self.phase == Phase::Live);
-        let is_changed = self.is_frame_changed || standing != self.shown.standing;
+        let is_changed = self.is_frame_changed
+            || standing != self.shown.standing
+            || self.scrollback.is_changed();
         if !is_changed || self.phase != Phase::Live {
             return;
         }
@@ -283,7 +294,8 @@ impl Session {
         };
         self.is_frame_changed = false;
         let notice = text::standing(standing).map(Into::into);
-        self.shown = Arc::new(View { frame, keys, standing, notice });
+        let scrollback = self.scrollback.show();
+        self.shown = Arc::new(View { frame, keys, scrollback, standing, notice });
         self.outputs.push_back(Output::Show(self.view()));
     }
 }

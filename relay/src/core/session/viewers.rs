@@ -29,6 +29,8 @@ pub(super) struct Viewer {
     /// Bytes given by the shell, of which [`Output::Taken`] was not said.
     pub(super) owed: usize,
     pub(super) is_silent: bool,
+    /// It keeps a replica, and wants what scrolled off.
+    pub(super) wants_scrollback: bool,
 }
 
 /// A paste that other viewers' keys should not interrupt.
@@ -59,11 +61,20 @@ impl Session {
             announced: None,
             owed: 0,
             is_silent: false,
+            wants_scrollback: false,
         };
         self.viewers.insert(id, viewer);
         self.announce(id, id, now);
         self.update(now);
         Some(id)
+    }
+
+    /// A viewer keeps a replica: what scrolled off is for it, too.
+    pub fn handle_scrollback_wanted(&mut self, id: ViewerId, now: Instant) {
+        if let Some(viewer) = self.viewers.get_mut(&id) {
+            viewer.wants_scrollback = true;
+            self.update(now);
+        }
     }
 
     /// A viewer is gone.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::core::keys::{PASTE_END, PASTE_START};
 use proptest::prelude::*;
+use tern_sync::scrollback::{Block, Scrollback};
 use tern_sync::session::ViewerAction;
 use tern_sync::session::{INPUT_SIZE_MAX, TAKEN_STEP, TYPED_WINDOW};
 use tern_term::{Frame, KeyReport, KeyTarget};
@@ -144,6 +145,7 @@ fn viewer_endpoint(now: Instant) -> Endpoint {
     endpoint.open_receiver(HOST_STANDING, Whole(HostStanding::default()));
     endpoint.open_receiver(FAREWELL, Log::new());
     endpoint.open_receiver(TAKEN, Whole(0));
+    endpoint.open_receiver(SCROLLBACK, Log::new());
     endpoint.open_sender(VIEWER_ACTIONS, Log::new());
     endpoint
 }
@@ -155,7 +157,7 @@ fn view(text: &str) -> Arc<View> {
         marks: vec![(ViewerId(1), 5), (ID, 9)],
     };
     let (frame, standing) = (Frame::from_lines(SIZE, [text]), HostStanding::Present);
-    Arc::new(View { frame, keys: keys.into(), standing, notice: None })
+    Arc::new(View { frame, keys: keys.into(), standing, ..View::default() })
 }
 
 #[test]
@@ -203,6 +205,40 @@ fn viewer_of_another_epoch_begins_with_state_0() {
     world.types(b"x", 1);
     world.pass(100 * MS);
     assert_eq!(world.typed.len(), 1);
+}
+
+#[test]
+fn what_scrolled_off_comes_to_the_viewer_over_broken_links_too() {
+    let mut world = World::joined();
+    let mut scrollback = Scrollback::default();
+    for n in 0..40 {
+        let bytes = (0..1000).map(|i| (i * 7 + n) as u8).collect();
+        scrollback.add(Arc::new(Block { first: n * 10, count: 10, bytes }));
+    }
+    let with_lines =
+        |text: &str| View { scrollback: scrollback.clone(), ..View::clone(&view(text)) };
+    world.replica.handle_view(Arc::new(with_lines("second")), world.now);
+    let mut seen = Scrollback::default();
+    let take = |world: &mut World, seen: &mut Scrollback| {
+        world.pass(50 * MS);
+        for entry in world.viewer.take(SCROLLBACK) {
+            seen.handle_entry(entry);
+        }
+    };
+    for _ in 0..5 {
+        take(&mut world, &mut seen);
+    }
+    assert_eq!(seen.range().end, 400, "the newest first");
+    assert!(seen.range().start > 0, "and not all at once");
+    world.cut();
+    take(&mut world, &mut seen);
+    assert_eq!(world.link(1), Some(true));
+    world.viewer.handle_new_path(world.now);
+    for _ in 0..60 {
+        take(&mut world, &mut seen);
+    }
+    assert!(seen.blocks().eq(scrollback.blocks()), "{:?}", seen.range());
+    assert_eq!(world.shown().frame, view("second").frame);
 }
 
 #[test]

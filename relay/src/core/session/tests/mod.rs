@@ -9,7 +9,8 @@ use super::viewers::{PASTE_HOLD_MAX, UNCONFIRMED_MAX};
 use super::*;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use tern_sync::log::Whole;
-use tern_sync::session::{Pane, Role, TOPOLOGY, Topology, ViewerEvent, Window};
+use tern_sync::scrollback::{Block, ScrollbackEntry};
+use tern_sync::session::{Pane, Role, SCROLLBACK, TOPOLOGY, Topology, ViewerEvent, Window};
 use tern_term::{Frame, Size};
 use world::{SIZE, World};
 
@@ -66,6 +67,56 @@ fn read_only_viewer_types_nothing_and_may_leave() {
     world.run();
     assert_eq!(world.released, [(viewer, text::LEFT.to_owned(), EXIT_ENDED)]);
     assert!(world.present().is_empty());
+}
+
+#[test]
+fn what_scrolls_off_is_asked_for_as_long_as_somebody_keeps_a_replica() {
+    let mut world = World::connected();
+    let wishes = |world: &World| {
+        let wish = |event: &ViewerEvent| match event {
+            ViewerEvent::Scrollback { is_wanted } => Some(*is_wanted),
+            _ => None,
+        };
+        world.told.iter().filter_map(wish).collect::<Vec<_>>()
+    };
+    let scroll_off = |world: &mut World, first| {
+        let block = Arc::new(Block { first, count: 1, bytes: vec![7; 9000] });
+        world.host.update(SCROLLBACK, world.now, |log| {
+            assert!(log.push(ScrollbackEntry::Lines(block)));
+        });
+        world.run();
+    };
+    let by_ssh = world.join(Role::ReadWrite);
+    scroll_off(&mut world, 0);
+    assert!(wishes(&world).is_empty() && world.view.scrollback.range().is_empty(), "unasked");
+    let (first, second) = (world.join(Role::ReadOnly), world.join(Role::ReadWrite));
+    world.session.handle_scrollback_wanted(first, world.now);
+    world.session.handle_scrollback_wanted(second, world.now);
+    world.run();
+    assert_eq!(wishes(&world), [true]);
+    let memory = world.session.memory();
+    scroll_off(&mut world, 1);
+    assert_eq!(world.view.scrollback.range(), 1..2);
+    assert!(world.session.memory() >= memory + 9000, "what is kept is counted");
+    world.session.handle_leave(first, world.now);
+    world.run();
+    assert_eq!(wishes(&world), [true]);
+    // Memory is short: lines go before the session's link.
+    world.session.handle_no_memory("none", world.now);
+    world.run();
+    assert_eq!(wishes(&world), [true, false]);
+    assert!(world.view.scrollback.range().is_empty() && world.closed.is_empty());
+    world.session.handle_leave(second, world.now);
+    let third = world.join(Role::ReadOnly);
+    world.session.handle_scrollback_wanted(third, world.now);
+    world.run();
+    assert_eq!(wishes(&world), [true, false, true], "others may have more luck");
+    world.session.handle_leave(third, world.now);
+    world.session.handle_leave(by_ssh, world.now);
+    world.run();
+    assert_eq!(wishes(&world), [true, false, true, false]);
+    world.session.handle_no_memory("none", world.now);
+    assert!(!world.is_over);
 }
 
 #[test]
