@@ -64,6 +64,27 @@ fn session_that_already_runs_is_shared_where_it_is() {
 }
 
 #[test]
+fn lines_that_scrolled_off_before_the_sharing_are_nobodys() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let (_home, terminal) = own_tmux(&world);
+    terminal.enter_line("seq 7000 7100; echo before");
+    wait_until_shows(&world, &terminal, "\nbefore");
+    let line = share_from_within(&world, &terminal, &relay);
+    let viewer = Viewer::open(&world, &line, ViewerOptions::tern());
+    viewer.wait_until_shows("\nbefore");
+    terminal.enter_line("seq 60; echo after");
+    viewer.wait_until_shows("\nafter");
+    assert!(!viewer.terminal.shows("7100"));
+    // Shift-Home; what stood on the screen when the sharing began has scrolled off since.
+    world.wait_until("the oldest lines are shown", || {
+        viewer.terminal.send_bytes(b"\x1b[1;2H");
+        viewer.terminal.shows("\n7100\nbefore")
+    });
+    assert!(!viewer.terminal.shows("7060"), "{}", viewer.terminal.text());
+}
+
+#[test]
 fn two_people_on_one_machine_share_beside_each_other() {
     let world = World::new();
     let relay = Relay::start(&world);

@@ -9,7 +9,8 @@ use tern_relay::core::keys::{PASTE_END, PASTE_START};
 const CTRL_Z: u8 = 0x1a;
 
 /// What is told by `Enter ~ ?`.
-pub const HELP: &str = "Enter ~ .  leave    Enter ~ Ctrl-Z  suspend    Enter ~ ~  type ~";
+pub const HELP: &str =
+    "Enter ~ . leaves, ~ Ctrl-Z suspends, ~ ~ types ~; wheel, Shift-PageUp scroll";
 
 /// A part of what was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,12 +30,7 @@ pub fn parse(line: &str) -> Option<KeysPlace> {
     let mut field = || fields.next();
     let tty = field()?;
     let is_in_mode = field()?.parse::<u32>().is_ok_and(|depth| depth > 0);
-    let rows = match field()? {
-        "off" => 0,
-        "on" => 1,
-        rows => rows.parse().unwrap_or(1).min(STATUS_ROWS_MAX),
-    };
-    let status_rows = if field()? == "top" { (rows, 0) } else { (0, rows) };
+    let status_rows = status_rows(field()?, field()?);
     let names = [field()?, field()?];
     let mut prefixes: Vec<_> = names.into_iter().filter_map(key).collect();
     prefixes.truncate(PREFIXES_MAX);
@@ -46,6 +41,17 @@ pub fn parse(line: &str) -> Option<KeysPlace> {
     let is_device = tty.starts_with("/dev/") && !tty.contains("..");
     let tty = if is_device { tty.to_owned() } else { String::new() };
     Some(KeysPlace { tty, is_in_mode, status_rows, prefixes })
+}
+
+/// Rows of status lines at the top and at the bottom, by tmux's options `status` and
+/// `status-position`.
+pub fn status_rows(status: &str, position: &str) -> (u16, u16) {
+    let rows = match status {
+        "off" => 0,
+        "on" => 1,
+        rows => rows.parse().unwrap_or(1).min(STATUS_ROWS_MAX),
+    };
+    if position == "top" { (rows, 0) } else { (0, rows) }
 }
 
 /// What a terminal sends for a key of tmux's name; `None` if that depends on the terminal.

@@ -18,11 +18,14 @@ pub mod matcher;
 pub mod messages;
 pub mod notice;
 pub mod pace;
+pub mod pane_history;
+pub mod plain_history;
 pub mod plain_session;
 pub mod player;
 pub mod prediction;
 pub mod refresh;
 pub mod respawn;
+pub mod scrolling;
 pub mod sequence;
 pub mod sizes;
 pub mod tmux_clients;
@@ -69,7 +72,11 @@ mod tests {
         "tern_term::Frame",
         "tern_term::Size",
         "tern_term::{Capabilities,",
+        "tern_term::scrollback::",
+        "tern_sync::scrollback::",
+        "tern_term::{Area,",
         "tern_term::{Frame,",
+        "keys::",
         "tern_term::{PREFIX_SIZE_MAX,",
         "tern_term::{Attrs,",
         "tern_term::{Cell,",

@@ -18,6 +18,8 @@ pub enum Command {
     Write(Vec<u8>),
     /// Tell the person, and the message log.
     Notice(String),
+    /// Whether what scrolls off is wanted.
+    Scrollback(bool),
     /// The screen shows the effect of these inputs.
     Marks(Vec<(ViewerId, u32)>),
 }
@@ -64,6 +66,9 @@ impl PlainSession {
 
     /// The relay told what a viewer did.
     pub fn handle_viewer_event(&mut self, event: ViewerEvent, now: Instant) {
+        if let ViewerEvent::Scrollback { is_wanted } = event {
+            return self.commands.push_back(Command::Scrollback(is_wanted));
+        }
         if let ViewerEvent::Left { viewer } = &event {
             self.input.handle_left(*viewer, now);
             self.marks.handle_left(*viewer);
@@ -86,6 +91,7 @@ impl PlainSession {
     /// The relay knows no viewers any more; those that still are there will be told anew.
     pub fn handle_viewers_forgotten(&mut self, now: Instant) {
         self.viewers.clear();
+        self.commands.push_back(Command::Scrollback(false));
         self.input.handle_viewers_forgotten();
         self.marks.clear();
         self.pass_input(now);

@@ -15,6 +15,7 @@ use crate::core::leaving::Departure;
 use crate::core::marks::Marks;
 use crate::core::messages::JoinLines;
 use crate::core::notice;
+use crate::core::pane_history::{BEFORE_FORMAT, HISTORY_FORMAT, PaneHistory};
 use crate::core::refresh::Refresh;
 use crate::core::respawn::{self, Respawner};
 use crate::core::sizes::{self, Decision, Lookers};
@@ -27,6 +28,7 @@ use crate::core::viewers::{Change, Viewer, Viewers};
 use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use tern_sync::scrollback::Scrollback;
 use tern_sync::session::{HostEvent, Topology, ViewerEvent, ViewerId};
 use tern_term::Size;
 
@@ -53,6 +55,10 @@ pub enum Query {
     KeysPlace,
     /// Its panes; the last of a round.
     Panes,
+    /// What all panes of the server keep, when the sharing begins.
+    Before,
+    /// What the active pane keeps of what scrolled off.
+    History,
     /// What a window's `window-size` is.
     WindowSize(u32),
     /// What time it is for tmux, asked when the hidden client has gone; that it is answered tells
@@ -93,6 +99,11 @@ pub enum Command {
     Topology(Topology),
     /// Where keys go, and which of them the screen shows the effect of, has changed.
     Keys(KeysPlace, Vec<(ViewerId, u32)>),
+    /// Capture so many lines that scrolled off the active pane, for
+    /// [`TmuxSession::handle_captured`].
+    Capture(usize),
+    /// What viewers may have of what scrolled off is another one.
+    Scrollback(Scrollback),
     /// Add to the message log.
     Log(String),
     /// Scripts that wait for the join lines find them in tmux now.
@@ -115,6 +126,9 @@ pub struct TmuxSession {
     typing: Typing,
     marks: Marks,
     keys_place: KeysPlace,
+    history: PaneHistory,
+    /// It was asked what panes kept when the sharing began.
+    knows_before: bool,
     hidden: Hidden,
     clients: Vec<TmuxClient>,
     /// The current window with its status lines.
@@ -175,6 +189,8 @@ impl TmuxSession {
             typing: Typing::new(now),
             marks: Marks::default(),
             keys_place: KeysPlace::default(),
+            history: PaneHistory::new(version.clusters(), now),
+            knows_before: false,
             hidden: Hidden::new(size),
             clients: Vec::new(),
             window: None,
@@ -244,7 +260,10 @@ impl TmuxSession {
     /// When [`Self::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let control = match self.control {
-            Control::Attached { .. } => self.refresh.due(self.viewers.is_watched()),
+            Control::Attached { .. } => {
+                let refresh = self.refresh.due(self.viewers.is_watched());
+                [refresh, self.history.poll_timeout()].into_iter().flatten().min()
+            }
             Control::Waiting { until } => Some(until),
             Control::Checking { .. } | Control::Over => None,
         };
@@ -258,7 +277,10 @@ impl TmuxSession {
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.control {
             Control::Waiting { until } if until <= now => self.attach_control(now),
-            Control::Attached { .. } => self.refresh_if_due(now),
+            Control::Attached { .. } => {
+                self.refresh_if_due(now);
+                self.ask_history_if_due(now);
+            }
             Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {}
         }
         self.respawn_if_due(now);
@@ -279,6 +301,10 @@ impl TmuxSession {
         if self.hidden.is_unexplained() && self.deferred.len() < DEFERRED_MAX {
             self.deferred.push_back(event);
             return;
+        }
+        if let ViewerEvent::Scrollback { is_wanted } = event {
+            self.history.handle_wanted(is_wanted);
+            return self.ask_history_if_due(now);
         }
         if let ViewerEvent::Left { viewer } = &event {
             self.input.handle_left(*viewer, now);
@@ -307,6 +333,7 @@ impl TmuxSession {
     /// The relay knows no viewers any more; those that still are there will be told anew.
     pub fn handle_viewers_forgotten(&mut self, now: Instant) {
         self.viewers.clear();
+        self.history.handle_wanted(false);
         self.input.handle_viewers_forgotten();
         self.typing.clear();
         self.marks.clear();
@@ -334,6 +361,11 @@ impl TmuxSession {
         self.variables.handle_answers_lost();
         self.tell_variables();
         self.handle_pane_died();
+        self.history.handle_answers_lost();
+        if !std::mem::replace(&mut self.knows_before, true) {
+            let line = format!("list-panes -a -F {}", quoted(BEFORE_FORMAT));
+            self.tmux(Query::Before, line);
+        }
         self.ask(now);
         // The same command that took the control client took the hidden one.
         self.handle_explained(false, now);
@@ -458,6 +490,15 @@ impl TmuxSession {
                     self.tell_keys();
                 }
             }
+            Query::Before => {
+                let lines: Vec<_> = reply.texts().collect();
+                self.history.handle_before(lines.iter().map(|line| line.as_ref()));
+            }
+            Query::History => {
+                let line = reply.texts().find(|line| line.starts_with("h\t"));
+                let count = self.history.handle_answer(line.as_deref(), now);
+                self.on_history(count, now);
+            }
             Query::Windows if !reply.is_ok => self.lose_control(now),
             Query::Windows => {
                 self.window_lines = reply.texts().map(|line| line.into_owned()).collect();
@@ -491,6 +532,38 @@ impl TmuxSession {
             }
             Query::Ready => self.commands.push_back(Command::Ready),
             Query::Nothing => {}
+        }
+    }
+
+    /// The hidden client's screen shows something else.
+    pub fn handle_hidden_drawn(&mut self, now: Instant) {
+        self.history.handle_drawn();
+        self.ask_history_if_due(now);
+    }
+
+    /// What [`Command::Capture`] gave: the line of [`HISTORY_FORMAT`], then the lines; `None` if it
+    /// failed.
+    pub fn handle_captured(&mut self, captured: Option<&[u8]>, now: Instant) {
+        let count = self.history.handle_captured(captured, now);
+        self.on_history(count, now);
+    }
+
+    fn on_history(&mut self, to_capture: Option<usize>, now: Instant) {
+        if let Some(kept) = self.history.poll_change() {
+            self.commands.push_back(Command::Scrollback(kept));
+        }
+        match to_capture {
+            Some(count) => self.commands.push_back(Command::Capture(count)),
+            None => self.ask_history_if_due(now),
+        }
+    }
+
+    fn ask_history_if_due(&mut self, now: Instant) {
+        if let Control::Attached { .. } = self.control
+            && self.history.poll_question(now)
+        {
+            let (id, format) = (quoted(&self.id), quoted(HISTORY_FORMAT));
+            self.tmux(Query::History, format!("display-message -p -t {id} {format}"));
         }
     }
 

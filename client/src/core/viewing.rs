@@ -9,13 +9,16 @@
 use crate::core::escape::{Escapes, HELP, Piece};
 use crate::core::prediction::Predictor;
 use crate::core::prediction::display::Mode;
+use crate::core::scrolling::Scrolling;
+use crate::core::scrolling::keys::{self, Kind, Motion};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tern_relay::core::input::{ViewerInput, is_leave_wish};
-use tern_relay::core::keys::{PASTE_START, is_paste_open};
+use tern_relay::core::keys::{Cut, PASTE_START, cut, is_paste_open};
 use tern_relay::core::text;
+use tern_sync::scrollback::ScrollbackEntry;
 use tern_sync::session::{HostStanding, INPUT_SIZE_MAX, ViewerAction};
-use tern_term::{Frame, Shown, Size, Viewport};
+use tern_term::{Frame, Modes, Shown, Size, Viewport};
 
 /// Silence of the relay after which the person is told: one that lives is heard every 6 s and a
 /// round trip, and one that is asked answers in one.
@@ -26,6 +29,8 @@ const HINT_TIME: Duration = Duration::from_secs(5);
 const NEWS_TIME: Duration = Duration::from_secs(5);
 /// Bytes of keys that wait above which the terminal isn't read: a megabyte of paste.
 const BACKLOG_MAX: usize = 1024 * 1024;
+/// What is told who wants to scroll where there is nothing.
+const NOTHING_ABOVE: &str = "nothing has scrolled off yet";
 
 /// What happened that the shell has to carry out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +55,10 @@ pub struct Viewing {
     /// The number of the newest input.
     mark: u32,
     predictor: Predictor,
+    scrolling: Scrolling,
+    /// The terminal may be asked for its mouse, for the wheel's sake.
+    has_wheel: bool,
+    is_pasting: bool,
     /// What the relay is to be told, in order.
     actions: VecDeque<ViewerAction>,
     waiting_bytes: usize,
@@ -96,6 +105,9 @@ impl Viewing {
             input: ViewerInput::default(),
             mark: 0,
             predictor: Predictor::new(if may_type { mode } else { Mode::Never }),
+            scrolling: Scrolling::default(),
+            has_wheel: true,
+            is_pasting: false,
             actions: VecDeque::new(),
             waiting_bytes: 0,
             paste: OutgoingPaste::Closed,
@@ -108,6 +120,12 @@ impl Viewing {
         };
         viewing.tell_size();
         viewing
+    }
+
+    /// Whether the wheel scrolls: the terminal is then asked for its mouse while the session isn't.
+    #[must_use]
+    pub fn with_wheel(self, has_wheel: bool) -> Self {
+        Self { has_wheel, ..self }
     }
 
     /// The terminal sent bytes.
@@ -126,12 +144,6 @@ impl Viewing {
     }
 
     fn on_keys(&mut self, keys: &[u8], now: Instant) {
-        if !self.may_type {
-            if is_leave_wish(keys) {
-                self.commands.push_back(Command::Leave);
-            }
-            return;
-        }
         let screen = self.shown.frame.size();
         self.input.handle_bytes(keys, 0, self.viewport.offset(), screen, now);
         self.take_keys(now);
@@ -139,6 +151,13 @@ impl Viewing {
 
     fn take_keys(&mut self, now: Instant) {
         while let Some((keys, _)) = self.input.take() {
+            let keys = self.scroll_by(keys, now);
+            if !self.may_type {
+                if is_leave_wish(&keys) {
+                    self.commands.push_back(Command::Leave);
+                }
+                continue;
+            }
             for bytes in keys.chunks(INPUT_SIZE_MAX) {
                 self.mark = self.mark.checked_add(1).unwrap_or(1);
                 self.waiting_bytes += bytes.len();
@@ -148,6 +167,98 @@ impl Viewing {
                 self.actions.push_back(ViewerAction::Input { bytes, mark });
             }
         }
+    }
+
+    /// Scrolls by those of these keys that do; gives the others.
+    fn scroll_by(&mut self, keys: Vec<u8>, now: Instant) -> Vec<u8> {
+        let mut others = Vec::with_capacity(keys.len());
+        let mut rest = keys.as_slice();
+        while !rest.is_empty() {
+            let size = match cut(rest) {
+                Cut::Whole(size) => size,
+                Cut::Partial => rest.len(),
+            };
+            let (key, after) = rest.split_at(size);
+            if self.is_for_session(key, now) {
+                others.extend_from_slice(key);
+            }
+            rest = after;
+        }
+        others
+    }
+
+    /// Scrolls, if this key does, or returns from there. Whether it means the session.
+    fn is_for_session(&mut self, key: &[u8], now: Instant) -> bool {
+        match keys::kind(key) {
+            Kind::Paste(is_begin) => self.is_pasting = is_begin,
+            Kind::Report => return true,
+            _ if self.is_pasting => {}
+            Kind::Key(motion) if self.is_scrolling_key(motion) => {
+                self.scroll(motion, now);
+                return false;
+            }
+            Kind::Wheel { motion, is_shifted } if is_shifted || self.is_mouse_own() => {
+                self.scroll(motion, now);
+                return false;
+            }
+            Kind::Wheel { .. } | Kind::Mouse if self.is_mouse_own() => return false,
+            Kind::Key(_) | Kind::Wheel { .. } | Kind::Mouse | Kind::Other => {}
+        }
+        let was_scrolled = self.scrolling.leave();
+        self.is_changed |= was_scrolled;
+        // Who can only look means no more than that by a key.
+        self.may_type || !was_scrolled
+    }
+
+    fn scroll(&mut self, motion: Motion, now: Instant) {
+        self.is_changed |= self.scrolling.handle_motion(motion, &self.shown.frame);
+        let is_upwards = matches!(motion, Motion::PageUp | Motion::Oldest);
+        if is_upwards && !self.scrolling.has_lines() && !self.scrolling.is_scrolled() {
+            self.show_message(NOTHING_ABOVE.into(), HINT_TIME, now);
+        }
+    }
+
+    /// Towards what is newer there is nothing on the live screen, and a full-screen program's keys
+    /// are its own.
+    fn is_scrolling_key(&self, motion: Motion) -> bool {
+        let is_upwards = matches!(motion, Motion::PageUp | Motion::Oldest);
+        let is_own = !self.may_type || !self.scrolling.is_alternate();
+        self.scrolling.is_scrolled() || is_upwards && is_own
+    }
+
+    /// Whether the mouse is the viewer's, not the session's.
+    fn is_mouse_own(&self) -> bool {
+        self.scrolling.is_scrolled() || self.wants_mouse()
+    }
+
+    /// Whether the terminal is asked for its mouse though the session doesn't, or may not.
+    fn wants_mouse(&self) -> bool {
+        let is_free = !self.may_type
+            || !self.shown.frame.modes().intersects(Modes::MOUSE) && !self.scrolling.is_alternate();
+        self.has_wheel && is_free && self.scrolling.has_lines()
+    }
+
+    /// What the terminal is asked for: what the session wants of those who type, and the wheel.
+    fn modes(&self, session: Modes) -> Modes {
+        let modes = if self.may_type {
+            session
+        } else {
+            let alike = |modes: Modes, one| modes.with(one, session.contains(one));
+            alike(alike(Modes::default(), Modes::ALT_SCREEN), Modes::ALT_SCROLL)
+        };
+        if self.wants_mouse() {
+            let modes = modes.with(Modes::MOUSE_CLICK, true).with(Modes::MOUSE_SGR, true);
+            modes.with(Modes::MOUSE_UTF8, false)
+        } else {
+            modes
+        }
+    }
+
+    /// Lines scrolled off.
+    pub fn handle_scrollback(&mut self, entry: ScrollbackEntry) {
+        let had_mouse = self.wants_mouse();
+        let is_seen = self.scrolling.handle_entry(entry);
+        self.is_changed |= is_seen || had_mouse != self.wants_mouse();
     }
 
     /// The terminal has another size.
@@ -195,6 +306,8 @@ impl Viewing {
 
     /// The relay knows nothing of this viewer any more: it is told anew.
     pub fn handle_forgotten(&mut self) {
+        self.scrolling.handle_forgotten();
+        self.is_changed = true;
         self.actions.retain(|action| !matches!(action, ViewerAction::Resized { .. }));
         let Size { cols, rows } = self.size;
         self.actions.push_front(ViewerAction::Resized { cols, rows });
@@ -285,7 +398,9 @@ impl Viewing {
         }
         let notice = self.notice(now);
         let frame = if self.is_shown { self.predictor.overlay() } else { Frame::blank(self.size) };
-        Some(self.viewport.compose(&frame, self.size, notice.as_deref()))
+        let frame = self.scrolling.overlay(frame);
+        let composed = self.viewport.compose(&frame, self.size, notice.as_deref());
+        Some(composed.with_modes(self.modes(composed.modes())))
     }
 
     fn notice(&self, now: Instant) -> Option<String> {
@@ -322,7 +437,9 @@ impl Viewing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tern_sync::scrollback::Place;
     use tern_sync::session::ViewerId;
+    use tern_term::scrollback::blocks_of;
     use tern_term::{KeyReport, KeyTarget};
 
     const SIZE: Size = Size { cols: 60, rows: 5 };
@@ -464,6 +581,110 @@ mod tests {
         let (left, top) = viewing.viewport.offset();
         let expected = format!("\x1b[<0;{};{}M", left + 1, top + 1);
         assert_eq!(viewing.poll_action(), input(expected.as_bytes(), 1));
+    }
+
+    /// A viewer whose pane has so many lines above.
+    fn with_lines(may_type: bool, count: u64, now: Instant) -> Viewing {
+        let mut viewing = Viewing::new(may_type, SIZE, Mode::Never, now);
+        assert!(viewing.poll_action().is_some());
+        let live = Frame::from_lines(SIZE, ["live 1", "live 2", "live 3", "live 4", "status"]);
+        viewing.handle_shown(live.into(), now);
+        let place = Place { left: 0, top: 0, cols: 60, rows: 4, is_alternate: false };
+        viewing.handle_scrollback(ScrollbackEntry::Place(place));
+        let lines: Vec<String> = (0..count).map(|n| format!("line {n}")).collect();
+        let size = Size { cols: 60, rows: 100 };
+        let frame = Frame::from_lines(size, lines.iter().map(String::as_str));
+        for block in blocks_of(&frame.rows()[..lines.len()], 60, 0) {
+            viewing.handle_scrollback(ScrollbackEntry::Lines(block));
+        }
+        viewing
+    }
+
+    fn first_row(viewing: &mut Viewing, now: Instant) -> String {
+        let frame = viewing.poll_frame(now).expect("something changed");
+        frame.to_text().lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn wheel_and_page_keys_scroll_and_the_relay_is_told_nothing() {
+        let now = Instant::now();
+        let mut viewing = with_lines(true, 30, now);
+        let modes = viewing.poll_frame(now).expect("a frame").modes();
+        assert!(modes.contains(Modes::MOUSE_CLICK) && modes.contains(Modes::MOUSE_SGR));
+        viewing.handle_bytes(b"\x1b[<64;5;2M", now);
+        assert!(first_row(&mut viewing, now).starts_with("line 27 "));
+        viewing.handle_bytes(b"\x1b[5;2~\x1b[5;", now);
+        viewing.handle_bytes(b"2~\x1b[<0;5;2M\x1b[<0;5;2m", now);
+        assert!(first_row(&mut viewing, now).starts_with("line 21 "));
+        viewing.handle_bytes(b"\x1b[6;2~\x1b[1;2H", now);
+        assert!(first_row(&mut viewing, now).starts_with("line 0 "));
+        assert_eq!(viewing.poll_action(), None, "nothing is sent");
+        // A terminal's own report means nobody.
+        viewing.handle_bytes(b"\x1b[I", now);
+        assert_eq!(viewing.poll_action(), input(b"\x1b[I", 1));
+        assert!(viewing.poll_frame(now).is_some_and(|frame| frame.to_text().starts_with("line 0")));
+        viewing.handle_bytes(b"ls", now);
+        assert_eq!(first_row(&mut viewing, now), "live 1");
+        assert_eq!(viewing.poll_action(), input(b"ls", 2));
+        viewing.handle_bytes(b"\x1b[6;2~\x1b[1;2F", now);
+        assert_eq!(viewing.poll_action(), input(b"\x1b[6;2~\x1b[1;2F", 3), "nothing is below");
+    }
+
+    #[test]
+    fn pasted_sequences_scroll_nothing() {
+        let now = Instant::now();
+        let mut viewing = with_lines(true, 30, now);
+        let paste = b"\x1b[200~\x1b[5;2~\x1b[<64;5;2M\x1b[201~";
+        viewing.handle_bytes(paste, now);
+        assert_eq!(viewing.poll_action(), input(paste, 1));
+        viewing.handle_bytes(b"\x1b[5;2~", now);
+        assert_eq!(viewing.poll_action(), None);
+    }
+
+    #[test]
+    fn mouse_is_the_sessions_if_it_wants_it_and_the_terminals_if_told_so() {
+        let now = Instant::now();
+        let mut viewing = with_lines(true, 30, now);
+        let wanted = Modes::default().with(Modes::MOUSE_DRAG, true).with(Modes::MOUSE_SGR, true);
+        let live = Frame::from_lines(SIZE, ["live"]).with_modes(wanted);
+        viewing.handle_shown(live.into(), now);
+        assert_eq!(viewing.poll_frame(now).map(|frame| frame.modes()), Some(wanted));
+        viewing.handle_bytes(b"\x1b[<64;5;2M", now);
+        assert_eq!(viewing.poll_action(), input(b"\x1b[<64;5;2M", 1));
+        viewing.handle_bytes(b"\x1b[<68;5;2M", now);
+        assert!(first_row(&mut viewing, now).starts_with("line 27 "), "with Shift it is one's own");
+        viewing.handle_bytes(b"\x1b[<0;5;2M\x1b[<65;5;2M", now);
+        assert_eq!((viewing.poll_action(), first_row(&mut viewing, now)), (None, "live".into()));
+        let mut viewing = with_lines(true, 30, now).with_wheel(false);
+        let modes = viewing.poll_frame(now).expect("a frame").modes();
+        assert!(!modes.intersects(Modes::MOUSE));
+    }
+
+    #[test]
+    fn full_screen_program_keeps_its_keys_and_its_mouse() {
+        let now = Instant::now();
+        let mut viewing = with_lines(true, 30, now);
+        let place = Place { left: 0, top: 0, cols: 60, rows: 4, is_alternate: true };
+        viewing.handle_scrollback(ScrollbackEntry::Place(place));
+        let modes = viewing.poll_frame(now).expect("a frame").modes();
+        assert!(!modes.intersects(Modes::MOUSE));
+        viewing.handle_bytes(b"\x1b[5;2~", now);
+        assert_eq!(viewing.poll_action(), input(b"\x1b[5;2~", 1));
+    }
+
+    #[test]
+    fn reader_scrolls_too_and_the_key_that_ends_it_does_no_more() {
+        let now = Instant::now();
+        let mut viewing = with_lines(false, 30, now);
+        viewing.handle_bytes(b"\x1b[<64;5;2M", now);
+        assert!(first_row(&mut viewing, now).starts_with("line 27 "));
+        viewing.handle_bytes(b"q", now);
+        assert_eq!((viewing.poll_command(), first_row(&mut viewing, now)), (None, "live 1".into()));
+        viewing.handle_bytes(b"q", now);
+        assert_eq!((viewing.poll_action(), viewing.poll_command()), (None, Some(Command::Leave)));
+        let mut viewing = with_lines(false, 0, now);
+        viewing.handle_bytes(b"\x1b[5;2~", now);
+        assert_eq!(last_row(&mut viewing, now), NOTHING_ABOVE);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
 use crate::core::wishes::Wishes;
 use crate::shell::board::Board;
+use crate::shell::capture::capture;
 use crate::shell::control_client::ControlClient;
 use crate::shell::hidden_client::{Activity, HiddenClient};
 use crate::shell::key_report::Reporter;
@@ -126,6 +127,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         options: None,
         flags: config.wishes_of_flags,
         wishes: config.wishes,
+        capturing: None,
         lines_due: None,
         stops,
         stopper: None,
@@ -168,6 +170,7 @@ struct Agent {
     /// What the command line wishes, whatever the options say.
     flags: Wishes,
     wishes: Wishes,
+    capturing: Option<JoinHandle<Option<Vec<u8>>>>,
     /// When the join lines are shown on status lines, if no view showed them before.
     lines_due: Option<Instant>,
     stops: mpsc::Receiver<StopRequest>,
@@ -218,15 +221,21 @@ impl Agent {
                         }
                     }
                 }
-                is_there = await_check(&mut self.checking) => {
+                is_there = await_task(&mut self.checking) => {
                     self.checking = None;
+                    let is_there = is_there.unwrap_or(false);
                     self.session.handle_session_checked(is_there, Instant::now());
                 }
-                settings = await_options(&mut self.options) => {
+                settings = await_task(&mut self.options) => {
                     self.options = None;
-                    if let Some(settings) = settings {
+                    if let Some(settings) = settings.flatten() {
                         self.handle_settings(settings);
                     }
+                }
+                captured = await_task(&mut self.capturing) => {
+                    self.capturing = None;
+                    let captured = captured.flatten();
+                    self.session.handle_captured(captured.as_deref(), Instant::now());
                 }
                 incoming = self.uplink.incoming.recv() => match incoming {
                     Some(incoming) => self.handle_incoming(incoming),
@@ -289,6 +298,7 @@ impl Agent {
                     self.session.handle_hidden_ready(Instant::now());
                 }
                 self.uplink.shown.send_replace(self.reporter.shown(frame));
+                self.session.handle_hidden_drawn(Instant::now());
             }
             Activity::Flooded => self.session.handle_hidden_flooded(),
             Activity::Exited(departure) => {
@@ -375,6 +385,13 @@ impl Agent {
                     let frame = self.uplink.shown.borrow().frame.clone();
                     self.uplink.shown.send_replace(self.reporter.shown(frame));
                 }
+                Command::Capture(count) => {
+                    let capturing = capture(&self.tmux, &self.id, count);
+                    self.capturing = Some(tokio::spawn(capturing));
+                }
+                Command::Scrollback(kept) => {
+                    self.uplink.scrollback.send_replace(kept);
+                }
                 Command::Log(text) => self.board.log(&text),
                 Command::Ready => self.board.update(|status| status.is_ready = true),
                 Command::Ended => return Turn::End("[session ended]"),
@@ -440,13 +457,6 @@ async fn recv_hidden(hidden: &mut Option<HiddenClient>) -> Activity {
     }
 }
 
-async fn await_options(options: &mut Option<JoinHandle<Option<Settings>>>) -> Option<Settings> {
-    match options {
-        Some(options) => options.await.unwrap_or(None),
-        None => std::future::pending().await,
-    }
-}
-
 /// tmux leaves its socket behind. It may take a moment to end; if it doesn't, there are other
 /// sessions in it.
 async fn remove_socket(tmux: &Tmux) {
@@ -456,9 +466,10 @@ async fn remove_socket(tmux: &Tmux) {
     }
 }
 
-async fn await_check(checking: &mut Option<JoinHandle<bool>>) -> bool {
-    match checking {
-        Some(checking) => checking.await.unwrap_or(false),
+/// What a task gives, nothing if it panicked.
+async fn await_task<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    match task {
+        Some(task) => task.await.ok(),
         None => std::future::pending().await,
     }
 }

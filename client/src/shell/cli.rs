@@ -245,6 +245,10 @@ struct JoinOptions {
     /// Go on at the end of the recording's file, if there is one.
     #[arg(long, requires = "record")]
     append: bool,
+    /// Leave the mouse to the terminal while the session doesn't want it: the wheel doesn't scroll
+    /// then, and text is selected without Shift.
+    #[arg(long)]
+    no_wheel: bool,
     /// Log more (to files in ~/.local/state/tern/log). May be repeated; TERN_LOG has a filter.
     #[arg(short, action = clap::ArgAction::Count)]
     verbosity: u8,
@@ -316,6 +320,7 @@ impl JoinOptions {
             is_clipboard_allowed: self.clipboard,
             predict: self.predict.into(),
             record: self.record.map(|path| (path, existing)),
+            has_wheel: !self.no_wheel,
             verbosity: self.verbosity,
         }
     }
@@ -327,6 +332,8 @@ enum Sub {
     ///
     /// The line is the one that their tern shows; a pasted `ssh TOKEN@HOST` will do. Keys that are
     /// typed while the network is gone are kept. To leave: Enter ~ . (and Enter ~ ? for help).
+    /// The wheel, Shift-PageUp, Shift-PageDown, Shift-Home and Shift-End scroll your own view; any
+    /// other key returns to the live screen.
     Join(JoinOptions),
     /// Play a recording, made by `tern join --record` or by asciinema.
     ///

@@ -5,6 +5,7 @@ pub mod agent_start;
 pub mod agents;
 pub mod attach;
 pub mod board;
+pub mod capture;
 pub mod cli;
 pub mod commands;
 pub mod control_client;

@@ -5,6 +5,7 @@
 //! would leave rubbish beside and below: then the terminal shows the frames, as a viewer's does.
 
 use crate::core::notice::printable;
+use crate::core::plain_history::PlainHistory;
 use crate::core::sequence::SequenceTracker;
 use crate::shell::key_report::target_of;
 use crate::shell::tty;
@@ -16,6 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tern_sync::scrollback::Scrollback;
 use tern_sync::session::ViewerId;
 use tern_term::{Clusters, KeyReport, Modes, Renderer, Screen, Shown, Size, Viewport};
 use tokio::sync::watch;
@@ -40,6 +42,7 @@ struct Orders {
     sizes: Option<(Size, Size)>,
     notices: Vec<String>,
     marks: Option<Vec<(ViewerId, u32)>>,
+    wants_scrollback: Option<bool>,
     /// Nobody watches any more, for good.
     is_sharing_over: bool,
     /// The program has ended.
@@ -74,6 +77,11 @@ impl Commander {
         self.order(|orders| orders.marks = Some(marks));
     }
 
+    /// Whether viewers want what scrolls off.
+    pub fn scrollback_wanted(&self, is_wanted: bool) {
+        self.order(|orders| orders.wants_scrollback = Some(is_wanted));
+    }
+
     /// Nobody watches any more, for good.
     pub fn stop_sharing(&self) {
         self.order(|orders| orders.is_sharing_over = true);
@@ -98,6 +106,8 @@ pub struct Passthrough {
     orders: Arc<Mutex<Orders>>,
     wake: UnixStream,
     shown: watch::Sender<Shown>,
+    scrollback: watch::Sender<Scrollback>,
+    history: PlainHistory,
     /// What viewers typed that shows; empty while nobody wants to know.
     marks: Vec<(ViewerId, u32)>,
     /// `None` when nobody watches any more (or the model failed, which costs only the viewers).
@@ -124,12 +134,14 @@ impl Passthrough {
     pub fn new(
         master: Arc<OwnedFd>,
         shown: watch::Sender<Shown>,
+        scrollback: watch::Sender<Scrollback>,
         size: Size,
     ) -> std::io::Result<(Self, Commander)> {
         let orders = Arc::new(Mutex::new(Orders::default()));
         // The program's own terminal decides how wide a character is, and programs count by it.
         let mut screen = Screen::new(size);
         screen.set_clusters(Clusters::ByWidth);
+        screen.keep_scrolled_off();
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
@@ -138,6 +150,8 @@ impl Passthrough {
             orders: orders.clone(),
             wake,
             shown,
+            scrollback,
+            history: PlainHistory::new(Instant::now()),
             marks: Vec::new(),
             screen: Some(screen),
             display: Display::Through,
@@ -172,6 +186,9 @@ impl Passthrough {
             if self.is_frame_due && (is_late || !has_output) {
                 self.make_frame();
             }
+            if self.history.poll_timeout().is_some_and(|at| at <= Instant::now()) {
+                self.take_scrolled_off();
+            }
             if self.finish_at.is_some_and(|at| at <= Instant::now()) {
                 break;
             }
@@ -186,7 +203,8 @@ impl Passthrough {
         // A frame that is due is made as soon as nothing more comes.
         let frame_due = self.is_frame_due.then_some(now);
         let screen_due = self.screen.as_ref().and_then(Screen::poll_timeout);
-        let due = [frame_due, screen_due, self.finish_at].into_iter().flatten().min();
+        let due = [frame_due, screen_due, self.history.poll_timeout(), self.finish_at];
+        let due = due.into_iter().flatten().min();
         let timeout = due.map(|due| due.saturating_duration_since(now)).map(|wait| Timespec {
             tv_sec: wait.as_secs().try_into().unwrap_or(1),
             tv_nsec: wait.subsec_nanos().into(),
@@ -216,6 +234,9 @@ impl Passthrough {
         if let Some(marks) = orders.marks {
             self.marks = marks;
             self.is_frame_due = true;
+        }
+        if let Some(is_wanted) = orders.wants_scrollback {
+            self.history.handle_wanted(is_wanted);
         }
         self.notices.extend(orders.notices);
         self.notices.truncate(NOTICES_MAX);
@@ -250,6 +271,19 @@ impl Passthrough {
             self.reply(&replies);
         }
         self.is_frame_due = true;
+        self.history.handle_drawn();
+    }
+
+    fn take_scrolled_off(&mut self) {
+        let mut taken = None;
+        self.with_screen(|screen| taken = Some((screen.take_scrolled_off(), screen.frame())));
+        match taken {
+            Some((scrolled, frame)) => {
+                let kept = self.history.handle_scrolled_off(&scrolled, &frame, Instant::now());
+                self.scrollback.send_replace(kept);
+            }
+            None => self.history.handle_wanted(false),
+        }
     }
 
     fn reply(&self, bytes: &[u8]) {
@@ -283,6 +317,7 @@ impl Passthrough {
     fn resize(&mut self, pty: Size, local: Size) {
         self.local = local;
         self.with_screen(|screen| screen.resize(pty));
+        self.history.handle_drawn();
         let is_smaller = pty != local && self.screen.is_some();
         match (&mut self.display, is_smaller) {
             (Display::Through, true) => {

@@ -125,12 +125,12 @@ async fn share(args: &ShareArgs, shared: Option<Shared>) -> anyhow::Result<u8> {
         },
     };
     let master = Arc::new(pty.master);
-    let shown = match &shared {
-        Some(shared) => shared.uplink.shown.clone(),
-        None => watch::Sender::new(Frame::blank(size).into()),
+    let (shown, scrollback) = match &shared {
+        Some(shared) => (shared.uplink.shown.clone(), shared.uplink.scrollback.clone()),
+        None => (watch::Sender::new(Frame::blank(size).into()), watch::Sender::default()),
     };
     let raw = tty::RawMode::enter(b"")?;
-    let (passthrough, commander) = Passthrough::new(master.clone(), shown, size)?;
+    let (passthrough, commander) = Passthrough::new(master.clone(), shown, scrollback, size)?;
     let display_thread = std::thread::spawn(move || passthrough.run());
     let (local_end, input) = start_input(&master);
     let session = PlainSession::new(size);
@@ -315,6 +315,9 @@ impl Host {
                     if self.input.try_send(bytes).is_err() {
                         tracing::warn!("the program does not read: viewers' input is dropped");
                     }
+                }
+                SessionCommand::Scrollback(is_wanted) => {
+                    self.display.scrollback_wanted(is_wanted);
                 }
                 SessionCommand::Marks(marks) => self.display.answered(marks),
                 SessionCommand::Notice(text) => {

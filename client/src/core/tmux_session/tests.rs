@@ -48,6 +48,37 @@ fn keys_wait_until_the_hidden_client_shows_something() {
 }
 
 #[test]
+fn what_scrolls_off_is_captured_while_a_replica_is_kept() {
+    let mut world = World::watched_by(A, Role::ReadOnly);
+    let is_capture = |command: &Command| matches!(command, Command::Capture(_));
+    let is_told = |command: &Command| matches!(command, Command::Scrollback(_));
+    world.session.handle_hidden_drawn(world.now);
+    world.settle();
+    assert!(world.take(is_capture).is_empty(), "nobody wants it");
+    world.event(ViewerEvent::Scrollback { is_wanted: true });
+    // Of 70 lines, 50 were there when the sharing began.
+    assert_eq!(world.take(is_capture), [Command::Capture(20 + 32)]);
+    let lines: String = (18..70).map(|n| format!("{n}\n")).collect();
+    let header = "h\t%0\t70\t900\t2000\t100\t29\t0\t0\t0\ton\tbottom\n";
+    let captured = header.to_owned() + &lines;
+    world.session.handle_captured(Some(captured.as_bytes()), world.now);
+    world.settle();
+    let told = world.take(is_told);
+    let Some(Command::Scrollback(kept)) = told.last() else { panic!("{told:?}") };
+    assert_eq!((kept.range(), kept.place().rows), (0..20, 29));
+    world.forget();
+    // The same again is no news.
+    world.session.handle_hidden_drawn(world.now);
+    world.pass(POLL_INTERVAL);
+    assert!(world.take(is_capture).is_empty() && world.take(is_told).is_empty());
+    world.event(ViewerEvent::Scrollback { is_wanted: false });
+    world.session.handle_hidden_drawn(world.now);
+    world.forget();
+    world.pass(POLL_INTERVAL);
+    assert!(!world.lines().iter().any(|line| line.contains("history_size")));
+}
+
+#[test]
 fn where_keys_go_and_which_are_answered_is_told_to_who_asks() {
     let mut world = World::watched_by(A, Role::ReadWrite);
     let is_keys = |command: &Command| matches!(command, Command::Keys(..));
@@ -401,6 +432,8 @@ impl World {
             Query::Panes => "p\t@0\t%0\t1\t100\t29\t0\t0\ttitle",
             Query::DeadPanes => "%0 1",
             Query::WindowSize(_) | Query::Farewell | Query::Ready | Query::Nothing => "",
+            Query::Before => "b\t%0\t50\t100",
+            Query::History => "h\t%0\t70\t900\t2000\t100\t29\t0\t0\t0\ton\tbottom",
         };
         let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
         let reply = Event::Reply(Reply { tag: query, is_ok: true, lines });

@@ -40,6 +40,8 @@ pub struct JoinArgs {
     pub predict: Mode,
     /// Where what is shown is recorded to, and what becomes of a file that is there already.
     pub record: Option<(PathBuf, Existing)>,
+    /// Whether the wheel scrolls the viewer's own view.
+    pub has_wheel: bool,
     /// Log more.
     pub verbosity: u8,
 }
@@ -105,13 +107,14 @@ async fn join(args: &JoinArgs, target: &JoinTarget, record: Option<Target>) -> a
     let screen = ScreenWriter::start(capabilities)?;
     let title = format!("shared terminal, over {}", options.relay.host);
     let recording = record.map(|target| target.start(&title));
-    Session::new(&options, &granted, args.predict, screen, recording).run().await
+    Session::new(&options, &granted, args, screen, recording).run().await
 }
 
 fn capabilities(args: &JoinArgs, may_type: bool) -> Capabilities {
     let capabilities = tty::capabilities();
-    let capabilities = if may_type { capabilities } else { capabilities.watch_only() };
-    let is_clipboard_allowed = capabilities.is_clipboard_allowed && args.is_clipboard_allowed;
+    // Who only watches is asked for nothing but the wheel, which is their own (see `Viewing`).
+    let is_clipboard_allowed =
+        capabilities.is_clipboard_allowed && args.is_clipboard_allowed && may_type;
     Capabilities { is_clipboard_allowed, ..capabilities }
 }
 

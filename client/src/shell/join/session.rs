@@ -1,9 +1,8 @@
 //! The viewer's place in a session, kept over whatever reaches the relay: what is typed goes there,
 //! what the session shows comes back, and a terminal that stops and goes on.
 
-use super::{End, Reason};
+use super::{End, JoinArgs, Reason};
 use crate::core::dialling::Carrier;
-use crate::core::prediction::display::Mode;
 use crate::core::viewing::{Command, Viewing};
 use crate::shell::recording::Recording;
 use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
@@ -15,8 +14,8 @@ use tern_bootstrap::client::{GrantedView, Options};
 use tern_sync::link::{Incoming, LinkError};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    FAREWELL, Farewell, HOST_STANDING, HostStanding, TAKEN, TYPED_WINDOW, VIEWER_ACTIONS,
-    ViewerAction,
+    FAREWELL, Farewell, HOST_STANDING, HostStanding, SCROLLBACK, TAKEN, TYPED_WINDOW,
+    VIEWER_ACTIONS, ViewerAction,
 };
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{Frame, SCREEN, Shown};
@@ -49,7 +48,7 @@ impl Session {
     pub(super) fn new(
         options: &Options,
         granted: &GrantedView,
-        mode: Mode,
+        args: &JoinArgs,
         screen: ScreenWriter,
         recording: Option<Recording>,
     ) -> Self {
@@ -61,7 +60,8 @@ impl Session {
             is_used: false,
             roaming: Roaming::new(options, &who, granted.address, now),
             typed_bytes: 0,
-            viewing: Viewing::new(granted.grant.may_type, tty::size(), mode, now),
+            viewing: Viewing::new(granted.grant.may_type, tty::size(), args.predict, now)
+                .with_wheel(args.has_wheel),
             screen,
             recording,
             port: who.quic_port,
@@ -174,6 +174,11 @@ impl Session {
                     let standing = self.endpoint.received(HOST_STANDING).0;
                     self.mark(standing);
                     self.viewing.handle_standing(standing, now);
+                }
+                Event::Received(id) if id == SCROLLBACK.id => {
+                    for entry in self.endpoint.take(SCROLLBACK) {
+                        self.viewing.handle_scrollback(entry);
+                    }
                 }
                 Event::Received(id) if id == FAREWELL.id => {
                     let farewell = self.endpoint.take(FAREWELL).pop();
@@ -361,6 +366,7 @@ fn new_endpoint(now: Instant) -> Endpoint {
     endpoint.open_receiver(HOST_STANDING, Whole(HostStanding::default()));
     endpoint.open_receiver(FAREWELL, Log::new());
     endpoint.open_receiver(TAKEN, Whole(0));
+    endpoint.open_receiver(SCROLLBACK, Log::new());
     endpoint.open_sender(VIEWER_ACTIONS, Log::new());
     endpoint
 }

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use tern_bootstrap::client::Granted;
 use tern_sync::link::{Incoming as LinkIncoming, LinkError};
 use tern_sync::log::{LOG_SIZE_MAX, Log, Whole};
+use tern_sync::scrollback::{Scrollback, Trickle};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, TEXT_SIZE_MAX, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
+    HOST_EVENTS, HostEvent, SCROLLBACK, TEXT_SIZE_MAX, TOPOLOGY, Topology, VIEWER_EVENTS,
+    ViewerEvent,
 };
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
@@ -42,6 +44,8 @@ struct Synced {
     epoch: u64,
     /// The relay has been told of them.
     is_used: bool,
+    /// Brings what scrolled off, if the relay wants it.
+    trickle: Option<Trickle>,
 }
 
 impl Synced {
@@ -51,8 +55,9 @@ impl Synced {
         endpoint.open_sender(SCREEN, Shown::default());
         endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
         endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
+        endpoint.open_sender(SCROLLBACK, Log::new());
         endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
-        Self { endpoint, epoch, is_used: false }
+        Self { endpoint, epoch, is_used: false, trickle: None }
     }
 }
 
@@ -78,6 +83,13 @@ impl Kept {
         self.roaming.pump(&mut self.synced.endpoint, self.synced.epoch, now);
     }
 
+    /// Gives the endpoint what may go of what scrolled off.
+    fn trickle(&mut self, kept: &Scrollback, now: Instant) {
+        if let Some(trickle) = &mut self.synced.trickle {
+            trickle.pump(&mut self.synced.endpoint, kept, now);
+        }
+    }
+
     /// When to go on if nothing happens.
     fn due(&self) -> Option<Instant> {
         let since = self.roaming.silent_since();
@@ -86,7 +98,9 @@ impl Kept {
             Told::Status => Some(since + OUTAGE_TOLD_AFTER),
             Told::Notice => None,
         });
-        [self.roaming.poll_timeout(&self.synced.endpoint), tell].into_iter().flatten().min()
+        let trickle = self.synced.trickle.as_ref().and_then(Trickle::poll_timeout);
+        let link = self.roaming.poll_timeout(&self.synced.endpoint);
+        [link, tell, trickle].into_iter().flatten().min()
     }
 }
 
@@ -112,7 +126,8 @@ impl Link {
         loop {
             let now = Instant::now();
             kept.pump(now);
-            self.deliver(&mut kept.synced.endpoint).await;
+            self.deliver(&mut kept.synced).await;
+            kept.trickle(&self.scrollback.borrow_and_update(), now);
             self.tell_outage(&mut kept, granted, now).await;
             self.board.set_round_trip(kept.synced.endpoint.rtt());
             let due = kept.due();
@@ -144,6 +159,8 @@ impl Link {
                     let topology = self.topology.borrow_and_update().clone();
                     kept.synced.endpoint.set(TOPOLOGY, Whole(topology), Instant::now());
                 }
+                // The next turn deals with it.
+                Ok(()) = self.scrollback.changed() => {}
                 Some(event) = self.events.recv() => push_event(&mut kept.synced.endpoint, event),
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
                     kept.synced.endpoint.handle_timeout(Instant::now());
@@ -254,10 +271,13 @@ impl Link {
     }
 
     /// Hands on what viewers did.
-    async fn deliver(&mut self, endpoint: &mut Endpoint) {
-        while let Some(event) = endpoint.poll_event() {
+    async fn deliver(&mut self, synced: &mut Synced) {
+        while let Some(event) = synced.endpoint.poll_event() {
             if event == Event::Received(VIEWER_EVENTS.id) {
-                for event in endpoint.take(VIEWER_EVENTS) {
+                for event in synced.endpoint.take(VIEWER_EVENTS) {
+                    if let ViewerEvent::Scrollback { is_wanted } = event {
+                        synced.trickle = is_wanted.then(Trickle::default);
+                    }
                     self.tell(Incoming::Viewer(event)).await;
                 }
             }

@@ -11,6 +11,7 @@ use keep::FAREWELL_TIME_MAX;
 use std::time::Duration;
 use tern_bootstrap::client::{BootstrapError, Granted, Options, request_session};
 use tern_bootstrap::grant::{RefusalCode, WireError};
+use tern_sync::scrollback::Scrollback;
 use tern_sync::session::{HostEvent, Topology, ViewerEvent};
 use tern_term::Shown;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,6 +46,8 @@ pub struct Uplink {
     pub shown: watch::Sender<Shown>,
     /// The newest topology.
     pub topology: watch::Sender<Topology>,
+    /// What scrolled off the screen.
+    pub scrollback: watch::Sender<Scrollback>,
     /// What the relay must know.
     pub events: mpsc::Sender<HostEvent>,
     /// What comes from there.
@@ -59,6 +62,7 @@ impl Uplink {
     pub fn start(options: Options, shown_host: Option<String>, board: Board) -> Self {
         let shown = watch::Sender::new(Shown::default());
         let topology = watch::Sender::new(Topology::default());
+        let scrollback = watch::Sender::new(Scrollback::default());
         let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
         let (incoming_sender, incoming) = mpsc::channel(INCOMING_MAX);
         let (end, end_receiver) = oneshot::channel();
@@ -68,11 +72,12 @@ impl Uplink {
             board,
             shown: shown.subscribe(),
             topology: topology.subscribe(),
+            scrollback: scrollback.subscribe(),
             events: event_receiver,
             incoming: incoming_sender,
         };
         let task = tokio::spawn(async move { link.run(end_receiver).await });
-        Self { shown, topology, events, incoming, end, task }
+        Self { shown, topology, scrollback, events, incoming, end, task }
     }
 
     /// The session is over: viewers are told `text`, as far as the relay is within reach.
@@ -92,6 +97,7 @@ struct Link {
     board: Board,
     shown: watch::Receiver<Shown>,
     topology: watch::Receiver<Topology>,
+    scrollback: watch::Receiver<Scrollback>,
     events: mpsc::Receiver<HostEvent>,
     incoming: mpsc::Sender<Incoming>,
 }
