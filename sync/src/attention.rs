@@ -1,7 +1,7 @@
 //! Whether the peer is at work, judged by its news.
 //!
-//! A clock in a status line changes every minute; that alone is no work, or an idle hour would have
-//! sixty spells of it.
+//! An event is somebody's doing. A picture may change by itself: a clock in a status line does every
+//! minute, and that alone is no work, or an idle hour would have sixty spells of it.
 
 use std::time::{Duration, Instant};
 
@@ -18,11 +18,16 @@ const SPELL_TIME_MIN: Duration = Duration::from_millis(500);
 pub(crate) struct Attention {
     /// Its first and its last, with no pause of [`ATTENTIVE_TIME`] between.
     spell: Option<(Instant, Instant)>,
+    /// The last event.
+    event_at: Option<Instant>,
 }
 
 impl Attention {
-    /// Something new came.
-    pub(crate) fn on_news(&mut self, now: Instant) {
+    /// Something new came: an event, or a picture.
+    pub(crate) fn on_news(&mut self, is_event: bool, now: Instant) {
+        if is_event {
+            self.event_at = Some(now);
+        }
         let goes_on = |last: Instant| now.saturating_duration_since(last) < ATTENTIVE_TIME;
         let first = self.spell.filter(|(_, last)| goes_on(*last)).map_or(now, |(first, _)| first);
         self.spell = Some((first, now));
@@ -30,10 +35,11 @@ impl Attention {
 
     /// Whether the peer is at work.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.spell.is_some_and(|(first, last)| {
-            last.saturating_duration_since(first) >= SPELL_TIME_MIN
-                && now.saturating_duration_since(last) < ATTENTIVE_TIME
-        })
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < ATTENTIVE_TIME;
+        self.event_at.is_some_and(is_recent)
+            || self.spell.is_some_and(|(first, last)| {
+                last.saturating_duration_since(first) >= SPELL_TIME_MIN && is_recent(last)
+            })
     }
 }
 
@@ -44,15 +50,24 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn who_types_has_attention_until_some_time_after_the_last_key() {
+    fn whose_screen_changes_has_attention_until_some_time_after_the_last_change() {
         let start = Instant::now();
         let mut attention = Attention::default();
-        attention.on_news(start);
-        assert!(!attention.is_due(start), "one key is no work");
-        attention.on_news(start + 600 * MS);
+        attention.on_news(false, start);
+        assert!(!attention.is_due(start), "one change is no work");
+        attention.on_news(false, start + 600 * MS);
         assert!(attention.is_due(start + 600 * MS));
         assert!(attention.is_due(start + 600 * MS + ATTENTIVE_TIME - MS));
         assert!(!attention.is_due(start + 600 * MS + ATTENTIVE_TIME));
+    }
+
+    #[test]
+    fn one_key_is_work() {
+        let start = Instant::now();
+        let mut attention = Attention::default();
+        attention.on_news(true, start);
+        assert!(attention.is_due(start + ATTENTIVE_TIME - MS));
+        assert!(!attention.is_due(start + ATTENTIVE_TIME));
     }
 
     #[test]
@@ -61,8 +76,8 @@ mod tests {
         let mut attention = Attention::default();
         for minute in 0..60 {
             let now = start + minute * Duration::from_secs(60);
-            attention.on_news(now);
-            attention.on_news(now + 20 * MS);
+            attention.on_news(false, now);
+            attention.on_news(false, now + 20 * MS);
             assert!(!attention.is_due(now + 20 * MS));
         }
     }

@@ -169,7 +169,7 @@ impl Endpoint {
                 incoming.is_owed = true;
                 incoming.changed_at = Some(now);
                 incoming.unusable = None;
-                self.attention.on_news(now);
+                self.attention.on_news(incoming.receiver.is_log(), now);
                 self.ack_copies_left = ack_copies;
                 self.tell(Event::Received(id));
                 self.owe_answer(now + ack_delay);

@@ -44,6 +44,8 @@ pub struct BadDiff(pub &'static str);
 
 /// Something that an [`Endpoint`] keeps in step: cheap to clone, diffed against what the peer has.
 pub trait State: Clone + Send + Sync + 'static {
+    /// Whether it is a log of events: what somebody did, while a picture may change by itself.
+    const IS_LOG: bool = false;
     /// What turns `base` into `self`. May be empty only if both are the same.
     fn diff(&self, base: &Self) -> Vec<u8>;
     /// `self` changed by `diff`. Must bound its work and memory whatever the bytes are.

@@ -112,6 +112,8 @@ impl<E: Entry> Log<E> {
 }
 
 impl<E: Entry> State for Log<E> {
+    const IS_LOG: bool = true;
+
     fn diff(&self, base: &Self) -> Vec<u8> {
         let mut diff = Vec::new();
         for kept in self.kept_from(base.end()) {

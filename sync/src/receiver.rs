@@ -24,6 +24,8 @@ pub(crate) enum Outcome {
 /// A [`Receiver`] of any state.
 pub(crate) trait AnyReceiver: std::fmt::Debug + Send + Sync {
     fn id(&self) -> u16;
+    /// Whether events arrive on it: somebody's doing.
+    fn is_log(&self) -> bool;
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// Number of the newest state held.
@@ -125,6 +127,10 @@ impl<S: State> Receiver<S> {
 impl<S: State> AnyReceiver for Receiver<S> {
     fn id(&self) -> u16 {
         self.id
+    }
+
+    fn is_log(&self) -> bool {
+        S::IS_LOG
     }
 
     fn as_any(&self) -> &dyn Any {
