@@ -90,7 +90,32 @@ impl Typist {
         None
     }
 
-    /// The same, typed at one terminal and looked for at another.
+    /// Goes on typing at the usual pace after `last`, until the first key that is typed from now on is
+    /// echoed; gives how long that took from its being typed. `None`: not within `patience`.
+    pub(crate) fn next_echo(
+        &mut self,
+        pty: &mut Pty,
+        last: Option<&Key>,
+        patience: Duration,
+    ) -> Option<Duration> {
+        let start = Instant::now();
+        let next = last.map_or(start, |last| last.at + self.interval());
+        pause(next.saturating_duration_since(start));
+        let first = self.type_key(pty).ok()?;
+        let mut echo = None;
+        while echo.is_none() && start.elapsed() < patience && !pty.is_closed() {
+            pty.wait_until(self.interval(), |glyphs| {
+                echo = first.echo(glyphs);
+                echo.is_some()
+            });
+            if echo.is_none() {
+                self.type_key(pty).ok()?;
+            }
+        }
+        echo.map(|at| at.saturating_duration_since(first.at))
+    }
+
+    /// The same as [`Self::time_to_echo`], typed at one terminal and looked for at another.
     pub(crate) fn time_to_other(
         &mut self,
         typed_at: &mut Pty,
