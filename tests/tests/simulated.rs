@@ -4,12 +4,13 @@
 //! `TERN_SEEDS=5000` plays so many random scenarios instead of [`SEEDS_DEFAULT`], `TERN_SEED=17` one,
 //! and tells what happened in it if it fails.
 
+use netsim::Rate;
 use std::time::Duration;
 use tern_tests::simulated::random::Plan;
 use tern_tests::simulated::times::{
     echo_times, idle_hour, in_parallel, lossy_path, outage, quantile, return_times,
 };
-use tern_tests::simulated::{Scenario, path};
+use tern_tests::simulated::{Printing, Scenario, path};
 
 const MS: Duration = Duration::from_millis(1);
 const RTT: Duration = Duration::from_millis(100);
@@ -87,18 +88,53 @@ fn echo_with_29_percent_loss_each_way_takes_few_round_trips() {
 /// when the relay's own probes are a second apart.
 #[test]
 fn return_from_an_outage_takes_two_round_trips() {
-    for (length, seeds) in [(10, 40), (60, 20), (3600, 4)] {
-        let times = return_times(RTT / 2, Duration::from_secs(length), 0..seeds);
+    for (length, seeds) in [(10, 0..40), (60, 0..20), (60, 67..68), (3600, 0..1)] {
+        let times = return_times(RTT / 2, Duration::from_secs(length), seeds);
         assert!(quantile(&times, 1.0) <= 2 * RTT, "{length} s: {}", summary(&times));
     }
 }
 
 /// A connection that is made in the moment in which the path returns must not take the session from
-/// the link, which is ready a round trip sooner. In this seed it did, and the return took 2.7.
+/// the link, which is ready a round trip sooner: in seed 9 it did, and the return took 2.7. An
+/// acknowledgement of something older must not shut the valve: in seed 187 it did, and it took 3.6.
 #[test]
-fn new_connection_does_not_delay_the_return() {
-    let times = return_times(RTT / 2, Duration::from_secs(3600), 9..10);
-    assert!(times[0] <= 2 * RTT, "{}", summary(&times));
+fn return_after_an_hour_is_not_delayed_by_what_is_older_or_newer() {
+    for seed in [9, 187] {
+        let times = return_times(RTT / 2, Duration::from_secs(3600), seed..seed + 1);
+        assert!(times[0] <= 2 * RTT, "seed {seed}: {}", summary(&times));
+    }
+}
+
+/// Reno fills the queue, which is what it does; keys and frames wait in it, half a second here. Tern,
+/// which lets none stand, must get most of what it would take alone, and leave the rest to the other.
+/// (Measured over 60 s: 82 % of what it takes alone; the transfer has 91 % of the line, and beside a
+/// flood of lines, whose frames are small, 98 %.)
+#[test]
+fn redraws_and_a_download_over_one_bottleneck_starve_neither() {
+    let (from, until) = (Duration::from_secs(5), Duration::from_secs(35));
+    let queue_time = Duration::from_millis(512);
+    let redraws = (0..).map(|count| from + count * 250 * MS).take_while(|at| *at < until);
+    let redraws: Vec<_> = redraws.map(|at| (at, Printing::Redraw)).collect();
+    let play = |download| {
+        let mut network = path(RTT / 2);
+        for link in network.links.iter_mut().filter(|link| link.name == "dsl") {
+            *link = link.clone().rate(Rate::mbit(1)).queue(64_000);
+        }
+        let printing = redraws.clone();
+        let outcome = Scenario { printing, download, ..Scenario::typing(network, 1, 150) }.run();
+        assert_eq!(outcome.violations, Vec::<String>::new());
+        let dsl = outcome.stats.links.iter().find(|link| link.link == "dsl").expect("a link");
+        let times = outcome.echoes.iter().map(|echo| echo.time().unwrap_or(Duration::MAX));
+        (dsl.up.delivered_bytes, outcome.downloaded, times.collect::<Vec<_>>())
+    };
+    let (alone, _, _) = play(None);
+    let (all, downloaded, times) = play(Some(from..until));
+    let own = all - downloaded;
+    assert!(own >= alone / 2, "{own} bytes beside a download, {alone} alone");
+    assert!(downloaded >= all * 8 / 10, "{downloaded} bytes downloaded of {all}");
+    let median = quantile(&times, 0.5);
+    assert!(median <= 2 * (RTT + queue_time), "{}", summary(&times));
+    assert!(quantile(&times, 0.99) <= 4 * (RTT + queue_time), "{}", summary(&times));
 }
 
 /// `TERN_SEEDS=200` for the whole distributions.

@@ -58,6 +58,8 @@ pub(super) struct Journal {
     pub(super) load_max: Option<Load>,
     /// Connections that carried the session.
     pub(super) links: u64,
+    /// Bytes of the transfer beside that arrived.
+    pub(super) downloaded: u64,
     /// When the relay first showed the host's newest frame, and all keys had arrived; begins anew
     /// with each key and frame.
     pub(super) in_step_at: Option<Duration>,

@@ -14,6 +14,7 @@
 //! [`Scenario`] says what happens and gives an [`Outcome`]; [`random`] makes scenarios of chance and
 //! shrinks those that fail; [`times`] measures echoes and returns over many seeds.
 
+mod download;
 mod hello;
 mod host;
 mod journal;

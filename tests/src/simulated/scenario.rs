@@ -1,5 +1,6 @@
 //! What happens in a run, and what came of it.
 
+use super::download;
 use super::host::HostSide;
 use super::journal::{Echo, Journal};
 use super::program::{Printing, Program};
@@ -10,6 +11,7 @@ use netsim::stats::NetworkStats;
 use netsim::{Description, Link, Nat};
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tern_sync::Load;
@@ -52,6 +54,8 @@ pub struct Scenario {
     pub keys: Vec<Duration>,
     /// What the program prints beside echoes.
     pub printing: Vec<(Duration, Printing)>,
+    /// When a TCP transfer from the host's machine to the relay's runs beside, if one does.
+    pub download: Option<Range<Duration>>,
     /// From then on nothing is typed or printed, and the network is well: the run ends when both
     /// are in step.
     pub calm_at: Duration,
@@ -76,6 +80,8 @@ pub struct Outcome {
     pub load_max: Option<Load>,
     /// Connections that carried the session, one after the other.
     pub links: u64,
+    /// Bytes of the transfer beside that arrived.
+    pub downloaded: u64,
     /// What passed.
     pub stats: NetworkStats,
     /// Where both stood at the end.
@@ -96,6 +102,7 @@ impl Scenario {
             seed,
             keys,
             printing: Vec::new(),
+            download: None,
             calm_at,
             settle_max: Duration::from_secs(60),
             is_told: false,
@@ -126,7 +133,13 @@ impl Scenario {
         let program = Program::new(SIZE, &self.printing, self.seed, start.into_std());
         let relay = RelaySide::new(shared.clone(), &self.keys, SIZE, self.seed);
         let host = HostSide::new(shared.clone(), self.relay, program, self.seed);
-        let sides = async { tokio::join!(biased; relay.run(), host.run()) };
+        let (beside, to) = (shared.clone(), self.relay);
+        let download = async {
+            if let Some(time) = self.download.clone() {
+                download::run(beside, to, time).await;
+            }
+        };
+        let sides = async { tokio::join!(biased; relay.run(), host.run(), download) };
         let mut end = start + self.calm_at;
         tokio::pin!(sides);
         loop {
@@ -153,6 +166,7 @@ impl Scenario {
             settled: journal.in_step_at.map(|at| at.saturating_sub(self.calm_at)),
             load_max: journal.load_max,
             links: journal.links,
+            downloaded: journal.downloaded,
             stats: world.stats(),
             standing: journal.standing(),
             story,
