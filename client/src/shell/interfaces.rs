@@ -14,7 +14,7 @@ const SLEEP_MIN: Duration = Duration::from_secs(3);
 pub struct NetworkWatch {
     changed: Arc<Notify>,
     /// Ends with this. `None` where the platform doesn't tell.
-    _handle: Option<netwatcher::WatchHandle>,
+    handle: Option<netwatcher::WatchHandle>,
     clocks: (Instant, SystemTime),
 }
 
@@ -32,7 +32,7 @@ impl NetworkWatch {
         if let Err(error) = &handle {
             tracing::info!(%error, "changes of network addresses are not told here");
         }
-        Self { changed, _handle: handle.ok(), clocks: (Instant::now(), SystemTime::now()) }
+        Self { changed, handle: handle.ok(), clocks: (Instant::now(), SystemTime::now()) }
     }
 
     /// Notified when addresses have changed.
@@ -46,5 +46,15 @@ impl NetworkWatch {
             std::mem::replace(&mut self.clocks, (Instant::now(), SystemTime::now()));
         let awake = monotonic.elapsed();
         wall.elapsed().is_ok_and(|passed| passed > awake + SLEEP_MIN)
+    }
+}
+
+impl Drop for NetworkWatch {
+    /// The watch ends when its pipe is closed, and its handle waits for that. Processes that were
+    /// started meanwhile have the pipe as well (netwatcher makes it without `FD_CLOEXEC`), and may
+    /// live as long as the session: so a thread of its own waits.
+    fn drop(&mut self) {
+        let handle = self.handle.take();
+        std::thread::spawn(move || drop(handle));
     }
 }
