@@ -3,6 +3,7 @@
 
 use crate::credentials::{Credentials, Kind};
 use crate::ticket::{TICKET_SIZE_MAX, Ticket};
+use crate::token::TokenHash;
 use crate::wire;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,10 +40,37 @@ impl fmt::Debug for Secret {
 pub struct CertificatePin(pub [u8; 32]);
 
 /// A host asks for a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRequest {
     /// e.g. `tern 0.1.0`; for logs.
     pub software: String,
+    /// The names that its session should have, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<NameClaim>,
+}
+
+/// A host wants names for its session. Whether they are well-formed, and whose they are, is the
+/// relay's to say. Its `Debug` shows no key.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameClaim {
+    /// Says whose the names are.
+    #[serde(default)]
+    pub api_key: Option<String>,
+    /// Of the read-write line; `None`: it is random.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Of the read-only line; `None`: it is random.
+    #[serde(default)]
+    pub name_ro: Option<String>,
+}
+
+impl fmt::Debug for NameClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NameClaim")
+            .field("name", &self.name)
+            .field("name_ro", &self.name_ro)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the host needs from then on. Its `Debug` shows neither secret nor tokens.
@@ -54,7 +82,7 @@ pub struct SessionGrant {
     pub secret: Secret,
     /// Of the read-write join line.
     pub token: String,
-    /// Of the read-only join line; begins with `ro-`.
+    /// Of the read-only join line; begins with `ro-` if it is random.
     pub token_ro: String,
     /// Host name in join lines; `None`: the name that the host itself used for the relay.
     pub ssh_host: Option<String>,
@@ -68,6 +96,10 @@ pub struct SessionGrant {
     /// same tokens.
     #[serde(default)]
     pub ticket: Ticket,
+    /// What the host should tell its person, such as why the session has not the names that were
+    /// asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 impl fmt::Debug for SessionGrant {
@@ -104,15 +136,23 @@ impl SessionGrant {
                 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:%".contains(&b))
         };
         token::is_well_formed(&self.token)
-            && !token::is_read_only(&self.token)
+            && token::is_read_only(&self.token) != Some(true)
             && token::is_well_formed(&self.token_ro)
-            && token::is_read_only(&self.token_ro)
+            && token::is_read_only(&self.token_ro) != Some(false)
+            && TokenHash::of(&self.token) != TokenHash::of(&self.token_ro)
             && self.ssh_host.as_ref().is_none_or(is_host)
             && self.ssh_port != 0
             && self.quic_port != 0
             && self.ticket.0.len() <= TICKET_SIZE_MAX
+            && self.notices.len() <= NOTICES_MAX
+            && self.notices.iter().all(|notice| notice.len() <= NOTICE_SIZE_MAX)
     }
 }
+
+/// Most notices in a grant: one about names, some for what may come.
+pub const NOTICES_MAX: usize = 4;
+/// Longest notice in bytes: three lines of a terminal. Four of them fit into a grant's frame.
+pub const NOTICE_SIZE_MAX: usize = 400;
 
 /// Longest host name in a grant (RFC 1035, section 2.3.4, allows 255).
 const HOST_NAME_SIZE_MAX: usize = 255;
@@ -134,6 +174,10 @@ pub enum RefusalCode {
     Returning,
     /// This address tried too often.
     TooManyTries,
+    /// Something that the relay needs for it doesn't answer; asking again may help.
+    Unavailable,
+    /// A newer session of the same owner has this one's name.
+    Superseded,
     /// A reason that this version doesn't know; the text tells.
     Other,
 }
@@ -148,6 +192,8 @@ impl RefusalCode {
             Self::Malformed => 5,
             Self::Returning => 6,
             Self::TooManyTries => 7,
+            Self::Unavailable => 8,
+            Self::Superseded => 9,
             Self::Other => 0,
         }
     }
@@ -161,6 +207,8 @@ impl RefusalCode {
             5 => Self::Malformed,
             6 => Self::Returning,
             7 => Self::TooManyTries,
+            8 => Self::Unavailable,
+            9 => Self::Superseded,
             _ => Self::Other,
         }
     }
@@ -232,7 +280,11 @@ pub async fn ask(
 ) -> Result<SessionGrant, WireError> {
     wire::write_question(io, request).await?;
     let grant: SessionGrant = wire::read_answer(io).await?;
-    if grant.is_sane() { Ok(grant) } else { Err(WireError::Malformed("a grant out of bounds")) }
+    if !grant.is_sane() {
+        return Err(WireError::Malformed("a grant out of bounds"));
+    }
+    let notices = grant.notices.iter().map(|notice| wire::printable(notice)).collect();
+    Ok(SessionGrant { notices, ..grant })
 }
 
 #[cfg(test)]
@@ -251,6 +303,7 @@ pub(crate) mod tests {
             quic_port: 2200,
             certificate: CertificatePin([1; 32]),
             ticket: Ticket(vec![5; 149]),
+            notices: Vec::new(),
         }
     }
 
@@ -259,9 +312,10 @@ pub(crate) mod tests {
         let (mut host, mut relay) = tokio::io::duplex(4096);
         let granted = grant();
         let answer = Ok(granted.clone());
-        let request = SessionRequest { software: "tern 0.1.0".into() };
+        let claim = NameClaim { name: Some("web".into()), ..NameClaim::default() };
+        let request = SessionRequest { software: "tern 0.1.0".into(), claim: Some(claim) };
         let (got, ()) = tokio::join!(ask(&mut host, &request), async {
-            read_request(&mut relay).await.expect("a request");
+            assert_eq!(read_request(&mut relay).await.expect("a request"), request);
             write_answer(&mut relay, &answer).await.expect("written");
         });
         assert!(got.expect("granted") == granted);
@@ -279,9 +333,41 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn debug_output_holds_no_secret_and_no_token() {
+    fn grant_of_names_is_sane_if_nothing_in_them_means_anything_to_a_shell() {
+        let named = |token: &str, token_ro: &str| SessionGrant {
+            token: token.into(),
+            token_ro: token_ro.into(),
+            ..grant()
+        };
+        let (random, random_ro) = (token::generate(), token::generate_read_only());
+        for (token, token_ro) in [
+            ("alice/web", "alice/web-ro"),
+            ("ro-alice/web", random_ro.as_str()),
+            (random.as_str(), "alice/look"),
+        ] {
+            assert!(named(token, token_ro).is_sane(), "{token} {token_ro}");
+        }
+        for (token, token_ro) in [
+            ("alice/web", "Alice/web"),
+            ("alice/web", random.as_str()),
+            (random_ro.as_str(), "alice/web"),
+            ("-oProxyCommand=x/web", random_ro.as_str()),
+            ("alice/-web", random_ro.as_str()),
+            ("alice/we b", random_ro.as_str()),
+            ("alice/web", "alice/$(x)"),
+        ] {
+            assert!(!named(token, token_ro).is_sane(), "{token} {token_ro}");
+        }
+        let notices = vec!["x".repeat(NOTICE_SIZE_MAX + 1)];
+        assert!(!SessionGrant { notices, ..grant() }.is_sane());
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret_no_token_and_no_key() {
         let grant = grant();
-        let text = format!("{grant:?} {:?}", grant.secret);
+        let claim = NameClaim { api_key: Some("tmk-secret".into()), ..NameClaim::default() };
+        let text = format!("{grant:?} {:?} {claim:?}", grant.secret);
         assert!(!text.contains(&grant.token) && !text.contains("9, 9"), "{text}");
+        assert!(!text.contains("tmk-"), "{text}");
     }
 }

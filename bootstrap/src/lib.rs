@@ -10,6 +10,7 @@ pub mod grant;
 pub mod hello;
 pub mod host_key;
 pub mod identity;
+pub mod name;
 pub mod ticket;
 pub mod token;
 pub mod view;

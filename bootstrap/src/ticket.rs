@@ -3,10 +3,11 @@
 //! host shows it, and has the session with its join lines back, without having stored anything.
 //!
 //! ```text
-//! version (u8)  nonce (12 bytes, random)  sealed content (120 bytes)  tag (16 bytes)
+//! version (u8)  nonce (12 bytes, random)  sealed content (120 or 128 bytes)  tag (16 bytes)
 //!
 //! content: session id (16)  secret (32)  SHA-256 of both tokens (2 x 32)
 //!          granted at, in seconds since 1970 (u64, big endian)
+//!          of a named session: its owner (i64, big endian)
 //! ```
 //!
 //! Sealed with ChaCha20-Poly1305 (RFC 8439); the version is authenticated with it. Random nonces
@@ -28,13 +29,20 @@ pub const TICKET_SIZE_MAX: usize = 512;
 
 const VERSION: u8 = 1;
 const LABEL: &[u8] = b"tern ticket";
+const NAMED_LABEL: &[u8] = b"tern named ticket";
 const VIEW_LABEL: &[u8] = b"tern view ticket";
 const CONTENT_SIZE: usize = 16 + 32 + 2 * 32 + 8;
+const NAMED_CONTENT_SIZE: usize = CONTENT_SIZE + 8;
 const VIEW_CONTENT_SIZE: usize = 16 + 16 + 32 + 32 + 8;
 const TAG_SIZE: usize = 16;
 const TICKET_SIZE: usize = 1 + NONCE_LEN + CONTENT_SIZE + TAG_SIZE;
+const NAMED_TICKET_SIZE: usize = 1 + NONCE_LEN + NAMED_CONTENT_SIZE + TAG_SIZE;
 
-const _: () = assert!(TICKET_SIZE <= TICKET_SIZE_MAX);
+const _: () = assert!(TICKET_SIZE <= TICKET_SIZE_MAX && NAMED_TICKET_SIZE <= TICKET_SIZE_MAX);
+
+/// Whose a named session is: a user of the relay's, by a number that is never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerId(pub i64);
 
 /// A sealed ticket; hosts keep it as it is. Never printed.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -60,6 +68,8 @@ pub struct TicketContent {
     pub token_ro: TokenHash,
     /// When it was granted, to the second.
     pub granted_at: SystemTime,
+    /// Whose names it has, if it has any.
+    pub owner: Option<OwnerId>,
 }
 
 /// What a relay needs to know a viewer by.
@@ -106,7 +116,8 @@ impl TicketKey {
 
     /// A ticket for a session.
     pub fn seal(&self, content: &TicketContent) -> Ticket {
-        self.seal_bytes(LABEL, encode(content))
+        let label = if content.owner.is_some() { NAMED_LABEL } else { LABEL };
+        self.seal_bytes(label, encode(content))
     }
 
     /// A ticket for a viewer.
@@ -122,7 +133,12 @@ impl TicketKey {
         now: SystemTime,
         age_max: Duration,
     ) -> Result<TicketContent, TicketError> {
-        let content = decode(&self.open_bytes(LABEL, ticket, CONTENT_SIZE)?)?;
+        let content = if ticket.0.len() == NAMED_TICKET_SIZE {
+            self.open_bytes(NAMED_LABEL, ticket, NAMED_CONTENT_SIZE)
+        } else {
+            self.open_bytes(LABEL, ticket, CONTENT_SIZE)
+        };
+        let content = decode(&content?)?;
         check_age(content.granted_at, now, age_max)?;
         Ok(content)
     }
@@ -179,13 +195,15 @@ fn aad(label: &[u8]) -> Aad<Vec<u8>> {
 }
 
 fn encode(content: &TicketContent) -> Vec<u8> {
-    let TicketContent { session, secret, token, token_ro, granted_at } = content;
+    let TicketContent { session, secret, token, token_ro, granted_at, owner } = content;
+    let owner = owner.map(|owner| owner.0.to_be_bytes());
     [
         session.0.as_slice(),
         &secret.0,
         token.as_bytes(),
         token_ro.as_bytes(),
         &seconds(*granted_at).to_be_bytes(),
+        owner.as_ref().map_or(&[], |owner| owner.as_slice()),
     ]
     .concat()
 }
@@ -201,13 +219,15 @@ fn decode(content: &[u8]) -> Result<TicketContent, TicketError> {
     let (secret, rest) = part(rest)?;
     let (token, rest) = part(rest)?;
     let (token_ro, rest) = part(rest)?;
-    let (granted_at, _) = part(rest)?;
+    let (granted_at, rest) = part(rest)?;
+    let owner = part(rest).ok().map(|(owner, _)| OwnerId(i64::from_be_bytes(owner)));
     Ok(TicketContent {
         session: SessionId(session),
         secret: Secret(secret),
         token: TokenHash::from_bytes(token),
         token_ro: TokenHash::from_bytes(token_ro),
         granted_at: time(granted_at)?,
+        owner,
     })
 }
 
@@ -254,6 +274,7 @@ mod tests {
             token: TokenHash::of("token"),
             token_ro: TokenHash::of("ro-token"),
             granted_at: UNIX_EPOCH + 20_000 * DAY,
+            owner: None,
         }
     }
 
@@ -267,6 +288,19 @@ mod tests {
         assert_eq!(key.open(&ticket, granted_at - DAY, 30 * DAY), Ok(content()));
         let late = granted_at + 30 * DAY + Duration::from_secs(1);
         assert_eq!(key.open(&ticket, late, 30 * DAY), Err(TicketError::Expired));
+    }
+
+    #[test]
+    fn ticket_of_a_named_session_tells_its_owner_and_can_not_be_cut_to_one_of_nobodys() {
+        let key = TicketKey::new(&[7; KEY_SIZE]);
+        let named = TicketContent { owner: Some(OwnerId(-7)), ..content() };
+        let ticket = key.seal(&named);
+        assert_eq!(ticket.0.len(), NAMED_TICKET_SIZE);
+        assert_eq!(key.open(&ticket, named.granted_at, DAY), Ok(named.clone()));
+        for length in [TICKET_SIZE, NAMED_TICKET_SIZE - 1] {
+            let cut = Ticket(ticket.0[..length].to_vec());
+            assert_eq!(key.open(&cut, named.granted_at, DAY), Err(TicketError::Forged));
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Tokens: what a viewer types as SSH user name. They are all that keeps strangers out, so they
-//! come from the system's generator and can't be guessed.
+//! come from the system's generator and can't be guessed; unless the host names its session, and
+//! has `USER/NAME` for a token ([`name`]).
 
+use crate::name;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt;
@@ -21,10 +23,15 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 /// A new read-write token.
 pub fn generate() -> String {
+    letters(TOKEN_LENGTH)
+}
+
+/// So many random letters of a token.
+pub fn letters(count: usize) -> String {
     // Bytes above the largest multiple of 55 are thrown away, else some letters were likelier.
     let bound = (256 / ALPHABET.len() * ALPHABET.len()) as u8;
-    let mut token = String::with_capacity(TOKEN_LENGTH);
-    while token.len() < TOKEN_LENGTH {
+    let mut token = String::with_capacity(count);
+    while token.len() < count {
         let [byte] = random();
         if byte < bound {
             token.push(ALPHABET[usize::from(byte) % ALPHABET.len()].into());
@@ -38,15 +45,24 @@ pub fn generate_read_only() -> String {
     format!("{READ_ONLY_PREFIX}{}", generate())
 }
 
-/// Whether `text` has the form of a token, of either kind.
+/// Whether `text` has the form of a token: a random one of either kind, or a named session's.
 pub fn is_well_formed(text: &str) -> bool {
-    let letters = text.strip_prefix(READ_ONLY_PREFIX).unwrap_or(text);
-    letters.len() == TOKEN_LENGTH && letters.bytes().all(|byte| ALPHABET.contains(&byte))
+    name::split(text).is_some() || is_random(text.strip_prefix(READ_ONLY_PREFIX).unwrap_or(text))
 }
 
-/// Whether a well-formed token is of the read-only kind.
-pub fn is_read_only(text: &str) -> bool {
-    text.starts_with(READ_ONLY_PREFIX)
+/// Whether a well-formed token is of the read-only kind. `None`: it is a named session's, and only
+/// its relay knows.
+pub fn is_read_only(text: &str) -> Option<bool> {
+    (!text.contains(name::SEPARATOR)).then(|| text.starts_with(READ_ONLY_PREFIX))
+}
+
+fn is_random(letters: &str) -> bool {
+    letters.len() == TOKEN_LENGTH && is_of_alphabet(letters)
+}
+
+/// Whether `text` has nothing but a token's letters.
+pub fn is_of_alphabet(text: &str) -> bool {
+    text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 
 /// SHA-256 of a token: what a relay keeps of it. Looking it up takes a time that tells nothing
@@ -55,8 +71,11 @@ pub fn is_read_only(text: &str) -> bool {
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {
-    /// Of this token, or of whatever else somebody gave as user name.
+    /// Of this token, or of whatever else somebody gave as user name. In names capital letters are
+    /// as good as small ones.
     pub fn of(token: &str) -> Self {
+        let folded = name::split(token).map(|_| name::fold(token));
+        let token = folded.as_deref().unwrap_or(token);
         let hash = digest::digest(&digest::SHA256, token.as_bytes());
         Self(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
@@ -104,7 +123,7 @@ mod tests {
         let mut counts = [0u32; 256];
         for _ in 0..2000 {
             let token = generate();
-            assert!(is_well_formed(&token) && !is_read_only(&token));
+            assert!(is_well_formed(&token) && is_read_only(&token) == Some(false));
             token.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
         }
         // 52,000 letters: 945 of each expected, standard deviation 31.
@@ -117,9 +136,16 @@ mod tests {
     #[test]
     fn other_texts_are_not_tokens() {
         let read_only = generate_read_only();
-        assert!(is_well_formed(&read_only) && is_read_only(&read_only));
+        assert!(is_well_formed(&read_only) && is_read_only(&read_only) == Some(true));
         for text in ["", "tern", "root", "ro-", &read_only[1..], &format!("{read_only}x")] {
             assert!(!is_well_formed(text), "{text}");
         }
+    }
+
+    #[test]
+    fn named_token_says_nothing_of_its_kind_and_is_the_same_in_capitals() {
+        assert!(is_well_formed("ro-alice/web") && is_read_only("ro-alice/web").is_none());
+        assert_eq!(TokenHash::of("Alice/Web"), TokenHash::of("alice/web"));
+        assert_ne!(TokenHash::of("Alice"), TokenHash::of("alice"), "random tokens are exact");
     }
 }

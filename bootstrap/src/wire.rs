@@ -16,7 +16,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const MAGIC: [u8; 4] = *b"TERN";
 const HEADER_SIZE: usize = 10;
-/// Longest body. A grant is under 1200 bytes (its ticket is 512 at most), a refusal under [`REFUSAL_TEXT_SIZE_MAX`] + 2.
+/// Longest body. A grant is under 3000 bytes (its ticket is 512 at most, its notices are 1600), a
+/// refusal under [`REFUSAL_TEXT_SIZE_MAX`] + 2.
 pub(crate) const BODY_SIZE_MAX: u32 = 4096;
 /// Longest text of a refusal, in bytes.
 pub(crate) const REFUSAL_TEXT_SIZE_MAX: usize = 1024;
@@ -97,9 +98,12 @@ fn decode_refusal(no: &[u8]) -> Result<Refusal, WireError> {
     if text.len() > REFUSAL_TEXT_SIZE_MAX {
         return Err(WireError::Malformed("a refusal that is too long"));
     }
-    // It goes to a person's terminal: no escape sequences from a stranger.
-    let text = text.chars().filter(|c| !c.is_control()).collect();
-    Ok(Refusal { code: RefusalCode::from_number(code), text })
+    Ok(Refusal { code: RefusalCode::from_number(code), text: printable(text) })
+}
+
+/// What goes to a person's terminal: no escape sequences from a stranger.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> Result<(u16, Vec<u8>), WireError> {
@@ -150,7 +154,7 @@ mod tests {
     }
 
     fn request() -> SessionRequest {
-        SessionRequest { software: "tern 0.1.0".into() }
+        SessionRequest { software: "tern 0.1.0".into(), ..SessionRequest::default() }
     }
 
     #[test]

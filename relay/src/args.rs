@@ -1,16 +1,18 @@
 //! The command line of `tern-relay`.
 
+use crate::manage::Manage;
 use clap::{Args, Parser, ValueEnum};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use tern_accounts::Place;
 use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_relay::Limits;
 
 /// Where terminals are shared: people who run `tern --relay THIS-MACHINE` get a line to hand out,
 /// and others join with plain ssh.
 ///
-/// It needs no root, no database and no set-up: one port, TCP for ssh and UDP for the hosts'
+/// It needs no root, no database server and no set-up: one port, TCP for ssh and UDP for the hosts'
 /// screens. At its first start it makes its keys in the data folder; at every start it prints
 /// their fingerprint and the command that its users need. It runs no program for anybody, and
 /// opens nothing but shared terminals.
@@ -21,6 +23,10 @@ use tern_relay::Limits;
 #[derive(Debug, Parser)]
 #[command(name = "tern-relay", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    /// Without one, the relay runs
+    #[command(subcommand)]
+    pub(crate) manage: Option<Manage>,
+
     /// Address and TCP port of ssh; [::] is IPv4, too
     #[arg(long, env = "TERN_RELAY_LISTEN", value_name = "ADDRESS:PORT",
           default_value_t = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)))]
@@ -42,10 +48,8 @@ pub(crate) struct Arguments {
           value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) ssh_port_advertised: Option<u16>,
 
-    /// Folder of the relay's keys [default: /var/lib/tern-relay for root, else
-    /// $XDG_STATE_HOME/tern-relay or ~/.local/state/tern-relay]
-    #[arg(long, env = "TERN_RELAY_DATA", value_name = "FOLDER")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) places: Places,
 
     /// Only owners of these keys may share their terminals: an OpenSSH authorized_keys file, read
     /// anew each time. Who joins needs a token only
@@ -71,7 +75,45 @@ Examples:
   tern-relay                                   on port 2200, for everybody who reaches it
   tern-relay --host relay.example              with this name in join lines
   tern-relay --authorized-hosts ~/team.keys    only your team may share, anybody may join
+  tern-relay user add alice                    alice may name her sessions: prints her API key
 ";
+
+/// What the relay and those who manage its accounts look for in the same places.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Places {
+    /// Folder of the relay's keys [default: /var/lib/tern-relay for root, else
+    /// $XDG_STATE_HOME/tern-relay or ~/.local/state/tern-relay]
+    #[arg(long, env = "TERN_RELAY_DATA", value_name = "FOLDER", global = true)]
+    data: Option<PathBuf>,
+
+    /// Where users and API keys are kept: postgres://USER:PASSWORD@HOST/DATABASE, or sqlite:FILE
+    /// [default: accounts.sqlite in the data folder, as soon as there is a user]
+    #[arg(long, env = "TERN_RELAY_DATABASE", value_name = "URL", value_parser = Place::parse,
+          hide_env_values = true, global = true)]
+    pub(crate) database: Option<Place>,
+}
+
+impl Places {
+    /// Folder of the relay's keys.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(default_data)
+    }
+
+    /// Where users and API keys are.
+    pub(crate) fn accounts(&self) -> Place {
+        self.database.clone().unwrap_or_else(|| Place::in_folder(&self.data()))
+    }
+}
+
+fn default_data() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return "/var/lib/tern-relay".into();
+    }
+    // A relative path in this variable is to be ignored (XDG base directory specification).
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/state");
+    state.filter(|folder| folder.is_absolute()).unwrap_or_else(home).join("tern-relay")
+}
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

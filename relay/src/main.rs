@@ -1,20 +1,26 @@
 //! `tern-relay`: a relay as a program of its own.
 
 mod args;
+mod manage;
 
 use anyhow::Context as _;
-use args::{Arguments, LogFormat};
+use args::{Arguments, LogFormat, Places};
 use clap::Parser as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use tern_accounts::{Accounts, Owners};
 use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_bootstrap::identity::Identity;
 use tern_relay::{Config, Relay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless something else is wanted. (The database's driver tells of each table that is
+/// there already.)
+const LOG_DEFAULT: &str = "info,sqlx=warn";
 /// Exit code after a second signal, when not everybody was told.
 const EXIT_AT_ONCE: u8 = 130;
 
@@ -35,11 +41,16 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the system gives no threads")?;
-    runtime.block_on(serve(arguments))
+    runtime.block_on(async {
+        match arguments.manage {
+            Some(manage) => manage::run(&manage, &arguments.places).await,
+            None => serve(arguments).await,
+        }
+    })
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let data = arguments.data.unwrap_or_else(default_data);
+    let data = arguments.places.data();
     let identity = Identity::load_or_create(&data)?;
     let relay = Relay::start(Config {
         listen: arguments.listen,
@@ -48,6 +59,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ssh_port_advertised: arguments.ssh_port_advertised,
         authorized_hosts: arguments.authorized_hosts,
         is_for_this_machine: false,
+        accounts: Some(accounts(&arguments.places).await?),
         identity,
         limits: arguments.limits.into(),
     })
@@ -63,6 +75,15 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         () = relay.stop() => Ok(ExitCode::SUCCESS),
         () = signals.next() => Ok(ExitCode::from(EXIT_AT_ONCE)),
     }
+}
+
+/// A place that was named must be there; in the data folder accounts may appear later.
+async fn accounts(places: &Places) -> anyhow::Result<Arc<dyn Owners>> {
+    let place = places.accounts();
+    Ok(match &places.database {
+        Some(_) => Arc::new(Accounts::open(place).await?),
+        None => Arc::new(Accounts::at(place)),
+    })
 }
 
 /// SIGTERM and SIGINT.
@@ -119,19 +140,9 @@ fn place(address: SocketAddr, protocol: &str) -> String {
     }
 }
 
-fn default_data() -> PathBuf {
-    if rustix::process::geteuid().is_root() {
-        return "/var/lib/tern-relay".into();
-    }
-    // A relative path in this variable is to be ignored (XDG base directory specification).
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/state");
-    state.filter(|folder| folder.is_absolute()).unwrap_or_else(home).join("tern-relay")
-}
-
 fn start_log(level: Option<&str>, format: LogFormat) -> anyhow::Result<()> {
     let from_env = ["TERN_LOG", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
-    let wanted = level.map(str::to_owned).or(from_env).unwrap_or_else(|| "info".into());
+    let wanted = level.map(str::to_owned).or(from_env).unwrap_or_else(|| LOG_DEFAULT.into());
     let filter = EnvFilter::try_new(&wanted).with_context(|| {
         format!("the log level {wanted:?} is none of error, warn, info, debug, trace, nor a filter")
     })?;

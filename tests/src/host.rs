@@ -41,8 +41,10 @@ impl Default for HostOptions {
 pub struct JoinLine {
     /// 22 if the line has none.
     pub port: u16,
-    /// With its prefix, if it has one.
+    /// With its prefix, if it has one; or the user's and the session's name.
     pub token: String,
+    /// It was shown as the read-only one.
+    pub is_shown_as_read_only: bool,
     /// Name or address.
     pub host: String,
 }
@@ -53,10 +55,12 @@ pub const TOKEN_LENGTH: usize = 26;
 impl JoinLine {
     /// All join lines in a text.
     pub fn find_all(text: &str) -> Vec<Self> {
-        text.match_indices("ssh ").filter_map(|(at, _)| Self::parse(&text[at + 4..])).collect()
+        let parse =
+            |at: usize| Self::parse(&text[at + 4..], text[..at].trim_end().ends_with("read only:"));
+        text.match_indices("ssh ").filter_map(|(at, _)| parse(at)).collect()
     }
 
-    fn parse(rest: &str) -> Option<Self> {
+    fn parse(rest: &str, is_shown_as_read_only: bool) -> Option<Self> {
         let mut words = rest.split_whitespace();
         let mut word = words.next()?;
         let mut port = 22;
@@ -67,18 +71,19 @@ impl JoinLine {
         }
         let (token, host) = word.split_once('@')?;
         let secret = token.strip_prefix("ro-").unwrap_or(token);
-        let is_token =
-            secret.len() == TOKEN_LENGTH && secret.chars().all(|c| c.is_ascii_alphanumeric());
+        let is_token = token.contains('/')
+            || secret.len() == TOKEN_LENGTH && secret.chars().all(|c| c.is_ascii_alphanumeric());
         (is_token && !host.is_empty()).then(|| Self {
             port,
             token: token.into(),
+            is_shown_as_read_only,
             host: host.into(),
         })
     }
 
     /// Whether it is the read-only one.
     pub fn is_read_only(&self) -> bool {
-        self.token.starts_with("ro-")
+        self.is_shown_as_read_only || self.token.starts_with("ro-")
     }
 }
 

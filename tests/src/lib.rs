@@ -12,12 +12,14 @@
 //! Tests wait on conditions ([`World::wait_until`]); a condition that doesn't come true in time
 //! fails the test with every terminal's screen in the message.
 
+pub mod accounts;
 pub mod drop_in;
 pub mod fixtures;
 pub mod host;
 pub mod lab;
 pub mod netns;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod relay;

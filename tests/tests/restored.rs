@@ -52,7 +52,7 @@ impl Shell {
     /// Joins as a job of the shell; gives the process.
     fn join(&self, host: &Host) -> Process {
         let tern = binary("tern").display().to_string();
-        let JoinLine { port, token, host: address } = &host.read_write;
+        let JoinLine { port, token, host: address, .. } = &host.read_write;
         let command = format!("clear; {tern} join -p{port} {token}@{address}; echo code: $?");
         self.terminal.enter_line(&command);
         wait_until_same(&self.world, &host.terminal, &self.terminal);

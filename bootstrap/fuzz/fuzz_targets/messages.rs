@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         let mut io = tokio::io::join(Cursor::new(bytes), tokio::io::sink());
         let _ = read_request(&mut io).await;
         let mut io = tokio::io::join(Cursor::new(bytes), tokio::io::sink());
-        let _ = ask(&mut io, &SessionRequest { software: "fuzz".into() }).await;
+        let _ = ask(&mut io, &SessionRequest { software: "fuzz".into(), ..Default::default() }).await;
         let mut io = tokio::io::join(Cursor::new(bytes), tokio::io::sink());
         let _ = accept_over(&mut io, "SHA256:fuzz", |_: SessionId, _| Some((Kind::Viewer, Secret([0; 32])))).await;
         let mut io = tokio::io::join(Cursor::new(bytes), tokio::io::sink());

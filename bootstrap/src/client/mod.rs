@@ -8,7 +8,9 @@ mod ssh;
 pub use crate::host_key::{HostKeyError, HostKeyPolicy};
 pub use link::{LinkStream, OpenedLink, open_link};
 
-use crate::grant::{self, HOST_USER, SUBSYSTEM, SessionGrant, SessionRequest, WireError};
+use crate::grant::{
+    self, HOST_USER, NameClaim, SUBSYSTEM, SessionGrant, SessionRequest, WireError,
+};
 use crate::view::{self, VIEW_SUBSYSTEM, VIEWER_USER, ViewGrant, ViewRequest};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,6 +53,8 @@ pub struct Options {
     pub use_agent: bool,
     /// e.g. `tern 0.1.0`; for the relay's log.
     pub software: String,
+    /// The names that a host wants for its session, if any.
+    pub claim: Option<NameClaim>,
 }
 
 /// A session, and where it is.
@@ -166,7 +170,8 @@ pub async fn request_session(options: &Options) -> Result<Granted, BootstrapErro
     ssh::in_time(options, async {
         let ssh = ssh::connect(options, HOST_USER, dialled).await?;
         let channel = ssh.subsystem(options, SUBSYSTEM).await?;
-        let request = SessionRequest { software: options.software.clone() };
+        let request =
+            SessionRequest { software: options.software.clone(), claim: options.claim.clone() };
         let grant = grant::ask(&mut channel.into_stream(), &request)
             .await
             .map_err(|error| BootstrapError::Grant { relay: options.relay.clone(), error })?;

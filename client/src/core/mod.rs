@@ -16,6 +16,7 @@ pub mod leaving;
 pub mod marks;
 pub mod matcher;
 pub mod messages;
+pub mod naming;
 pub mod notice;
 pub mod pace;
 pub mod pane_history;
@@ -61,7 +62,9 @@ mod tests {
         "std::path::{Path, PathBuf}",
         "std::time::",
         "tern_bootstrap::client::RelayAddress",
+        "tern_bootstrap::grant::NameClaim",
         "tern_bootstrap::grant::PORT_DEFAULT",
+        "tern_bootstrap::name",
         "tern_bootstrap::token::",
         "tern_relay::core::input::",
         "tern_relay::core::keys::",

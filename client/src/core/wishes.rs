@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
+use tern_bootstrap::grant::NameClaim;
 
 /// All wishes; the default wants nothing. Its `Debug` shows no key and no secret.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,24 @@ impl Wishes {
             is_webhook_sent_by_host: self.is_webhook_sent_by_host || other.is_webhook_sent_by_host,
             is_foreground: self.is_foreground || other.is_foreground,
         }
+    }
+
+    /// What a relay is asked for, if names are wanted.
+    pub fn claim(&self) -> Option<NameClaim> {
+        let is_wanted = self.name.is_some() || self.name_ro.is_some();
+        is_wanted.then(|| NameClaim {
+            api_key: self.api_key.clone(),
+            name: self.name.clone(),
+            name_ro: self.name_ro.clone(),
+        })
+    }
+
+    /// Whether not everybody who has a join line gets in.
+    pub fn is_access_limited(&self) -> bool {
+        self.asks_before_join
+            || self.authorized_keys.is_some()
+            || !self.authorized_keys_lines.is_empty()
+            || !self.authorized_keys_urls.is_empty()
     }
 }
 

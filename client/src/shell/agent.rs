@@ -93,7 +93,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     let attach = format!("tmux -S {} attach", config.tmux_socket.display());
     let shared =
         format!("session {} of the tmux at {}", config.session_id, config.tmux_socket.display());
-    let sharing = Sharing::start(&config.relay).await?;
+    let sharing = Sharing::start(&config.relay, &config.wishes).await?;
     let tmux_socket = config.tmux_socket.to_str().map(str::to_owned);
     let attach = config.is_own_server.then_some(attach);
     let board = Board::new(shared, tmux_socket, attach, sharing.relay_name());

@@ -41,6 +41,9 @@ const EXAMPLES: &str = "  \
   tern play FILE                play what `tern join --record FILE` has recorded
   tern stop                     end the sharing; the session goes on";
 
+/// Of the environment; no program in the session gets it, since whoever types there could read it.
+pub const API_KEY_VARIABLE: &str = "TERN_API_KEY";
+
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
 #[derive(Debug, Parser)]
 #[command(
@@ -81,7 +84,7 @@ pub struct ShareArgs {
     #[arg(short = 'r', long, env = "TERN_SESSION_NAME_RO", value_name = "NAME")]
     pub name_ro: Option<String>,
     /// Key by which the relay knows whose names these are.
-    #[arg(short = 'k', long, env = "TERN_API_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(short = 'k', long, env = API_KEY_VARIABLE, hide_env_values = true, value_name = "KEY")]
     pub api_key: Option<String>,
     /// Only viewers with an SSH key that is in this file get in.
     #[arg(short, long, env = "TERN_AUTHORIZED_KEYS", value_name = "FILE")]

@@ -2,6 +2,7 @@
 //! ended again), and tells what to do where something is missing.
 
 use crate::core::findings::{Finding, Gravity, TerminalFacts, judge_terminal};
+use crate::core::wishes::Wishes;
 use crate::shell::board::{Board, unix_time};
 use crate::shell::protocol::Connection;
 use crate::shell::sharing::{RelayArgs, Sharing, identities};
@@ -125,7 +126,7 @@ fn judge_keys(relay: &RelayArgs) -> Finding {
 
 async fn judge_relay(args: &RelayArgs) -> Vec<Finding> {
     const SUBJECT: &str = "relay";
-    let sharing = match Sharing::start(args).await {
+    let sharing = match Sharing::start(args, &Wishes::default()).await {
         Ok(sharing) => sharing,
         Err(error) => {
             let remedy = "tern --relay HOST[:PORT], or TERN_RELAY";

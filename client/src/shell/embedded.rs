@@ -62,6 +62,7 @@ async fn listen_somewhere(folder: &Path, host: IpAddr) -> anyhow::Result<Relay> 
                 ssh_port_advertised: None,
                 authorized_hosts: None,
                 is_for_this_machine: true,
+                accounts: None,
                 identity: Identity::load_or_create(folder)?,
                 limits: limits(),
             };

@@ -3,7 +3,7 @@
 
 use crate::core::plain_session::{Command as SessionCommand, PlainSession};
 use crate::shell::board::Board;
-use crate::shell::cli::ShareArgs;
+use crate::shell::cli::{API_KEY_VARIABLE, ShareArgs};
 use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{self, LocalSocket, StopRequest};
 use crate::shell::passthrough::{Commander, Passthrough};
@@ -86,7 +86,9 @@ struct Shared {
 impl Shared {
     async fn start(args: &ShareArgs) -> anyhow::Result<Self> {
         let socket_path = agents::path_for_plain()?;
-        let sharing = Sharing::start(&args.relay_args(&args.plain_settings())).await?;
+        let settings = args.plain_settings();
+        let wishes = args.wishes().or(settings.wishes.clone());
+        let sharing = Sharing::start(&args.relay_args(&settings), &wishes).await?;
         let board = Board::new("a plain terminal".into(), None, None, sharing.relay_name());
         let (stop_sender, stops) = mpsc::channel(16);
         let socket = local_socket::serve(&socket_path, board.clone(), stop_sender)?;
@@ -109,6 +111,7 @@ impl Shared {
 async fn share(args: &ShareArgs, shared: Option<Shared>) -> anyhow::Result<u8> {
     let size = tty::size();
     let mut command = program(args);
+    command.env_remove(API_KEY_VARIABLE);
     if let Some(shared) = &shared {
         command.env(agents::AGENT_ENV, &shared.socket_path);
     }

@@ -1,5 +1,6 @@
 //! What every kind of sharing needs: a relay (somebody's or an embedded one) and the way there.
 
+use crate::core::wishes::Wishes;
 use crate::shell::board::{Board, software};
 use crate::shell::embedded::Embedded;
 use crate::shell::link::Uplink;
@@ -24,12 +25,13 @@ pub struct RelayArgs {
 /// A relay to share over.
 pub struct Sharing {
     options: Options,
+    is_access_limited: bool,
     embedded: Option<Embedded>,
 }
 
 impl Sharing {
     /// Finds the relay, or starts one.
-    pub async fn start(args: &RelayArgs) -> anyhow::Result<Self> {
+    pub async fn start(args: &RelayArgs, wishes: &Wishes) -> anyhow::Result<Self> {
         let (relay, host_key, embedded) = match args.relays.first() {
             Some(text) => (parse_relay(text)?, host_key_policy(args)?, None),
             None => {
@@ -44,8 +46,9 @@ impl Sharing {
             identities: identities(args)?,
             use_agent: embedded.is_none(),
             software: software(),
+            claim: wishes.claim(),
         };
-        Ok(Self { options, embedded })
+        Ok(Self { options, is_access_limited: wishes.is_access_limited(), embedded })
     }
 
     /// For people.
@@ -69,7 +72,7 @@ impl Sharing {
     /// Starts the link.
     pub fn link(&self, board: Board) -> Uplink {
         let shown_host = self.embedded.as_ref().map(|embedded| embedded.host.to_string());
-        Uplink::start(self.options.clone(), shown_host, board)
+        Uplink::start(self.options.clone(), shown_host, self.is_access_limited, board)
     }
 
     /// After the link has ended.

@@ -1,6 +1,7 @@
 //! Running tmux: always the server's own binary, and always with its socket.
 
 use crate::core::tmux_version::{OLDEST, TmuxVersion};
+use crate::shell::cli::API_KEY_VARIABLE;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -55,7 +56,10 @@ impl Tmux {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         // A tmux inside of tmux would take the surrounding session for the target.
-        command.env_remove("TMUX").env_remove("TMUX_PANE").arg("-S").arg(&self.socket);
+        for name in ["TMUX", "TMUX_PANE", API_KEY_VARIABLE] {
+            command.env_remove(name);
+        }
+        command.arg("-S").arg(&self.socket);
         command
     }
 

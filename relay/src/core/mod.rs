@@ -7,6 +7,7 @@ pub mod input;
 pub mod keys;
 pub mod limits;
 pub mod mouse;
+pub mod naming;
 pub mod painter;
 pub mod registry;
 pub mod replica;

@@ -8,10 +8,11 @@ use crate::core::address::{AddressKey, Addresses};
 use crate::core::limits::{Limits, SESSION_MEMORY_OWN};
 use crate::core::text;
 use seats::Seats;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tern_bootstrap::grant::{Refusal, RefusalCode, Secret, SessionId};
+use tern_bootstrap::ticket::OwnerId;
 use tern_bootstrap::token::TokenHash;
 use tern_sync::session::Role;
 
@@ -20,7 +21,7 @@ use tern_sync::session::Role;
 pub const RETURN_TIME_MAX: Duration = Duration::from_secs(15);
 /// Sessions ended by their hosts that are remembered, so that no ticket brings one back: what a
 /// host has on its way when it ends its session comes within seconds, and two thousand sessions
-/// would have to end meanwhile. 64 kB.
+/// would have to end meanwhile. 100 kB, with those that were superseded.
 const ENDED_MAX: usize = 4096;
 
 /// One address may have this part of the connections that have not said who they are: else one
@@ -54,9 +55,20 @@ impl Denied {
     }
 }
 
+/// Why a session is over for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its host said so.
+    ByHost,
+    /// A newer one of the same owner has its names.
+    Superseded,
+}
+
 struct Entry<H> {
     secret: Secret,
     tokens: [TokenHash; 2],
+    owner: Option<OwnerId>,
+    granted_at: SystemTime,
     address: AddressKey,
     seats: Seats,
     /// Bytes that it holds beyond [`SESSION_MEMORY_OWN`].
@@ -74,6 +86,10 @@ pub struct NewSession<H> {
     pub token: TokenHash,
     /// Hash of the read-only token.
     pub token_ro: TokenHash,
+    /// Whose names it has, if it has any.
+    pub owner: Option<OwnerId>,
+    /// When it was granted: of two with one name, the newer has it.
+    pub granted_at: SystemTime,
     /// Who asked for it.
     pub address: AddressKey,
     /// How the shell reaches it.
@@ -87,7 +103,7 @@ pub struct Registry<H> {
     sessions: BTreeMap<SessionId, Entry<H>>,
     tokens: BTreeMap<TokenHash, (SessionId, Role)>,
     /// The last ones, oldest first.
-    ended: VecDeque<SessionId>,
+    ended: VecDeque<(SessionId, End)>,
     returns_until: Option<Instant>,
     viewers: usize,
     /// How many seats were ever taken.
@@ -208,17 +224,63 @@ impl<H: Clone> Registry<H> {
         Ok(())
     }
 
-    /// Enters a session; [`Registry::may_create`] or [`Registry::may_resume`] said yes.
-    pub fn insert(&mut self, session: NewSession<H>) {
-        let NewSession { id, secret, token, token_ro, address, handle } = session;
+    /// Whether a session that comes back has lost its names to a newer one.
+    pub fn is_superseded(&self, session: &NewSession<H>) -> bool {
+        let is_newer = |token: &TokenHash| {
+            let holder = self.tokens.get(token).filter(|(holder, _)| *holder != session.id);
+            let entry = holder.and_then(|(holder, _)| self.sessions.get(holder));
+            entry.is_some_and(|entry| entry.granted_at >= session.granted_at)
+        };
+        self.was_superseded(session.id) || [session.token, session.token_ro].iter().any(is_newer)
+    }
+
+    /// Whether a newer session of the same owner took the names of `id`.
+    pub fn was_superseded(&self, id: SessionId) -> bool {
+        self.ended.contains(&(id, End::Superseded))
+    }
+
+    /// Whose named sessions there are.
+    pub fn owners(&self) -> Vec<OwnerId> {
+        let owners = self.sessions.values().filter_map(|entry| entry.owner);
+        owners.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The named sessions of a user.
+    pub fn sessions_of(&self, owner: OwnerId) -> Vec<H> {
+        let entries = self.sessions.values().filter(|entry| entry.owner == Some(owner));
+        entries.map(|entry| entry.handle.clone()).collect()
+    }
+
+    /// Enters a session; [`Registry::may_create`] or [`Registry::may_resume`] said yes. Gives those
+    /// that had its names until now, and must end: they are known by tokens no more, and no ticket
+    /// brings them back.
+    pub fn insert(&mut self, session: NewSession<H>) -> Vec<H> {
+        let holders = [session.token, session.token_ro].map(|token| self.tokens.get(&token));
+        let holders: BTreeSet<_> = holders.into_iter().flatten().map(|(id, _)| *id).collect();
+        let mut superseded = Vec::new();
+        for holder in holders {
+            self.retire(holder);
+            self.note_end(holder, End::Superseded);
+            superseded.extend(self.handle(holder));
+        }
+        let NewSession { id, secret, token, token_ro, owner, granted_at, address, handle } =
+            session;
         self.tokens.insert(token, (id, Role::ReadWrite));
         self.tokens.insert(token_ro, (id, Role::ReadOnly));
         self.addresses.add_session(address);
         let tokens = [token, token_ro];
-        self.sessions.insert(
-            id,
-            Entry { secret, tokens, address, seats: Seats::default(), memory: 0, handle },
-        );
+        let entry = Entry {
+            secret,
+            tokens,
+            owner,
+            granted_at,
+            address,
+            seats: Seats::default(),
+            memory: 0,
+            handle,
+        };
+        self.sessions.insert(id, entry);
+        superseded
     }
 
     /// What the host of `id` must prove.
@@ -324,22 +386,29 @@ impl<H: Clone> Registry<H> {
 
     /// The session's host ended it.
     pub fn bury(&mut self, id: SessionId) {
+        self.note_end(id, End::ByHost);
+    }
+
+    fn note_end(&mut self, id: SessionId, end: End) {
         if self.ended.len() >= ENDED_MAX {
             self.ended.pop_front();
         }
-        self.ended.push_back(id);
+        self.ended.push_back((id, end));
     }
 
     /// Whether it is known that the host of `id` ended it.
     pub fn has_ended(&self, id: SessionId) -> bool {
-        self.ended.contains(&id)
+        self.ended.contains(&(id, End::ByHost))
     }
 
     /// The session's tokens are dead; it may live on a little, for its host.
     pub fn retire(&mut self, id: SessionId) {
         if let Some(entry) = self.sessions.get(&id) {
             for token in entry.tokens {
-                self.tokens.remove(&token);
+                // A named session's may be another's by now.
+                if self.tokens.get(&token).is_some_and(|(holder, _)| *holder == id) {
+                    self.tokens.remove(&token);
+                }
             }
         }
     }

@@ -21,6 +21,22 @@ pub const HOST_HELP: &str = "This is a tern relay: it shares terminals.\r\n\
     To join somebody else's:  ssh TOKEN@HOST, the line that their tern shows";
 /// A host asked a relay that somebody runs for themselves alone.
 pub const THIS_MACHINE_ONLY: &str = "this relay serves only the machine that it runs on: name another with --relay, or start one: tern-relay";
+/// A host wants a name, and there is nobody whose it could be.
+pub const NAMES_UNSUPPORTED: &str = "Named sessions are not supported by this relay (it has no accounts): the session has random tokens";
+/// A host wants a name, and doesn't say whose it is.
+pub const NAMES_NEED_KEY: &str = "To name sessions, specify your api key with -k (or in TERN_API_KEY). Get an api key from the operator of the relay";
+/// A host's key is nobody's.
+pub const KEY_INVALID: &str = "The provided api key is invalid or revoked. Please fix. You may reach out for help to the operator of the relay";
+/// It can't be found out whose a key is.
+pub const ACCOUNTS_UNAVAILABLE: &str =
+    "temporary server error: the relay can't look up API keys now; tern tries again";
+/// A host comes back with the ticket of a session whose owner was removed.
+pub const OWNER_GONE: &str = "the account that this session's name belongs to was removed";
+/// A host comes back to a session whose name a newer one of the same owner has.
+pub const SUPERSEDED: &str = "a newer tern with the same API key has taken over this session's name; to have it back, start tern anew with that name";
+/// The viewers of that session.
+pub const SUPERSEDED_FOR_VIEWERS: &str =
+    "[the host shares another session under this name now: the same line joins it]";
 /// The relay stops; also for viewers who come while it does. It may not come back; if it does, it
 /// has its keys, and the host its ticket.
 pub const STOPPING: &str =

@@ -2,16 +2,18 @@
 //! also when their task panics.
 
 use super::places::Places;
-use super::session::SessionHandle;
+use super::session::{Message, SessionHandle};
 use crate::core::address::AddressKey;
 use crate::core::limits::Limits;
 use crate::core::registry::{Denied, NewSession, RETURN_TIME_MAX, Registry, Seat, Seated};
+use crate::core::text;
 use crate::shell::relay::Advertised;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tern_bootstrap::grant::{CertificatePin, Refusal, Secret, SessionId};
+use tern_accounts::Owners;
+use tern_bootstrap::grant::{CertificatePin, Refusal, RefusalCode, Secret, SessionId};
 use tern_bootstrap::identity::Identity;
 use tern_bootstrap::ticket::TicketKey;
 use tern_bootstrap::token::TokenHash;
@@ -28,6 +30,13 @@ pub(super) enum Running {
     No,
 }
 
+/// Whom the operator lets do what.
+pub(super) struct Policy {
+    pub(super) authorized_hosts: Option<PathBuf>,
+    pub(super) is_for_this_machine: bool,
+    pub(super) accounts: Option<Arc<dyn Owners>>,
+}
+
 /// Shared by all tasks of a relay.
 pub(super) struct Shared {
     /// A lock, as every connection asks it; held for a look-up, never over an await.
@@ -40,6 +49,8 @@ pub(super) struct Shared {
     pub(super) ticket_key: TicketKey,
     pub(super) authorized_hosts: Option<PathBuf>,
     pub(super) is_for_this_machine: bool,
+    /// Who may name sessions.
+    pub(super) accounts: Option<Arc<dyn Owners>>,
     pub(super) running: watch::Receiver<Running>,
     pub(super) places: Places,
     /// Held by every task that draining waits for.
@@ -53,8 +64,7 @@ impl Shared {
         limits: Limits,
         advertised: Advertised,
         identity: &Identity,
-        authorized_hosts: Option<PathBuf>,
-        is_for_this_machine: bool,
+        policy: Policy,
         running: watch::Receiver<Running>,
         alive: mpsc::WeakSender<()>,
     ) -> Self {
@@ -67,8 +77,9 @@ impl Shared {
             certificate: identity.certificate_pin(),
             ssh_fingerprint: identity.ssh_fingerprint(),
             ticket_key: identity.ticket_key(),
-            authorized_hosts,
-            is_for_this_machine,
+            authorized_hosts: policy.authorized_hosts,
+            is_for_this_machine: policy.is_for_this_machine,
+            accounts: policy.accounts,
             running,
             places: Places::default(),
             alive,
@@ -198,16 +209,17 @@ pub(super) struct SessionGuard {
 }
 
 impl SessionGuard {
-    /// Enters a session that was asked for, or says why not.
+    /// Enters a session that was asked for, or says why not. (That it was asked for counts already.)
     pub(super) fn create(
         shared: &Arc<Shared>,
         session: NewSession<SessionHandle>,
     ) -> Result<Self, Refusal> {
         let id = session.id;
         let mut registry = shared.registry();
-        registry.may_create(session.address, Instant::now())?;
-        registry.insert(session);
+        registry.may_resume(session.address)?;
+        let superseded = registry.insert(session);
         drop(registry);
+        tell_superseded(superseded);
         Ok(Self::of(shared, id))
     }
 
@@ -221,9 +233,14 @@ impl SessionGuard {
         if let Some(present) = registry.handle(id) {
             return Ok((None, present));
         }
+        if registry.is_superseded(&session) {
+            let text = text::SUPERSEDED.into();
+            return Err(Refusal { code: RefusalCode::Superseded, text });
+        }
         registry.may_resume(session.address)?;
-        registry.insert(session);
+        let superseded = registry.insert(session);
         drop(registry);
+        tell_superseded(superseded);
         Ok((Some(Self::of(shared, id)), handle))
     }
 
@@ -251,6 +268,14 @@ impl SessionGuard {
 impl Drop for SessionGuard {
     fn drop(&mut self) {
         self.shared.registry().remove(self.id);
+    }
+}
+
+/// Sessions whose names another has now end.
+fn tell_superseded(sessions: Vec<SessionHandle>) {
+    for session in sessions {
+        // Its inbox may be full for a moment; nobody waits for it here.
+        tokio::spawn(async move { session.inbox.send(Message::Superseded).await });
     }
 }
 

@@ -2,6 +2,7 @@
 //! they show to a relay that was started again.
 
 use super::admission::{SessionGuard, Shared, ViewerGuard, secret_of};
+use super::naming;
 use super::places::PlaceHandle;
 use super::replica::{self, NewLink, Place, ReplicaTask};
 use super::session::{Message, SessionHandle, SessionTask};
@@ -12,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use tern_bootstrap::credentials::Kind;
-use tern_bootstrap::grant::{Refusal, RefusalCode, Secret, SessionGrant, SessionId};
+use tern_bootstrap::grant::{NameClaim, Refusal, RefusalCode, Secret, SessionGrant, SessionId};
 use tern_bootstrap::ticket::{Ticket, TicketContent, ViewContent};
 use tern_bootstrap::token::{self, TokenHash};
 use tern_bootstrap::view::ViewGrant;
@@ -25,15 +26,24 @@ use tracing::Instrument;
 const VIEWER_MESSAGE_SIZE_MAX: usize = 256 * 1024;
 
 /// A session with its task running, or why there is none.
-pub(super) fn create(shared: &Arc<Shared>, address: IpAddr) -> Result<SessionGrant, Refusal> {
+pub(super) async fn create(
+    shared: &Arc<Shared>,
+    address: IpAddr,
+    claim: Option<&NameClaim>,
+) -> Result<SessionGrant, Refusal> {
     check_machine(shared, address)?;
-    let (token, token_ro) = (token::generate(), token::generate_read_only());
+    // Before anything is looked up: a key that is tried counts.
+    shared.registry().may_create(AddressKey::from(address), Instant::now())?;
+    let named = naming::name(shared, claim).await?;
+    let token = named.token.unwrap_or_else(token::generate);
+    let token_ro = named.token_ro.unwrap_or_else(token::generate_read_only);
     let content = TicketContent {
         session: SessionId(token::random()),
         secret: Secret(token::random()),
         token: TokenHash::of(&token),
         token_ro: TokenHash::of(&token_ro),
         granted_at: SystemTime::now(),
+        owner: named.owner,
     };
     let alive = shared.keep_alive().ok_or_else(stopping)?;
     let (task, handle) = SessionTask::new(shared);
@@ -50,6 +60,7 @@ pub(super) fn create(shared: &Arc<Shared>, address: IpAddr) -> Result<SessionGra
         quic_port: shared.advertised.quic_port,
         certificate: shared.certificate,
         ticket: shared.ticket_key.seal(&content),
+        notices: named.notice.into_iter().collect(),
     })
 }
 
@@ -164,10 +175,12 @@ impl<'a> Claim<'a> {
         // A task that ended meanwhile drops the message, and with it the answer's sender.
         match self.found {
             Some(Found::Session) => {
-                let handle = self.shared.registry().handle(id).ok_or_else(ended)?;
+                let handle = self.shared.registry().handle(id);
+                let handle = handle.ok_or_else(|| ended(self.shared, id))?;
                 let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
             }
             Some(Found::SessionByTicket(content)) => {
+                naming::check_owner(self.shared, content.owner).await?;
                 let handle = resume(self.shared, &content, self.address)?;
                 let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
             }
@@ -178,9 +191,9 @@ impl<'a> Claim<'a> {
                 let place = take_place(self.shared, &content, self.address)?;
                 let _ = place.inbox.send(NewLink { epoch, link, answer }).await;
             }
-            None => return Err(ended()),
+            None => return Err(ended(self.shared, id)),
         }
-        on_answer.await.map_err(|_| ended())
+        on_answer.await.map_err(|_| ended(self.shared, id))
     }
 }
 
@@ -267,12 +280,18 @@ fn new_session(
         secret: content.secret.clone(),
         token: content.token,
         token_ro: content.token_ro,
+        owner: content.owner,
+        granted_at: content.granted_at,
         address: AddressKey::from(address),
         handle,
     }
 }
 
-fn ended() -> Refusal {
+/// Why a session that was known has no place for its host.
+fn ended(shared: &Shared, id: SessionId) -> Refusal {
+    if shared.registry().was_superseded(id) {
+        return Refusal { code: RefusalCode::Superseded, text: text::SUPERSEDED.into() };
+    }
     Refusal { code: RefusalCode::Unauthorized, text: text::JUST_ENDED.into() }
 }
 

@@ -27,7 +27,7 @@ impl NewHostTask {
         let served = timeout(time_max, async {
             let mut io = tokio::io::join(reader.make_reader(), writer.make_writer());
             let request = grant::read_request(&mut io).await?;
-            let answer = create(&self.shared, self.address);
+            let answer = create(&self.shared, self.address, request.claim.as_ref()).await;
             match &answer {
                 Ok(grant) => tracing::info!(
                     session = %short(grant.session),

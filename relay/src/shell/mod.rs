@@ -14,6 +14,7 @@ mod handler;
 mod host;
 mod line;
 pub mod log_filter;
+mod naming;
 mod places;
 mod quic;
 pub mod relay;

@@ -1,13 +1,14 @@
 //! Starts and stops a relay.
 
-use super::admission::{Running, Shared};
-use super::{bind, quic, ssh};
+use super::admission::{Policy, Running, Shared};
+use super::{bind, naming, quic, ssh};
 use crate::core::limits::Limits;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tern_accounts::Owners;
 use tern_bootstrap::grant::CertificatePin;
 use tern_bootstrap::identity::Identity;
 use tokio::sync::{mpsc, watch};
@@ -18,7 +19,6 @@ use tokio::time::timeout;
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// Everything that a relay needs to start.
-#[derive(Debug)]
 pub struct Config {
     /// TCP address of SSH; port 0 for any. `[::]` is IPv4, too, and falls back to it.
     pub listen: SocketAddr,
@@ -32,10 +32,18 @@ pub struct Config {
     pub authorized_hosts: Option<PathBuf>,
     /// Whether only this machine may share terminals; anybody may still join them.
     pub is_for_this_machine: bool,
+    /// Who may name sessions; `None`: nobody.
+    pub accounts: Option<Arc<dyn Owners>>,
     /// The relay's keys.
     pub identity: Identity,
     /// What it allows.
     pub limits: Limits,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("listen", &self.listen).finish_non_exhaustive()
+    }
 }
 
 /// Why a relay did not start.
@@ -113,8 +121,11 @@ impl Relay {
                 quic_port: quic_address.port(),
             },
             &config.identity,
-            config.authorized_hosts,
-            config.is_for_this_machine,
+            Policy {
+                authorized_hosts: config.authorized_hosts,
+                is_for_this_machine: config.is_for_this_machine,
+                accounts: config.accounts.clone(),
+            },
             on_running,
             alive.downgrade(),
         ));
@@ -124,6 +135,9 @@ impl Relay {
         let listener = tokio::net::TcpListener::from_std(bound.tcp)?;
         tokio::spawn(ssh::listen(listener, ssh::config(config.identity.ssh_key), shared.clone()));
         tokio::spawn(quic::listen(quic.clone(), shared.clone()));
+        if let Some(accounts) = config.accounts {
+            tokio::spawn(naming::watch_owners(shared.clone(), accounts));
+        }
         tracing::info!(ssh = %ssh_address, quic = %quic_address, "listening");
         let alive = Some(alive);
         Ok(Self {

@@ -33,6 +33,10 @@ pub(super) struct SessionHandle {
 pub(super) enum Message {
     /// Its host connected and proved itself. The answer: is it resumed; none if it's too late.
     Host { epoch: u64, link: Link, answer: oneshot::Sender<bool> },
+    /// A newer session of the same owner has its names.
+    Superseded,
+    /// The user whose names it has is gone.
+    Disowned,
     /// A viewer joins. The answer: its number; none if it's too late.
     Join { viewer: NewViewer, answer: oneshot::Sender<ViewerId> },
     /// A viewer is gone.
@@ -231,6 +235,8 @@ impl SessionTask {
             Message::Host { epoch, link, answer } => {
                 self.on_host(epoch, link, answer, now);
             }
+            Message::Superseded => self.core.handle_superseded(now),
+            Message::Disowned => self.core.handle_disowned(now),
             Message::Join { viewer, answer } => self.on_join(viewer, answer, now),
             Message::Leave(id) => {
                 if let Some(port) = self.viewers.remove(&id) {

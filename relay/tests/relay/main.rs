@@ -4,6 +4,7 @@ mod admission;
 mod doors;
 mod hostile;
 mod life;
+mod names;
 mod pace;
 mod restart;
 mod secrecy;

@@ -188,6 +188,7 @@ fn ticket(data: &Path, grant: &SessionGrant, age: Duration) -> Ticket {
         token: TokenHash::of(&grant.token),
         token_ro: TokenHash::of(&grant.token_ro),
         granted_at: SystemTime::now() - age,
+        owner: None,
     })
 }
 

@@ -123,6 +123,7 @@ async fn bootstrap(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<(Opti
     let mut first_error = None;
     for relay in &target.relays {
         let options = Options {
+            claim: None,
             relay: relay.clone(),
             host_key: host_key_policy(&args.relay)?,
             identities: identities(&args.relay)?,

@@ -91,6 +91,8 @@ impl Reason {
             | RefusalCode::Malformed
             | RefusalCode::Returning
             | RefusalCode::TooManyTries
+            | RefusalCode::Unavailable
+            | RefusalCode::Superseded
             | RefusalCode::Other => Self::Other,
         }
     }

@@ -4,6 +4,7 @@
 mod keep;
 
 use crate::core::messages::JoinLines;
+use crate::core::naming;
 use crate::core::notice;
 use crate::shell::board::Board;
 use crate::shell::protocol::Connection;
@@ -59,7 +60,12 @@ pub struct Uplink {
 impl Uplink {
     /// Starts the task. `shown_host` stands in join lines if the relay names no host itself and
     /// the one that it was reached by is of no use to others.
-    pub fn start(options: Options, shown_host: Option<String>, board: Board) -> Self {
+    pub fn start(
+        options: Options,
+        shown_host: Option<String>,
+        is_access_limited: bool,
+        board: Board,
+    ) -> Self {
         let shown = watch::Sender::new(Shown::default());
         let topology = watch::Sender::new(Topology::default());
         let scrollback = watch::Sender::new(Scrollback::default());
@@ -69,6 +75,7 @@ impl Uplink {
         let link = Link {
             options,
             shown_host,
+            is_access_limited,
             board,
             shown: shown.subscribe(),
             topology: topology.subscribe(),
@@ -94,6 +101,8 @@ impl Uplink {
 struct Link {
     options: Options,
     shown_host: Option<String>,
+    /// Not everybody who has a join line gets in.
+    is_access_limited: bool,
     board: Board,
     shown: watch::Receiver<Shown>,
     topology: watch::Receiver<Topology>,
@@ -194,6 +203,12 @@ impl Link {
             status.trouble = None;
         });
         self.tell(Incoming::NewLines(lines)).await;
+        for text in &grant.notices {
+            self.notice(text).await;
+        }
+        if let Some(text) = naming::warning(&grant.token, &grant.token_ro, self.is_access_limited) {
+            self.notice(&text).await;
+        }
     }
 
     /// Why nobody can join yet.
@@ -236,8 +251,12 @@ fn retry_delay(error: &BootstrapError) -> Option<Duration> {
                 | RefusalCode::Stopping
                 | RefusalCode::Returning
                 | RefusalCode::TooManyTries
+                | RefusalCode::Unavailable
                 | RefusalCode::Other => Some(REFUSED_RETRY_DELAY),
-                RefusalCode::Version | RefusalCode::Unauthorized | RefusalCode::Malformed => None,
+                RefusalCode::Version
+                | RefusalCode::Unauthorized
+                | RefusalCode::Malformed
+                | RefusalCode::Superseded => None,
             },
             WireError::Version { .. } | WireError::Malformed(_) | WireError::Impostor => None,
             WireError::Io(_) | WireError::Quic(_) => Some(BOOTSTRAP_RETRY_DELAY),

@@ -238,10 +238,13 @@ fn hello_failure(error: &WireError) -> Failure {
         WireError::Refused(refusal) => match refusal.code {
             RefusalCode::Unauthorized => Failure::Unknown(refusal.text.clone()),
             RefusalCode::Returning => Failure::NotYet(refusal.text.clone()),
-            RefusalCode::Version | RefusalCode::Malformed => Failure::Refused(refusal.text.clone()),
+            RefusalCode::Version | RefusalCode::Malformed | RefusalCode::Superseded => {
+                Failure::Refused(refusal.text.clone())
+            }
             RefusalCode::Full
             | RefusalCode::Stopping
             | RefusalCode::TooManyTries
+            | RefusalCode::Unavailable
             | RefusalCode::Other => Failure::Unreachable(refusal.text.clone()),
         },
         WireError::Version { .. } => Failure::Refused(error.to_string()),

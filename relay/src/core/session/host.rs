@@ -38,6 +38,8 @@ pub enum CloseCode {
     Limit = 0x13,
     /// Nothing was heard over this connection for very long; a new one is welcome.
     Silent = 0x14,
+    /// A newer session of the same owner has this one's names.
+    Superseded = 0x15,
 }
 
 impl CloseCode {

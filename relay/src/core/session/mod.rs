@@ -159,6 +159,24 @@ impl Session {
 
     /// The relay is stopping: everybody goes.
     pub fn handle_stop(&mut self, now: Instant) {
+        self.dismiss(CloseCode::Stopping, text::STOPPING, text::STOPPING, now);
+    }
+
+    /// A newer session of the same owner has its names: everybody goes.
+    pub fn handle_superseded(&mut self, now: Instant) {
+        let (for_host, for_viewers) = (text::SUPERSEDED, text::SUPERSEDED_FOR_VIEWERS);
+        self.dismiss(CloseCode::Superseded, for_host, for_viewers, now);
+    }
+
+    /// Whose its names were, that user is gone: everybody goes, and no ticket brings it back.
+    pub fn handle_disowned(&mut self, now: Instant) {
+        if self.phase == Phase::Live {
+            self.outputs.push_back(Output::Ended);
+        }
+        self.dismiss(CloseCode::Ended, text::OWNER_GONE, text::JUST_ENDED_FOR_VIEWERS, now);
+    }
+
+    fn dismiss(&mut self, code: CloseCode, for_host: &str, for_viewers: &str, now: Instant) {
         match self.phase {
             Phase::Live => {}
             // Its host's last words need not be waited for.
@@ -168,8 +186,8 @@ impl Session {
             }
             Phase::Over => return,
         }
-        self.end(text::STOPPING, EXIT_LOST, now);
-        self.close_link(CloseCode::Stopping, text::STOPPING.into(), now);
+        self.end(for_viewers, EXIT_LOST, now);
+        self.close_link(code, for_host.into(), now);
         self.finish(now);
     }
 

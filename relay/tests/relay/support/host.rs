@@ -7,7 +7,7 @@ use std::time::Instant;
 use tern_bootstrap::client::{
     BootstrapError, HostKeyPolicy, OpenedLink, Options, RelayAddress, open_link, request_session,
 };
-use tern_bootstrap::grant::SessionGrant;
+use tern_bootstrap::grant::{NameClaim, SessionGrant};
 use tern_bootstrap::hello::{introduce, quic_client_config};
 use tern_relay::Relay;
 use tern_sync::Endpoint;
@@ -35,6 +35,15 @@ pub(crate) async fn ask_with(
         .map(|granted| granted.grant)
 }
 
+/// Asks for these names.
+pub(crate) async fn ask_for_names(
+    relay: &Relay,
+    claim: NameClaim,
+) -> Result<SessionGrant, BootstrapError> {
+    let options = Options { claim: Some(claim), ..options(relay, Vec::new()) };
+    must("an answer", request_session(&options)).await.map(|granted| granted.grant)
+}
+
 fn options(relay: &Relay, identities: Vec<std::path::PathBuf>) -> Options {
     let address = relay.ssh_address();
     Options {
@@ -43,6 +52,7 @@ fn options(relay: &Relay, identities: Vec<std::path::PathBuf>) -> Options {
         identities,
         use_agent: false,
         software: "test".into(),
+        claim: None,
     }
 }
 

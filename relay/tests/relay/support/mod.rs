@@ -52,6 +52,7 @@ pub(crate) fn config(limits: Limits) -> Config {
         ssh_port_advertised: None,
         authorized_hosts: None,
         is_for_this_machine: false,
+        accounts: None,
         identity: Identity::ephemeral(),
         limits,
     }

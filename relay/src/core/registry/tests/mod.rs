@@ -15,6 +15,8 @@ fn session(number: u8) -> NewSession<u8> {
         secret: Secret([number; 32]),
         token: TokenHash::of(&format!("token {number}")),
         token_ro: TokenHash::of(&format!("ro-token {number}")),
+        owner: None,
+        granted_at: SystemTime::UNIX_EPOCH,
         address: AddressKey::LOCAL,
         handle: number,
     }
@@ -38,6 +40,48 @@ fn token_leads_to_its_session_and_role_until_it_is_retired() {
     assert_eq!(join(&mut registry, "token 1"), Err(Denied::WrongToken));
     registry.remove(SessionId([2; 16]));
     assert_eq!(join(&mut registry, "ro-token 2"), Err(Denied::WrongToken));
+}
+
+/// One of a user's sessions, granted so many seconds after the first, with this name.
+fn named(number: u8, name: &str, granted_at: u64) -> NewSession<u8> {
+    NewSession {
+        token: TokenHash::of(name),
+        owner: Some(OwnerId(7)),
+        granted_at: SystemTime::UNIX_EPOCH + Duration::from_secs(granted_at),
+        ..session(number)
+    }
+}
+
+#[test]
+fn newer_session_takes_over_a_name_and_the_older_one_never_has_it_back() {
+    let mut registry: Registry<u8> = registry(Limits::default());
+    let id = |number: u8| SessionId([number; 16]);
+    assert!(registry.insert(named(1, "alice/web", 1)).is_empty());
+    assert!(registry.insert(named(2, "alice/other", 2)).is_empty());
+    assert_eq!(registry.insert(named(3, "alice/web", 3)), [1]);
+    assert_eq!(join(&mut registry, "alice/web"), Ok((3, Role::ReadWrite)));
+    assert_eq!(join(&mut registry, "ro-token 1"), Err(Denied::WrongToken), "nor its other line");
+    registry.remove(id(1));
+    assert_eq!(join(&mut registry, "alice/web"), Ok((3, Role::ReadWrite)));
+    assert!(registry.was_superseded(id(1)) && registry.is_superseded(&named(1, "alice/web", 1)));
+    assert!(!registry.has_ended(id(1)) && !registry.was_superseded(id(3)));
+    assert_eq!(registry.owners(), [OwnerId(7)]);
+    assert_eq!(registry.sessions_of(OwnerId(7)), [2, 3]);
+    assert!(registry.sessions_of(OwnerId(8)).is_empty());
+}
+
+#[test]
+fn of_two_sessions_that_come_back_to_a_restarted_relay_the_newer_has_the_name() {
+    for order in [[1, 2], [2, 1]] {
+        let mut registry = Registry::new(Limits::default(), None);
+        for number in order {
+            let session = named(number, "alice/web", number.into());
+            if !registry.is_superseded(&session) {
+                registry.insert(session);
+            }
+        }
+        assert_eq!(join(&mut registry, "alice/web"), Ok((2, Role::ReadWrite)), "{order:?}");
+    }
 }
 
 #[test]

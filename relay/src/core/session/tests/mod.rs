@@ -353,6 +353,20 @@ fn stopping_relay_tells_viewers_and_host() {
 }
 
 #[test]
+fn superseded_session_tells_viewers_and_host_and_is_not_one_that_its_host_ended() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.run();
+    world.session.handle_superseded(world.now);
+    world.run();
+    let words = text::SUPERSEDED_FOR_VIEWERS.to_owned();
+    assert_eq!(world.released, [(viewer, words, EXIT_LOST)]);
+    assert_eq!(world.closed, [CloseCode::Superseded]);
+    assert!(world.is_over && world.is_retired);
+    assert!(world.session.handle_host(2, 0, world.now).is_none(), "its host is too late");
+}
+
+#[test]
 fn session_that_is_ending_is_over_as_soon_as_the_relay_stops() {
     let mut world = World::connected();
     world.host_says(HostEvent::Ended { text: "[exited]".into() });
