@@ -2,6 +2,7 @@
 //! former peers so, and the key of its tickets. Made at the first start, kept in the data folder, readable by its owner
 //! only.
 
+use crate::direct::GRANT_ALPN;
 use crate::grant::CertificatePin;
 use crate::ticket::{KEY_SIZE, TicketKey};
 use crate::token::random;
@@ -10,6 +11,8 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{HashAlg, PrivateKey};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -26,6 +29,10 @@ const CERTIFICATE_KEY_FILE: &str = "quic_certificate_key.der";
 const QUIC_SEED_FILE: &str = "quic_seed";
 /// By itself, so that an operator can make all tickets worthless by deleting it.
 const TICKET_KEY_FILE: &str = "ticket_key";
+/// PKCS #8 of an Ed25519 key, up to its 32 bytes (RFC 8410, section 7).
+const ED25519_PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 /// Bytes of the seed from which QUIC's reset, connection id and retry token keys come.
 const SEED_SIZE: usize = 32;
 
@@ -103,6 +110,9 @@ impl Identity {
         let pem = load_or_store(&folder.join(SSH_KEY_FILE), pem.as_bytes())?;
         let ssh_key = PrivateKey::from_openssh(&pem)
             .map_err(|error| damaged(folder.join(SSH_KEY_FILE), error))?;
+        if ssh_key.key_data().ed25519().is_none() {
+            return Err(damaged(folder.join(SSH_KEY_FILE), "it is no plain Ed25519 key"));
+        }
 
         // The key comes first: a certificate is only ever stored beside the key it was made for.
         let key_path = folder.join(CERTIFICATE_KEY_FILE);
@@ -167,14 +177,20 @@ impl Identity {
         transport: quinn::TransportConfig,
     ) -> Result<quinn::ServerConfig, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        let certified = |certificate: &CertificateDer<'static>, key: &PrivatePkcs8KeyDer<'_>| {
+            let key = PrivateKeyDer::Pkcs8(key.clone_key());
+            CertifiedKey::from_der(vec![certificate.clone()], key, &provider).map(Arc::new)
+        };
+        let (host_certificate, host_key) = self.host_certificate();
+        let certificates = Certificates {
+            link: certified(&self.certificate, &self.certificate_key)?,
+            grant: certified(&host_certificate, &host_key)?,
+        };
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_no_client_auth()
-            .with_single_cert(
-                vec![self.certificate.clone()],
-                PrivateKeyDer::Pkcs8(self.certificate_key.clone_key()),
-            )?;
-        tls.alpn_protocols = vec![ALPN.to_vec()];
+            .with_cert_resolver(Arc::new(certificates));
+        tls.alpn_protocols = vec![ALPN.to_vec(), GRANT_ALPN.to_vec()];
         let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(tls)
             .expect("ring's TLS 1.3 has the cipher suite that QUIC starts with");
         let mut config = quinn::ServerConfig::new(
@@ -199,6 +215,16 @@ impl Identity {
         config
     }
 
+    /// A certificate for the SSH host key itself, by which hosts that ask for a session over QUIC
+    /// know the relay ([`direct`](crate::direct)).
+    fn host_certificate(&self) -> (CertificateDer<'static>, PrivatePkcs8KeyDer<'static>) {
+        let pair = self.ssh_key.key_data().ed25519().expect("checked when it was loaded");
+        let seed = pair.private.to_bytes();
+        let key = PrivatePkcs8KeyDer::from([ED25519_PKCS8_PREFIX.as_slice(), &seed].concat());
+        let certificate = certificate_for(&key).expect("a key that SSH uses fits a certificate");
+        (certificate.into(), key)
+    }
+
     fn derive_bytes(&self, label: &[u8]) -> [u8; 32] {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.seed), label);
         tag.as_ref().try_into().expect("SHA-256 has 32 bytes")
@@ -206,6 +232,21 @@ impl Identity {
 
     fn derived(&self, label: &[u8], algorithm: ring::hkdf::Algorithm) -> ring::hkdf::Prk {
         ring::hkdf::Salt::new(algorithm, label).extract(&self.seed)
+    }
+}
+
+/// Which certificate is shown, by what the peer is here for.
+#[derive(Debug)]
+struct Certificates {
+    link: Arc<CertifiedKey>,
+    grant: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_for_grant =
+            hello.alpn().is_some_and(|mut offered| offered.next() == Some(GRANT_ALPN));
+        Some(if is_for_grant { self.grant.clone() } else { self.link.clone() })
     }
 }
 

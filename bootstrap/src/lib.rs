@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod credentials;
+pub mod direct;
 pub mod grant;
 pub mod hello;
 pub mod host_key;

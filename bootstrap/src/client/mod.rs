@@ -1,5 +1,5 @@
 //! A host's way to a session: SSH to the relay, its key checked, the user authenticated, then the
-//! grant, and the SSH connection is gone ([`request_session`]); or, where UDP doesn't pass, the
+//! grant, and the SSH connection is gone; or, faster, the same over QUIC ([`request_session`]); or, where UDP doesn't pass, the
 //! session's link itself, which stays ([`open_link`]).
 
 mod link;
@@ -8,6 +8,7 @@ mod ssh;
 pub use crate::host_key::{HostKeyError, HostKeyPolicy};
 pub use link::{LinkStream, OpenedLink, open_link};
 
+use crate::direct;
 use crate::grant::{
     self, HOST_USER, NameClaim, SUBSYSTEM, SessionGrant, SessionRequest, WireError,
 };
@@ -18,6 +19,9 @@ use std::time::Duration;
 
 /// Longest time for TCP to answer, over all addresses.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+/// How long QUIC is asked for a session before SSH is, too: twice what a path within a continent
+/// takes. Where UDP is blocked it is lost, once a session. (RFC 8305, section 5, has the same value.)
+pub const HEAD_START: Duration = Duration::from_millis(250);
 /// Longest time for everything after that: key exchange, authentication, grant.
 pub const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -62,10 +66,12 @@ pub struct Options {
 pub struct Granted {
     /// The grant.
     pub grant: SessionGrant,
-    /// The address that SSH reached; QUIC goes to its `grant.quic_port`.
+    /// The address that was reached; QUIC goes to its `grant.quic_port`.
     pub address: SocketAddr,
     /// Things that the person should be told (a key trusted on first use, a key file passed over).
     pub notices: Vec<String>,
+    /// Whether it came over QUIC, so that UDP is known to pass.
+    pub is_over_quic: bool,
 }
 
 /// A place in somebody's session, and where it is.
@@ -163,20 +169,48 @@ pub enum BootstrapError {
     },
 }
 
+impl Options {
+    /// What a host asks for.
+    pub(crate) fn session_request(&self) -> SessionRequest {
+        SessionRequest { software: self.software.clone(), claim: self.claim.clone() }
+    }
+}
+
+/// Asks for a session: over QUIC ([`direct`](crate::direct)), which takes two round trips where UDP
+/// passes, and, if nothing came of that within [`HEAD_START`], over SSH beside it. The first answer
+/// counts.
+pub async fn request_session(options: &Options) -> Result<Granted, BootstrapError> {
+    let mut by_quic = std::pin::pin!(direct::request(options));
+    let is_quic_done = match tokio::time::timeout(HEAD_START, &mut by_quic).await {
+        Ok(Some(answer)) => return answer,
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    let by_ssh = request_session_by_ssh(options);
+    if is_quic_done {
+        return by_ssh.await;
+    }
+    let mut by_ssh = std::pin::pin!(by_ssh);
+    tokio::select! {
+        biased;
+        Some(answer) = &mut by_quic => answer,
+        answer = &mut by_ssh => answer,
+        else => Err(BootstrapError::Timeout { relay: options.relay.clone() }),
+    }
+}
+
 /// Connects (to all addresses of the name at once, the first that answers is kept), checks,
 /// authenticates, asks for a session. The SSH connection is closed before it returns.
-pub async fn request_session(options: &Options) -> Result<Granted, BootstrapError> {
+async fn request_session_by_ssh(options: &Options) -> Result<Granted, BootstrapError> {
     let dialled = ssh::dial(&options.relay).await?;
     ssh::in_time(options, async {
         let ssh = ssh::connect(options, HOST_USER, dialled).await?;
         let channel = ssh.subsystem(options, SUBSYSTEM).await?;
-        let request =
-            SessionRequest { software: options.software.clone(), claim: options.claim.clone() };
-        let grant = grant::ask(&mut channel.into_stream(), &request)
+        let grant = grant::ask(&mut channel.into_stream(), &options.session_request())
             .await
             .map_err(|error| BootstrapError::Grant { relay: options.relay.clone(), error })?;
         let (address, notices) = ssh.close().await;
-        Ok(Granted { grant, address, notices })
+        Ok(Granted { grant, address, notices, is_over_quic: false })
     })
     .await
 }

@@ -8,7 +8,7 @@ use russh::Channel;
 use russh::server::Msg;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tern_bootstrap::grant::{self, WireError};
+use tern_bootstrap::grant::{self, Refusal, SessionGrant, SessionRequest, WireError};
 use tokio::time::timeout;
 
 /// A host's channel, on which the subsystem was started.
@@ -27,18 +27,7 @@ impl NewHostTask {
         let served = timeout(time_max, async {
             let mut io = tokio::io::join(reader.make_reader(), writer.make_writer());
             let request = grant::read_request(&mut io).await?;
-            let answer = create(&self.shared, self.address, request.claim.as_ref()).await;
-            match &answer {
-                Ok(grant) => tracing::info!(
-                    session = %short(grant.session),
-                    address = %self.address,
-                    software = %text::from_host(&request.software),
-                    "session granted"
-                ),
-                Err(refusal) => {
-                    tracing::info!(address = %self.address, %refusal, "session refused");
-                }
-            }
+            let answer = answer(&self.shared, self.address, &request).await;
             grant::write_answer(&mut io, &answer).await?;
             Ok::<_, WireError>(answer.is_err())
         })
@@ -54,4 +43,23 @@ impl NewHostTask {
         super::channel::finish(&writer, Vec::new(), exit_status).await;
         self.line.set_stage(Stage::Closing);
     }
+}
+
+/// What a host gets, whichever way it asked.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    address: IpAddr,
+    request: &SessionRequest,
+) -> Result<SessionGrant, Refusal> {
+    let answer = create(shared, address, request.claim.as_ref()).await;
+    match &answer {
+        Ok(grant) => tracing::info!(
+            session = %short(grant.session),
+            %address,
+            software = %text::from_host(&request.software),
+            "session granted"
+        ),
+        Err(refusal) => tracing::info!(%address, %refusal, "session refused"),
+    }
+    answer
 }

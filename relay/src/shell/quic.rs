@@ -2,13 +2,14 @@
 
 use super::admission::{ConnectionGuard, Shared};
 use super::grants::Claim;
+use super::host;
 use super::relay::StartError;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
-use tern_bootstrap::grant::WireError;
-use tern_bootstrap::hello;
+use tern_bootstrap::grant::{WireError, write_answer};
 use tern_bootstrap::identity::Identity;
+use tern_bootstrap::{direct, hello};
 use tern_sync::link::QuicLink;
 use tokio::time::timeout;
 
@@ -76,6 +77,10 @@ async fn introduce(
     shared: &Arc<Shared>,
 ) -> Result<quinn::Connection, WireError> {
     let connection = incoming.accept()?.await?;
+    if direct::is_for_grant(&connection) {
+        serve_grant(&connection, shared).await?;
+        return Ok(connection);
+    }
     let mut claim = Claim::new(shared, connection.remote_address().ip());
     let introduction =
         hello::accept(&connection, |session, ticket| claim.secret(session, ticket)).await?;
@@ -95,4 +100,20 @@ async fn introduce(
         Ok(Err(error)) => Err(error),
         Err(_) => Err(WireError::Io(std::io::ErrorKind::TimedOut.into())),
     }
+}
+
+/// A host that asks for a session. Where hosts have to show a key first, SSH is for that.
+async fn serve_grant(
+    connection: &quinn::Connection,
+    shared: &Arc<Shared>,
+) -> Result<(), WireError> {
+    if shared.authorized_hosts.is_some() {
+        direct::refuse(connection);
+        return Ok(());
+    }
+    let (request, mut writer) = direct::read_request(connection).await?;
+    let answer = host::answer(shared, connection.remote_address().ip(), &request).await;
+    write_answer(&mut writer, &answer).await?;
+    direct::finish(connection, writer).await;
+    Ok(())
 }

@@ -123,6 +123,10 @@ impl Link {
             told: Told::Nothing,
             is_announced: false,
         };
+        // Where the grant itself came over QUIC, the link will follow: nobody needs to wait for it.
+        if granted.is_over_quic {
+            self.announce_once(&mut kept, granted).await;
+        }
         loop {
             let now = Instant::now();
             kept.pump(now);
@@ -206,11 +210,7 @@ impl Link {
         }
         kept.synced.is_used = true;
         let was_over_ssh = kept.roaming.take_up(link, carrier, now) == Some(Carrier::Ssh);
-        if !std::mem::replace(&mut kept.is_announced, true) {
-            self.shown.mark_changed();
-            self.topology.mark_changed();
-            self.announce(granted).await;
-        }
+        self.announce_once(kept, granted).await;
         let port = granted.grant.quic_port;
         let over = match carrier {
             Carrier::Quic => "QUIC".to_owned(),
@@ -230,6 +230,15 @@ impl Link {
             (Carrier::Quic, Told::Nothing | Told::Status) => {}
         }
         kept.told = Told::Nothing;
+    }
+
+    /// People get the join lines, and viewers the picture.
+    async fn announce_once(&mut self, kept: &mut Kept, granted: &Granted) {
+        if !std::mem::replace(&mut kept.is_announced, true) {
+            self.shown.mark_changed();
+            self.topology.mark_changed();
+            self.announce(granted).await;
+        }
     }
 
     /// Says how long there has been no answer, or that there is one again.
