@@ -21,7 +21,9 @@ fn look_back_until_shows(world: &World, viewer: &Viewer, key: &[u8], text: &str)
         let shown = viewer.terminal.text();
         let is_there = viewer.terminal.shows(text);
         if !is_there {
-            let is_scrolled = shown.lines().any(|line| line.ends_with(']'));
+            // The mark, at the end of the pane's first row: of the line, or before a border.
+            let is_marked = |line: &str| line.ends_with(']') || line.contains("]│");
+            let is_scrolled = shown.lines().any(is_marked);
             viewer.terminal.send_bytes(if is_scrolled { LIVE } else { key });
         }
         is_there
@@ -89,7 +91,9 @@ fn reader_scrolls_too_and_only_the_active_pane() {
     let host = Host::share(&world, &relay);
     let reader = Viewer::join_by_tern(&world, &host, &host.read_only);
     host.terminal.enter_line("echo left of it");
+    wait_until_shows(&world, &host.terminal, "\nleft of it\n$");
     host.terminal.press(&["C-b", "%"]);
+    wait_until_shows(&world, &host.terminal, "│$");
     count_to(&world, &host, 100);
     reader.wait_until_same(&host);
     scroll_until_shows(&world, &reader, PAGE_UP, "│60");
@@ -180,7 +184,7 @@ fn guest_that_roams_keeps_its_lines_and_gets_more() {
     scroll_until_shows(&labbed.world, &viewer, OLDEST, "\n1\n2\n3\n");
     labbed.happens(Action::down(lab::HOTSPOT));
     viewer.terminal.send_bytes(PAGE_DOWN);
-    viewer.wait_until_shows("\n24\n");
+    viewer.wait_until_shows("\n30\n");
     labbed.happens(Action::up(lab::HOTSPOT));
     labbed.happens(Action::address(lab::GUEST, &[IpAddr::from([10, 0, 4, 3])]));
     viewer.terminal.send_bytes(LIVE);

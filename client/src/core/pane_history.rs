@@ -168,6 +168,10 @@ impl PaneHistory {
         self.asked = Asked::Nothing;
         self.next_at = now + INTERVAL;
         let header = line.and_then(parse)?;
+        if self.seen.is_some_and(|seen| !seen.is_same_text(&header)) {
+            // No longer what stands above, whatever the capture brings.
+            self.begin_source();
+        }
         self.set_place(header.place);
         let known = self.seen.filter(|seen| seen.is_same_text(&header));
         if let Some(seen) = known {
@@ -183,20 +187,13 @@ impl PaneHistory {
             }
         }
         self.asked = Asked::Lines(true);
-        Some(self.useful_count(&header))
+        // All: more may have scrolled off when it is done.
+        Some(lines_max())
     }
 
     fn set_place(&mut self, place: Place) {
         self.is_changed |= self.kept.place() != place;
         self.kept.set_place(place);
-    }
-
-    /// How many lines may be of any use: those that viewers may have, and if some were seen already,
-    /// those among which they are.
-    fn useful_count(&mut self, header: &Header) -> usize {
-        let is_known = self.seen.is_some_and(|seen| seen.is_same_text(header));
-        let allowed = self.allowed_count(header) + OVERLAP;
-        if is_known { header.lines_count.max(1) } else { allowed }.min(lines_max())
     }
 
     /// How many of the pane's lines scrolled off since the sharing began, at least. What it had then
@@ -235,21 +232,27 @@ impl PaneHistory {
             Some(new_from) => self.append(&lines, new_from, cols),
             None if !had_all && lines.len() < header.lines_count.min(lines_max()) => {
                 self.asked = Asked::Lines(true);
-                return Some(self.useful_count(&header));
+                return Some(lines_max());
             }
             None => {
                 let was_followed = self.seen.is_some_and(|seen| seen.is_same_text(&header));
                 if was_followed {
                     self.next_at = now + FLOOD_INTERVAL;
                 }
-                self.source = self.source.wrapping_add(1);
-                self.kept.start(self.source);
-                (self.next_line, self.tail) = (0, Lines::default());
+                self.begin_source();
                 self.append(&lines, lines.len().saturating_sub(allowed), cols);
             }
         }
         self.seen = Some(header);
         None
+    }
+
+    /// The lines are other ones from here on.
+    fn begin_source(&mut self) {
+        self.source = self.source.wrapping_add(1);
+        self.kept.start(self.source);
+        (self.next_line, self.tail, self.seen) = (0, Lines::default(), None);
+        self.is_changed = true;
     }
 
     /// Where in `lines` those begin that were not seen, if that can be told.

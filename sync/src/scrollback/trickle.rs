@@ -65,7 +65,7 @@ impl Trickle {
         {
             self.chunk.on_confirmed(now.saturating_duration_since(sent_at), endpoint.rtt());
         }
-        self.tell_place(endpoint, kept, now);
+        self.tell_little(endpoint, kept, now);
         let is_busy = !endpoint.are_others_acknowledged(SCROLLBACK);
         if is_busy {
             self.busy_at = Some(now);
@@ -96,8 +96,16 @@ impl Trickle {
         self.due
     }
 
-    /// Where lines scroll off is little, and decides what a viewer's mouse does: it goes at once.
-    fn tell_place(&mut self, endpoint: &mut Endpoint, kept: &Scrollback, now: Instant) {
+    /// That the lines are other ones, and where they scroll off, is little, and goes at once: no viewer
+    /// shall see one pane's lines in another's place, and its mouse depends on it.
+    fn tell_little(&mut self, endpoint: &mut Endpoint, kept: &Scrollback, now: Instant) {
+        let source = kept.source();
+        if self.told.as_ref().is_some_and(|told| told.source != source) {
+            let start = ScrollbackEntry::Start { source };
+            if push(endpoint, start.clone(), now) {
+                self.on_told(&start);
+            }
+        }
         let place = kept.place();
         if place != self.place && push(endpoint, ScrollbackEntry::Place(place), now) {
             self.place = place;

@@ -142,7 +142,43 @@ fn other_pane_other_width_and_cleared_history_are_other_lines() {
     pane.lines.clear();
     follow(&mut history, &pane, &mut now);
     assert!(texts(history.kept()).is_empty());
-    assert_eq!(history.kept().source(), first + 3);
+    assert!(history.kept().source() > first);
+    // From the answer on, before anything is captured, the former pane's lines are nobody's.
+    pane.scroll_off(numbered(0..10));
+    follow(&mut history, &pane, &mut now);
+    let source = history.kept().source();
+    pane.id = 10;
+    now += INTERVAL;
+    history.handle_drawn();
+    assert!(history.poll_question(now));
+    assert!(history.handle_answer(Some(&pane.header()), now).is_some());
+    assert!(texts(history.kept()).is_empty() && history.kept().source() > source);
+}
+
+#[test]
+fn what_scrolls_off_between_answer_and_capture_is_not_lost() {
+    let mut now = Instant::now();
+    let (mut history, mut pane) = (wanted(now), FakePane::new(1000));
+    follow(&mut history, &FakePane { id: 4, ..FakePane::new(10) }, &mut now);
+    now += INTERVAL;
+    history.handle_drawn();
+    assert!(history.poll_question(now));
+    let mut wanted = history.handle_answer(Some(&pane.header()), now);
+    pane.scroll_off(numbered(0..300));
+    while let Some(count) = wanted {
+        wanted = history.handle_captured(Some(&pane.capture(count)), now);
+    }
+    assert_eq!(texts(history.kept()), pane.lines);
+    now += INTERVAL;
+    history.handle_drawn();
+    assert!(history.poll_question(now));
+    pane.scroll_off(numbered(300..301));
+    let mut wanted = history.handle_answer(Some(&pane.header()), now);
+    pane.scroll_off(numbered(301..500));
+    while let Some(count) = wanted {
+        wanted = history.handle_captured(Some(&pane.capture(count)), now);
+    }
+    assert_eq!(texts(history.kept()), pane.lines);
 }
 
 #[test]
