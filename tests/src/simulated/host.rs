@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use tern_client::core::dialling::{Answers, Carrier, Dialling};
 use tern_sync::link::{Link, QuicLink};
 use tern_sync::log::{Log, Whole};
-use tern_sync::session::{HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent};
+use tern_sync::session::{
+    HOST_EVENTS, HostEvent, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
+};
 use tern_sync::{Endpoint, Event};
 use tern_term::{SCREEN, Shown};
 use tokio::task::JoinSet;
@@ -246,6 +248,7 @@ fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
+    endpoint.open_sender(SCROLLBACK, Log::new());
     endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
     endpoint
 }

@@ -14,7 +14,7 @@ use tern_sync::Endpoint;
 use tern_sync::link::{Incoming, Link, LinkError, QuicLink, StreamLink, transport_config};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
+    HOST_EVENTS, HostEvent, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
 };
 use tern_term::{Frame, SCREEN, Shown};
 use tokio::sync::{mpsc, watch};
@@ -289,6 +289,7 @@ fn new_endpoint() -> Endpoint {
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::new());
+    endpoint.open_sender(SCROLLBACK, Log::new());
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
     endpoint
 }
