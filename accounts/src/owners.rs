@@ -62,7 +62,12 @@ impl Accounts {
     /// Opened now, or made: for an operator who named the place and would like to know that it works.
     pub async fn open(place: Place) -> Result<Self, StoreError> {
         let store = Store::open(&place).await?;
-        Ok(Self { place, store: OnceCell::new_with(Some(store)) })
+        Ok(Self::of(place, store))
+    }
+
+    /// Open already.
+    pub fn of(place: Place, store: Store) -> Self {
+        Self { place, store: OnceCell::new_with(Some(store)) }
     }
 
     /// `None`: there are no accounts.

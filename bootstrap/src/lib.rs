@@ -12,6 +12,7 @@ pub mod hello;
 pub mod host_key;
 pub mod identity;
 pub mod name;
+pub mod register;
 pub mod ticket;
 pub mod token;
 pub mod view;

@@ -67,7 +67,53 @@ pub(crate) struct Arguments {
     pub(crate) log_format: LogFormat,
 
     #[command(flatten)]
+    pub(crate) registration: RegistrationArguments,
+
+    #[command(flatten)]
     pub(crate) limits: LimitArguments,
+}
+
+/// Registration by mail on the command line: off unless there is an SMTP server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registration by mail")]
+pub(crate) struct RegistrationArguments {
+    /// Server by which mails are sent: smtps://USER:PASSWORD@HOST, smtp://HOST?tls=required, or
+    /// smtp://localhost. With it, people get accounts by `tern register NAME EMAIL`
+    #[arg(
+        long,
+        env = "TERN_RELAY_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        requires = "mail_from"
+    )]
+    pub(crate) smtp_url: Option<String>,
+
+    /// Sender of these mails
+    #[arg(long, env = "TERN_RELAY_MAIL_FROM", value_name = "ADDRESS", requires = "smtp_url")]
+    pub(crate) mail_from: Option<String>,
+
+    /// Address and TCP port of a small web server to which the links in mails lead; without it, mails
+    /// have a code for `tern register --code`. It speaks HTTP: put what speaks TLS before it
+    #[arg(long, env = "TERN_RELAY_HTTP_LISTEN", value_name = "ADDRESS:PORT",
+          requires_all = ["smtp_url", "web_url"])]
+    pub(crate) http_listen: Option<SocketAddr>,
+
+    /// What links in mails begin with, such as https://relay.example
+    #[arg(long, env = "TERN_RELAY_WEB_URL", value_name = "URL", value_parser = web_url,
+          requires = "http_listen")]
+    pub(crate) web_url: Option<String>,
+}
+
+/// `http://...` or `https://...`, without the slash at its end.
+fn web_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_of_url = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]%".contains(&byte);
+    match rest {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(is_of_url) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        Some(_) | None => Err("it is https://HOST or https://HOST/PATH".into()),
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -259,6 +305,15 @@ mod tests {
             assert!(help.contains(&format!("{about} [default: {value}]")), "{about}: {help}");
         }
         assert!(help.contains(&format!("[default: {}, which", default.message_size)));
+    }
+
+    #[test]
+    fn beginning_of_links_is_a_url_without_a_slash_at_its_end() {
+        assert_eq!(web_url("https://relay.example/"), Ok("https://relay.example".into()));
+        assert_eq!(web_url("http://[::1]:80/tern"), Ok("http://[::1]:80/tern".into()));
+        for wrong in ["", "relay.example", "https://", "https://a b", "https://a\r\nx", "ftp://a"] {
+            assert!(web_url(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

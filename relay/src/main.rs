@@ -2,16 +2,16 @@
 
 mod args;
 mod manage;
+mod people;
 
 use anyhow::Context as _;
-use args::{Arguments, LogFormat, Places};
+use args::{Arguments, LogFormat};
 use clap::Parser as _;
+use people::People;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use tern_accounts::{Accounts, Owners};
 use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_bootstrap::identity::Identity;
 use tern_relay::{Config, Relay};
@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let data = arguments.places.data();
     let identity = Identity::load_or_create(&data)?;
+    let people = People::start(&arguments).await?;
     let relay = Relay::start(Config {
         listen: arguments.listen,
         quic_listen: arguments.quic_listen,
@@ -59,7 +60,8 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         ssh_port_advertised: arguments.ssh_port_advertised,
         authorized_hosts: arguments.authorized_hosts,
         is_for_this_machine: false,
-        accounts: Some(accounts(&arguments.places).await?),
+        accounts: Some(people.accounts),
+        registrar: people.registrar,
         identity,
         limits: arguments.limits.into(),
     })
@@ -75,15 +77,6 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         () = relay.stop() => Ok(ExitCode::SUCCESS),
         () = signals.next() => Ok(ExitCode::from(EXIT_AT_ONCE)),
     }
-}
-
-/// A place that was named must be there; in the data folder accounts may appear later.
-async fn accounts(places: &Places) -> anyhow::Result<Arc<dyn Owners>> {
-    let place = places.accounts();
-    Ok(match &places.database {
-        Some(_) => Arc::new(Accounts::open(place).await?),
-        None => Arc::new(Accounts::at(place)),
-    })
 }
 
 /// SIGTERM and SIGINT.

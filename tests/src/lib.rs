@@ -26,6 +26,7 @@ pub mod relay;
 pub mod screen;
 pub mod shared;
 pub mod simulated;
+pub mod smtp;
 pub mod terminal;
 pub mod viewer;
 pub mod world;

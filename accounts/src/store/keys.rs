@@ -130,7 +130,7 @@ impl Store {
 }
 
 /// The statement that enters a key.
-fn insert(
+pub(super) fn insert(
     key: &ApiKey,
     owner: OwnerId,
     now: SystemTime,

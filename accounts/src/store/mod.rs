@@ -2,9 +2,11 @@
 
 mod keys;
 mod migrations;
+mod registrations;
 mod users;
 
 pub use keys::KeyRow;
+pub use registrations::{CODE_TIME_MAX, Confirmed, NotConfirmed, Standing};
 pub use users::UserRow;
 
 use crate::place::Place;

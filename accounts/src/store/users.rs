@@ -38,14 +38,8 @@ impl Store {
         }
         let id = new_id();
         let email = email.map(str::to_lowercase);
-        let insert = sqlx::query(
-            "INSERT INTO users (id, name, folded, email, created_at) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(id.0)
-        .bind(name)
-        .bind(name::fold(name))
-        .bind(email)
-        .bind(seconds(now));
+        let email = email.as_deref();
+        let insert = insert(id, name, email, now);
         in_time(async {
             let inserted = insert.execute(&self.pool).await;
             match inserted {
@@ -133,8 +127,25 @@ impl Store {
 
 /// Random: among a million users two get the same with a chance of one in ten million, and then the
 /// database refuses the second.
-fn new_id() -> OwnerId {
+pub(super) fn new_id() -> OwnerId {
     OwnerId(i64::from_be_bytes(token::random()))
+}
+
+/// The statement that enters a user. `email` is in small letters.
+pub(super) fn insert<'a>(
+    id: OwnerId,
+    name: &'a str,
+    email: Option<&'a str>,
+    now: SystemTime,
+) -> sqlx::query::Query<'a, sqlx::Any, sqlx::any::AnyArguments<'a>> {
+    sqlx::query(
+        "INSERT INTO users (id, name, folded, email, created_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(id.0)
+    .bind(name)
+    .bind(name::fold(name))
+    .bind(email)
+    .bind(seconds(now))
 }
 
 /// Whether a statement failed since something that must be there once would be there twice.

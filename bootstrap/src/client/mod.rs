@@ -12,6 +12,7 @@ use crate::direct;
 use crate::grant::{
     self, HOST_USER, NameClaim, SUBSYSTEM, SessionGrant, SessionRequest, WireError,
 };
+use crate::register::{self, REGISTER_SUBSYSTEM, RegisterAnswer, RegisterRequest, Wish};
 use crate::view::{self, VIEW_SUBSYSTEM, VIEWER_USER, ViewGrant, ViewRequest};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,6 +86,15 @@ pub struct GrantedView {
     pub notices: Vec<String>,
 }
 
+/// What a relay says to somebody who registers.
+#[derive(Debug)]
+pub struct Registered {
+    /// The answer.
+    pub answer: RegisterAnswer,
+    /// As in [`Granted`].
+    pub notices: Vec<String>,
+}
+
 /// What goes wrong, each with a way out in its text.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
@@ -148,6 +158,14 @@ pub enum BootstrapError {
     /// The relay lets nobody in with this token, or says something that makes no sense.
     #[error("{error}")]
     View {
+        /// Name and port.
+        relay: RelayAddress,
+        /// Why.
+        error: WireError,
+    },
+    /// The relay registers nobody, or not so, or says something that makes no sense.
+    #[error("the relay {relay} gives no account: {error}")]
+    Register {
         /// Name and port.
         relay: RelayAddress,
         /// Why.
@@ -228,6 +246,22 @@ pub async fn request_view(options: &Options, token: &str) -> Result<GrantedView,
             .map_err(|error| BootstrapError::View { relay: options.relay.clone(), error })?;
         let (address, notices) = ssh.close().await;
         Ok(GrantedView { grant, address, notices })
+    })
+    .await
+}
+
+/// As [`request_session`], for an account.
+pub async fn register(options: &Options, wish: Wish) -> Result<Registered, BootstrapError> {
+    let dialled = ssh::dial(&options.relay).await?;
+    ssh::in_time(options, async {
+        let ssh = ssh::connect(options, HOST_USER, dialled).await?;
+        let channel = ssh.subsystem(options, REGISTER_SUBSYSTEM).await?;
+        let request = RegisterRequest { software: options.software.clone(), wish };
+        let answer = register::ask(&mut channel.into_stream(), &request)
+            .await
+            .map_err(|error| BootstrapError::Register { relay: options.relay.clone(), error })?;
+        let (_, notices) = ssh.close().await;
+        Ok(Registered { answer, notices })
     })
     .await
 }

@@ -10,11 +10,12 @@ use crate::shell::join::{self, JoinArgs, Refused};
 use crate::shell::play::{self, PlayOptions};
 use crate::shell::protocol::{Connection, Request};
 use crate::shell::recording::Existing;
+use crate::shell::register::RegisterOptions;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
     agent_start, agents, commands, doctor, drop_in, inside_tmux, manual, own_tmux, plain, program,
-    run_command, start_view, tty,
+    register, run_command, start_view, tty,
 };
 use anyhow::bail;
 use clap::error::ErrorKind;
@@ -342,6 +343,11 @@ enum Sub {
     ///
     /// Space pauses and goes on, `.` steps to the next picture, `]` to the next marker, q leaves.
     Play(PlayOptions),
+    /// Get an account at a relay, for named sessions; it sends a mail to whoever has the mailbox.
+    ///
+    /// The mail has a link, or a code for --code. The API key that comes of it is printed once, to
+    /// standard output.
+    Register(RegisterOptions),
     /// End the sharing; the session itself goes on.
     Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
@@ -527,6 +533,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         None => return share(&cli.share),
         Some(Sub::Join(options)) => return join::run(&options.args()),
         Some(Sub::Play(options)) => return play::run(&options),
+        Some(Sub::Register(options)) => register::run(options)?,
         Some(Sub::Stop(which)) => commands::stop(which.socket.as_deref())?,
         Some(Sub::Status(look)) => commands::status(look.which.socket.as_deref(), look.reveal)?,
         Some(Sub::ShowMessages(look)) => {
@@ -595,7 +602,7 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
 }
 
 /// As `ssh-keygen -l` prints it.
-fn fingerprint(text: &str) -> Result<String, &'static str> {
+pub(super) fn fingerprint(text: &str) -> Result<String, &'static str> {
     if options::is_fingerprint(text) {
         Ok(text.to_owned())
     } else {

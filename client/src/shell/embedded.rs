@@ -63,6 +63,7 @@ async fn listen_somewhere(folder: &Path, host: IpAddr) -> anyhow::Result<Relay> 
                 authorized_hosts: None,
                 is_for_this_machine: true,
                 accounts: None,
+                registrar: None,
                 identity: Identity::load_or_create(folder)?,
                 limits: limits(),
             };

@@ -31,6 +31,7 @@ pub mod program;
 pub mod protocol;
 pub mod pty;
 pub mod recording;
+pub mod register;
 pub mod remembered;
 pub mod roaming;
 pub mod run_command;

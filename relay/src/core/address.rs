@@ -30,6 +30,11 @@ impl From<IpAddr> for AddressKey {
 }
 
 impl AddressKey {
+    /// The address, or the first one of the network.
+    pub fn network(self) -> IpAddr {
+        self.0
+    }
+
     /// For tests.
     pub const LOCAL: Self = Self(IpAddr::V4(Ipv4Addr::LOCALHOST));
 }

@@ -201,6 +201,16 @@ impl<H: Clone> Registry<H> {
         self.may_resume(address)
     }
 
+    /// Whether `address` may ask for something that could be guessed; the try counts.
+    pub fn may_ask(&mut self, address: AddressKey, now: Instant) -> bool {
+        let per_minute = self.limits.tries_per_minute;
+        let may_ask = self.addresses.may_try(address, per_minute, now);
+        if may_ask {
+            self.addresses.spend_try(address, per_minute, now);
+        }
+        may_ask
+    }
+
     /// Whether a session that was granted before may be entered again. That is no try: who shows
     /// its ticket and proves its secret doesn't guess.
     pub fn may_resume(&self, address: AddressKey) -> Result<(), Refusal> {

@@ -24,9 +24,14 @@ pub const THIS_MACHINE_ONLY: &str = "this relay serves only the machine that it 
 /// A host wants a name, and there is nobody whose it could be.
 pub const NAMES_UNSUPPORTED: &str = "Named sessions are not supported by this relay (it has no accounts): the session has random tokens";
 /// A host wants a name, and doesn't say whose it is.
-pub const NAMES_NEED_KEY: &str = "To name sessions, specify your api key with -k (or in TERN_API_KEY). Get an api key from the operator of the relay";
+pub const NAMES_NEED_KEY: &str = "To name sessions, specify your api key with -k (or in TERN_API_KEY). Get an api key from the operator of the relay, or by: tern register NAME EMAIL --relay RELAY";
 /// A host's key is nobody's.
 pub const KEY_INVALID: &str = "The provided api key is invalid or revoked. Please fix. You may reach out for help to the operator of the relay";
+/// Somebody wants an account.
+pub const NO_REGISTRATION: &str =
+    "this relay offers no registration: ask its operator for an API key";
+/// The accounts don't answer.
+pub const REGISTRATION_UNAVAILABLE: &str = "the relay can't do that now: try again in a minute";
 /// It can't be found out whose a key is.
 pub const ACCOUNTS_UNAVAILABLE: &str =
     "temporary server error: the relay can't look up API keys now; tern tries again";

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tern_accounts::Owners;
+use tern_accounts::{Owners, Registrar};
 use tern_bootstrap::grant::{CertificatePin, Refusal, RefusalCode, Secret, SessionId};
 use tern_bootstrap::identity::Identity;
 use tern_bootstrap::ticket::TicketKey;
@@ -35,6 +35,7 @@ pub(super) struct Policy {
     pub(super) authorized_hosts: Option<PathBuf>,
     pub(super) is_for_this_machine: bool,
     pub(super) accounts: Option<Arc<dyn Owners>>,
+    pub(super) registrar: Option<Arc<dyn Registrar>>,
 }
 
 /// Shared by all tasks of a relay.
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     pub(super) is_for_this_machine: bool,
     /// Who may name sessions.
     pub(super) accounts: Option<Arc<dyn Owners>>,
+    /// Who takes new users in.
+    pub(super) registrar: Option<Arc<dyn Registrar>>,
     pub(super) running: watch::Receiver<Running>,
     pub(super) places: Places,
     /// Held by every task that draining waits for.
@@ -80,6 +83,7 @@ impl Shared {
             authorized_hosts: policy.authorized_hosts,
             is_for_this_machine: policy.is_for_this_machine,
             accounts: policy.accounts,
+            registrar: policy.registrar,
             running,
             places: Places::default(),
             alive,

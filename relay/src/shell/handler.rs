@@ -17,6 +17,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tern_bootstrap::grant::{HOST_USER, LINK_SUBSYSTEM, SUBSYSTEM};
+use tern_bootstrap::register::REGISTER_SUBSYSTEM;
 use tern_bootstrap::view::{VIEW_SUBSYSTEM, VIEWER_USER};
 use tern_term::Size;
 use tokio::sync::{oneshot, watch};
@@ -309,6 +310,7 @@ impl russh::server::Handler for Handler {
     ) -> Result<(), Self::Error> {
         let wanted = match (self.caller, name) {
             (Some(Caller::Host), SUBSYSTEM) => Order::Grant,
+            (Some(Caller::Host), REGISTER_SUBSYSTEM) => Order::Register,
             (Some(Caller::Replica), VIEW_SUBSYSTEM) => Order::View,
             (Some(Caller::Host | Caller::Replica), LINK_SUBSYSTEM) => Order::Link,
             _ => return self.refuse(id, session, text::ONLY_TERMINALS),

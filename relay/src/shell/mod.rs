@@ -17,6 +17,7 @@ pub mod log_filter;
 mod naming;
 mod places;
 mod quic;
+mod register;
 pub mod relay;
 mod replica;
 mod session;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tern_accounts::Owners;
+use tern_accounts::{Owners, Registrar};
 use tern_bootstrap::grant::CertificatePin;
 use tern_bootstrap::identity::Identity;
 use tokio::sync::{mpsc, watch};
@@ -34,6 +34,8 @@ pub struct Config {
     pub is_for_this_machine: bool,
     /// Who may name sessions; `None`: nobody.
     pub accounts: Option<Arc<dyn Owners>>,
+    /// Who takes new users in; `None`: nobody.
+    pub registrar: Option<Arc<dyn Registrar>>,
     /// The relay's keys.
     pub identity: Identity,
     /// What it allows.
@@ -125,6 +127,7 @@ impl Relay {
                 authorized_hosts: config.authorized_hosts,
                 is_for_this_machine: config.is_for_this_machine,
                 accounts: config.accounts.clone(),
+                registrar: config.registrar,
             },
             on_running,
             alive.downgrade(),

@@ -7,6 +7,7 @@ use super::admission::Shared;
 use super::channel;
 use super::host::NewHostTask;
 use super::line::{Line, Stage};
+use super::register::RegisterTask;
 use super::ssh_link::NewLinkTask;
 use super::view::NewViewTask;
 use russh::server::Msg;
@@ -22,6 +23,8 @@ pub(super) enum Order {
     Grant,
     /// It asks for a place in a session.
     View,
+    /// It asks for an account.
+    Register,
     /// It brings a host's or a viewer's link.
     Link,
     /// It is told this and closed.
@@ -48,6 +51,7 @@ impl SubsystemChannel {
         match order {
             Order::Grant => NewHostTask { address, channel, line, shared }.run().await,
             Order::View => NewViewTask { address, channel, line, shared }.run().await,
+            Order::Register => RegisterTask { address, channel, line, shared }.run().await,
             Order::Link => NewLinkTask { address, channel, line, shared }.run().await,
             Order::Refuse(text) => {
                 channel::refuse(&channel::writer(channel), text).await;

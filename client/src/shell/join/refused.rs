@@ -68,6 +68,7 @@ impl Reason {
             BootstrapError::Denied { .. } => Self::Token,
             BootstrapError::Grant { error, .. }
             | BootstrapError::View { error, .. }
+            | BootstrapError::Register { error, .. }
             | BootstrapError::Link { error, .. } => Self::of_wire(error),
         }
     }

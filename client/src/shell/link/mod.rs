@@ -245,6 +245,7 @@ fn retry_delay(error: &BootstrapError) -> Option<Duration> {
         | BootstrapError::NotARelay { .. } => None,
         BootstrapError::Grant { error, .. }
         | BootstrapError::View { error, .. }
+        | BootstrapError::Register { error, .. }
         | BootstrapError::Link { error, .. } => match error {
             WireError::Refused(refusal) => match refusal.code {
                 RefusalCode::Full

@@ -53,6 +53,7 @@ pub(crate) fn config(limits: Limits) -> Config {
         authorized_hosts: None,
         is_for_this_machine: false,
         accounts: None,
+        registrar: None,
         identity: Identity::ephemeral(),
         limits,
     }
