@@ -3,10 +3,12 @@
 //! session's link itself, which stays ([`open_link`]).
 
 mod link;
+mod race;
 mod ssh;
 
 pub use crate::host_key::{HostKeyError, HostKeyPolicy};
 pub use link::{LinkStream, OpenedLink, open_link};
+pub use race::request_session_of;
 
 use crate::direct;
 use crate::grant::{
@@ -217,12 +219,15 @@ pub async fn request_session(options: &Options) -> Result<Granted, BootstrapErro
     }
 }
 
-/// Connects (to all addresses of the name at once, the first that answers is kept), checks,
+/// Connects (to all addresses of the name at once, the first that is the relay is kept), checks,
 /// authenticates, asks for a session. The SSH connection is closed before it returns.
 async fn request_session_by_ssh(options: &Options) -> Result<Granted, BootstrapError> {
-    let dialled = ssh::dial(&options.relay).await?;
+    ask_for_session(options, race::connect(options).await?).await
+}
+
+/// Asks for a session over this connection, and closes it.
+async fn ask_for_session(options: &Options, ssh: ssh::Ssh) -> Result<Granted, BootstrapError> {
     ssh::in_time(options, async {
-        let ssh = ssh::connect(options, HOST_USER, dialled).await?;
         let channel = ssh.subsystem(options, SUBSYSTEM).await?;
         let grant = grant::ask(&mut channel.into_stream(), &options.session_request())
             .await

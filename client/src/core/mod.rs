@@ -7,6 +7,7 @@ pub mod control_mode;
 pub mod dialling;
 pub mod drop_in;
 pub mod escape;
+pub mod failover;
 pub mod findings;
 pub mod hidden;
 pub mod input;

@@ -3,13 +3,16 @@
 use crate::core::wishes::Wishes;
 use crate::shell::board::{Board, software};
 use crate::shell::embedded::Embedded;
-use crate::shell::link::Uplink;
+use crate::shell::link::{Relays, Uplink};
 use crate::shell::paths::{home, state_folder};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tern_bootstrap::client::{HostKeyPolicy, Options, RelayAddress};
 use tern_bootstrap::grant::PORT_DEFAULT;
+
+/// Where tmate's servers are if nothing is said.
+const SSH_PORT: u16 = 22;
 
 /// What the command line and the environment say about the relay.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -26,6 +29,7 @@ pub struct RelayArgs {
 pub struct Sharing {
     options: Options,
     is_access_limited: bool,
+    relays: Relays,
     embedded: Option<Embedded>,
 }
 
@@ -40,6 +44,10 @@ impl Sharing {
                 (embedded.address.clone(), pinned, Some(embedded))
             }
         };
+        let relays = match embedded {
+            Some(_) => Relays { turns: vec![vec![relay.clone()]] },
+            None => named_relays(args)?,
+        };
         let options = Options {
             relay,
             host_key,
@@ -48,14 +56,17 @@ impl Sharing {
             software: software(),
             claim: wishes.claim(),
         };
-        Ok(Self { options, is_access_limited: wishes.is_access_limited(), embedded })
+        Ok(Self { options, relays, is_access_limited: wishes.is_access_limited(), embedded })
     }
 
     /// For people.
     pub fn relay_name(&self) -> String {
         match &self.embedded {
             Some(embedded) => format!("{}:{} (embedded)", embedded.host, self.options.relay.port),
-            None => self.options.relay.to_string(),
+            None => {
+                let first = self.relays.turns.first().into_iter().flatten();
+                first.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
         }
     }
 
@@ -72,7 +83,8 @@ impl Sharing {
     /// Starts the link.
     pub fn link(&self, board: Board) -> Uplink {
         let shown_host = self.embedded.as_ref().map(|embedded| embedded.host.to_string());
-        Uplink::start(self.options.clone(), shown_host, self.is_access_limited, board)
+        let (options, relays) = (self.options.clone(), self.relays.clone());
+        Uplink::start(options, relays, shown_host, self.is_access_limited, board)
     }
 
     /// After the link has ended.
@@ -81,6 +93,24 @@ impl Sharing {
             embedded.stop().await;
         }
     }
+}
+
+/// All that were named. Where keys are pinned, a relay without a port may also be at SSH's own, where
+/// tmate's are; without a pin, whatever SSH server is there would be shown our keys.
+fn named_relays(args: &RelayArgs) -> anyhow::Result<Relays> {
+    let first = args.relays.iter().map(|text| parse_relay(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut turns = vec![first];
+    if !args.fingerprints.is_empty() {
+        let second: Vec<_> = args
+            .relays
+            .iter()
+            .zip(&turns[0])
+            .filter(|(text, relay)| !text.ends_with(&format!(":{}", relay.port)))
+            .map(|(_, relay)| RelayAddress { port: SSH_PORT, ..relay.clone() })
+            .collect();
+        turns.extend((!second.is_empty()).then_some(second));
+    }
+    Ok(Relays { turns })
 }
 
 /// Reads `HOST`, `HOST:PORT`, `[ADDRESS]:PORT` or an IPv6 address.
@@ -156,6 +186,20 @@ mod tests {
         {
             assert_eq!(parsed(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn pinned_relay_without_a_port_may_be_at_sshs_own() {
+        let mut args =
+            RelayArgs { relays: vec!["a".into(), "b:99".into()], ..RelayArgs::default() };
+        let turns = |args: &RelayArgs| {
+            let relays = named_relays(args).expect("they are right");
+            let turn = |turn: &Vec<RelayAddress>| turn.iter().map(ToString::to_string).collect();
+            relays.turns.iter().map(turn).collect::<Vec<Vec<_>>>()
+        };
+        assert_eq!(turns(&args), [["a:2200", "b:99"]]);
+        args.fingerprints.push("SHA256:x".into());
+        assert_eq!(turns(&args), [vec!["a:2200", "b:99"], vec!["a:22"]]);
     }
 
     proptest! {

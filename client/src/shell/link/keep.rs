@@ -1,7 +1,8 @@
 //! Keeps a granted session in step with the relay, over whatever reaches it.
 
-use super::{Incoming, Link, SessionEnd};
+use super::{Incoming, Link, SessionEnd, relays};
 use crate::core::dialling::Carrier;
+use crate::core::failover::Failover;
 use crate::core::notice;
 use crate::shell::board::unix_time;
 use crate::shell::protocol::Connection;
@@ -18,6 +19,7 @@ use tern_sync::session::{
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, sleep_until, timeout};
 
 /// An outage that lasts longer is shown by `tern status`.
@@ -75,6 +77,17 @@ struct Kept {
     told: Told,
     /// People have the join lines.
     is_announced: bool,
+    failover: Failover,
+    /// Other relays are being asked.
+    asking: Option<JoinHandle<relays::Answer>>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(asking) = &self.asking {
+            asking.abort();
+        }
+    }
 }
 
 impl Kept {
@@ -122,6 +135,8 @@ impl Link {
             ),
             told: Told::Nothing,
             is_announced: false,
+            failover: Failover::default(),
+            asking: None,
         };
         // Where the grant itself came over QUIC, the link will follow: nobody needs to wait for it.
         if granted.is_over_quic {
@@ -134,8 +149,18 @@ impl Link {
             kept.trickle(&self.scrollback.borrow_and_update(), now);
             self.tell_outage(&mut kept, granted, now).await;
             self.board.set_round_trip(kept.synced.endpoint.rtt());
-            let due = kept.due();
+            self.ask_others(&mut kept, now);
+            let failover = self.failover_due(&kept);
+            let due = [kept.due(), failover].into_iter().flatten().min();
             tokio::select! {
+                answer = relays::answer(&mut kept.asking) => {
+                    // The relay may have answered meanwhile.
+                    if let Ok((relay, granted)) = answer
+                        && kept.roaming.silent_since().is_some()
+                    {
+                        return SessionEnd::Elsewhere(relay, Box::new(granted));
+                    }
+                }
                 text = &mut *end => {
                     self.say_farewell(&mut kept, text.unwrap_or_default()).await;
                     return SessionEnd::Ended;
@@ -170,6 +195,18 @@ impl Link {
                     kept.synced.endpoint.handle_timeout(Instant::now());
                 }
             }
+        }
+    }
+
+    fn failover_due(&self, kept: &Kept) -> Option<Instant> {
+        let is_possible = kept.asking.is_none() && self.relays.has_other(&self.options.relay);
+        kept.failover.due(kept.roaming.silent_since()).filter(|_| is_possible)
+    }
+
+    fn ask_others(&self, kept: &mut Kept, now: Instant) {
+        if self.failover_due(kept).is_some_and(|due| due <= now) {
+            kept.failover.handle_asked(now);
+            kept.asking = self.relays.request_other(&self.options);
         }
     }
 

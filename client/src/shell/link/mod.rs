@@ -2,6 +2,9 @@
 //! whatever reaches the relay.
 
 mod keep;
+mod relays;
+
+pub use relays::Relays;
 
 use crate::core::messages::JoinLines;
 use crate::core::naming;
@@ -10,7 +13,7 @@ use crate::shell::board::Board;
 use crate::shell::protocol::Connection;
 use keep::FAREWELL_TIME_MAX;
 use std::time::Duration;
-use tern_bootstrap::client::{BootstrapError, Granted, Options, request_session};
+use tern_bootstrap::client::{BootstrapError, Granted, Options, RelayAddress};
 use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_sync::scrollback::Scrollback;
 use tern_sync::session::{HostEvent, Topology, ViewerEvent};
@@ -58,10 +61,11 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Starts the task. `shown_host` stands in join lines if the relay names no host itself and
+    /// Starts the task, for one of these relays. `shown_host` stands in join lines if the relay names no host itself and
     /// the one that it was reached by is of no use to others.
     pub fn start(
         options: Options,
+        relays: Relays,
         shown_host: Option<String>,
         is_access_limited: bool,
         board: Board,
@@ -74,6 +78,7 @@ impl Uplink {
         let (end, end_receiver) = oneshot::channel();
         let link = Link {
             options,
+            relays,
             shown_host,
             is_access_limited,
             board,
@@ -99,7 +104,9 @@ impl Uplink {
 }
 
 struct Link {
+    /// With the relay that has the session, once there is one.
     options: Options,
+    relays: Relays,
     shown_host: Option<String>,
     /// Not everybody who has a join line gets in.
     is_access_limited: bool,
@@ -119,19 +126,22 @@ enum SessionEnd {
     Unknown,
     /// The relay doesn't want to talk to us.
     Refused(String),
+    /// It is silent, and another one grants a session.
+    Elsewhere(RelayAddress, Box<Granted>),
 }
 
 impl Link {
     /// Until the sharing ends or fails for good.
     async fn run(mut self, mut end: oneshot::Receiver<String>) {
-        let host = self.shown_host.as_ref().unwrap_or(&self.options.relay.host);
-        let host = notice::printable(host);
+        let host = self.shown_host.clone().unwrap_or_else(|| self.relays.name());
+        let host = notice::printable(&host);
         self.board.log(&format!("Connecting to {host}..."));
+        let mut other = None;
         loop {
             let granted = tokio::select! {
                 biased;
                 _ = &mut end => return,
-                granted = self.bootstrap() => granted,
+                granted = self.bootstrap(other.take()) => granted,
             };
             let outcome = match granted {
                 Ok(granted) => {
@@ -148,6 +158,16 @@ impl Link {
                     self.notice("The relay lost the session: asking for a new one").await;
                     self.tell(Incoming::ViewersForgotten).await;
                 }
+                SessionEnd::Elsewhere(relay, granted) => {
+                    let silent = &self.options.relay;
+                    let text = format!(
+                        "The relay {silent} is silent: the session goes on over {relay}, with new \
+                         lines to join"
+                    );
+                    self.notice(&text).await;
+                    self.tell(Incoming::ViewersForgotten).await;
+                    other = Some((relay, *granted));
+                }
                 SessionEnd::Refused(text) => {
                     self.trouble(&text);
                     self.notice(&not_shared(&text)).await;
@@ -161,15 +181,33 @@ impl Link {
     }
 
     /// Asks for a session until there is one. An error is one that asking again won't mend.
-    async fn bootstrap(&mut self) -> Result<Granted, String> {
+    /// `other` is one that is there already, at another relay.
+    async fn bootstrap(
+        &mut self,
+        other: Option<(RelayAddress, Granted)>,
+    ) -> Result<Granted, String> {
         let mut told = String::new();
+        let mut answer = match other {
+            Some(other) => Ok(other),
+            None => self.relays.request(&self.options).await,
+        };
         loop {
-            let error = match request_session(&self.options).await {
-                Ok(granted) => return Ok(granted),
-                Err(error) => error,
+            let errors = match answer {
+                Ok((relay, granted)) => {
+                    if self.relays.has_other(&relay) {
+                        self.board.update(|status| status.relay = relay.to_string());
+                    }
+                    self.options.relay = relay;
+                    return Ok(granted);
+                }
+                Err(errors) => errors,
             };
+            // As long as one may be there later, it is waited for.
+            let is_mending = |error: &&BootstrapError| retry_delay(error).is_some();
+            let error = errors.iter().find(is_mending).or(errors.first());
+            let error = error.ok_or_else(|| String::from("no relay was named"))?;
             let text = notice::printable(&error.to_string());
-            let Some(delay) = retry_delay(&error) else {
+            let Some(delay) = retry_delay(error) else {
                 return Err(text);
             };
             tracing::info!(error = text, "no session yet");
@@ -183,6 +221,7 @@ impl Link {
                 told = text;
             }
             sleep(delay).await;
+            answer = self.relays.request(&self.options).await;
         }
     }
 
