@@ -4,6 +4,7 @@
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use tern_tests::drop_in::{Ran, Scripter};
 use tern_tests::process::send_signal;
@@ -359,6 +360,26 @@ fn missing_configuration_is_an_error() {
     let ran = Scripter::with_tern(&world).run(&["-f", "/nonexistent", "new-session", "-d"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("cannot read the configuration /nonexistent"), "{}", ran.err);
+}
+
+#[test]
+fn unit_for_systemd_is_one() {
+    let world = World::new();
+    let Some(verify) = tern_tests::process::is_installed("systemd-analyze").then(|| {
+        let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tern.service");
+        let text = std::fs::read_to_string(unit).expect("it is part of the source");
+        let tern = tern_tests::process::binary("tern").display().to_string();
+        let unit = world.folder().join("tern.service");
+        std::fs::write(&unit, text.replace("/usr/bin/tern", &tern)).expect("our own folder");
+        let mut command = std::process::Command::new("systemd-analyze");
+        command.args(["--user", "--man=no", "verify"]).arg(unit);
+        command.env("XDG_RUNTIME_DIR", world.home("systemd").join("run"));
+        tern_tests::process::run(&mut command)
+    }) else {
+        return eprintln!("skipped: systemd-analyze is not installed");
+    };
+    let said = tern_tests::process::text(&verify);
+    assert!(verify.status.success() && !said.contains("tern.service"), "{said}");
 }
 
 /// `set -g tmate-server-host LIST` with both keys, and a session.
