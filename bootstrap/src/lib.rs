@@ -4,6 +4,7 @@
 //!
 //! It knows no terminal and no session's content.
 
+pub mod authorized_keys;
 pub mod client;
 pub mod credentials;
 pub mod direct;

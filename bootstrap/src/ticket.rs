@@ -10,10 +10,19 @@
 //!          of a named session: its owner (i64, big endian)
 //! ```
 //!
+//! A viewer's ticket has this instead:
+//!
+//! ```text
+//! content: viewer's id (16)  session id (16)  secret (32)  SHA-256 of its token (32)
+//!          granted at (u64)
+//!          without a key: nothing more, else rule (32)  fingerprint (32)  valid until (u64)
+//! ```
+//!
 //! Sealed with ChaCha20-Poly1305 (RFC 8439); the version is authenticated with it. Random nonces
 //! of 96 bits are safe for 2^32 tickets of one key, more than a relay grants in 100 years at one a
 //! second. A ticket opens nothing by itself: who shows it must prove that they hold the secret.
 
+use crate::authorized_keys::{Bearer, Fingerprint, RuleId};
 use crate::grant::{Secret, SessionId};
 use crate::token::{TokenHash, random};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -34,6 +43,7 @@ const VIEW_LABEL: &[u8] = b"tern view ticket";
 const CONTENT_SIZE: usize = 16 + 32 + 2 * 32 + 8;
 const NAMED_CONTENT_SIZE: usize = CONTENT_SIZE + 8;
 const VIEW_CONTENT_SIZE: usize = 16 + 16 + 32 + 32 + 8;
+const BEARER_SIZE: usize = 32 + 32 + 8;
 const TAG_SIZE: usize = 16;
 const TICKET_SIZE: usize = 1 + NONCE_LEN + CONTENT_SIZE + TAG_SIZE;
 const NAMED_TICKET_SIZE: usize = 1 + NONCE_LEN + NAMED_CONTENT_SIZE + TAG_SIZE;
@@ -85,6 +95,8 @@ pub struct ViewContent {
     pub token: TokenHash,
     /// When it was granted, to the second.
     pub granted_at: SystemTime,
+    /// By which key it was let in, if a key was asked for.
+    pub bearer: Option<Bearer>,
 }
 
 /// Why a ticket is worth nothing. (Its bearer isn't told which.)
@@ -134,9 +146,9 @@ impl TicketKey {
         age_max: Duration,
     ) -> Result<TicketContent, TicketError> {
         let content = if ticket.0.len() == NAMED_TICKET_SIZE {
-            self.open_bytes(NAMED_LABEL, ticket, NAMED_CONTENT_SIZE)
+            self.open_bytes(NAMED_LABEL, ticket, &[NAMED_CONTENT_SIZE])
         } else {
-            self.open_bytes(LABEL, ticket, CONTENT_SIZE)
+            self.open_bytes(LABEL, ticket, &[CONTENT_SIZE])
         };
         let content = decode(&content?)?;
         check_age(content.granted_at, now, age_max)?;
@@ -150,7 +162,8 @@ impl TicketKey {
         now: SystemTime,
         age_max: Duration,
     ) -> Result<ViewContent, TicketError> {
-        let content = decode_view(&self.open_bytes(VIEW_LABEL, ticket, VIEW_CONTENT_SIZE)?)?;
+        let sizes = [VIEW_CONTENT_SIZE, VIEW_CONTENT_SIZE + BEARER_SIZE];
+        let content = decode_view(&self.open_bytes(VIEW_LABEL, ticket, &sizes)?)?;
         check_age(content.granted_at, now, age_max)?;
         Ok(content)
     }
@@ -167,11 +180,12 @@ impl TicketKey {
         &self,
         label: &[u8],
         ticket: &Ticket,
-        content_size: usize,
+        content_sizes: &[usize],
     ) -> Result<Vec<u8>, TicketError> {
         let (version, rest) = ticket.0.split_first().ok_or(TicketError::Forged)?;
         let (nonce, sealed) = rest.split_first_chunk().ok_or(TicketError::Forged)?;
-        if *version != VERSION || sealed.len() != content_size + TAG_SIZE {
+        let is_size = content_sizes.iter().any(|size| sealed.len() == size + TAG_SIZE);
+        if *version != VERSION || !is_size {
             return Err(TicketError::Forged);
         }
         let mut sealed = sealed.to_vec();
@@ -209,9 +223,14 @@ fn encode(content: &TicketContent) -> Vec<u8> {
 }
 
 fn encode_view(content: &ViewContent) -> Vec<u8> {
-    let ViewContent { viewer, session, secret, token, granted_at } = content;
+    let ViewContent { viewer, session, secret, token, granted_at, bearer } = content;
     let granted_at = seconds(*granted_at).to_be_bytes();
-    [viewer.0.as_slice(), &session.0, &secret.0, token.as_bytes(), &granted_at].concat()
+    let mut bytes =
+        [viewer.0.as_slice(), &session.0, &secret.0, token.as_bytes(), &granted_at].concat();
+    if let Some(Bearer { rule, key, valid_until }) = bearer {
+        bytes.extend([rule.0.as_slice(), &key.0, &valid_until.to_be_bytes()].concat());
+    }
+    bytes
 }
 
 fn decode(content: &[u8]) -> Result<TicketContent, TicketError> {
@@ -236,14 +255,24 @@ fn decode_view(content: &[u8]) -> Result<ViewContent, TicketError> {
     let (session, rest) = part(rest)?;
     let (secret, rest) = part(rest)?;
     let (token, rest) = part(rest)?;
-    let (granted_at, _) = part(rest)?;
+    let (granted_at, rest) = part(rest)?;
+    let bearer = if rest.is_empty() { None } else { Some(decode_bearer(rest)?) };
     Ok(ViewContent {
         viewer: SessionId(viewer),
         session: SessionId(session),
         secret: Secret(secret),
         token: TokenHash::from_bytes(token),
         granted_at: time(granted_at)?,
+        bearer,
     })
+}
+
+fn decode_bearer(bytes: &[u8]) -> Result<Bearer, TicketError> {
+    let (rule, rest) = part(bytes)?;
+    let (key, rest) = part(rest)?;
+    let (valid_until, _) = part(rest)?;
+    let valid_until = u64::from_be_bytes(valid_until);
+    Ok(Bearer { rule: RuleId(rule), key: Fingerprint(key), valid_until })
 }
 
 /// Since 1970.
@@ -308,7 +337,13 @@ mod tests {
         let key = TicketKey::new(&[7; KEY_SIZE]);
         let TicketContent { session, secret, token, granted_at, .. } = content();
         let viewer = SessionId([8; 16]);
-        let view = ViewContent { viewer, session, secret, token, granted_at };
+        let bearer =
+            Bearer { rule: RuleId([1; 32]), key: Fingerprint([2; 32]), valid_until: u64::MAX - 1 };
+        let view = ViewContent { viewer, session, secret, token, granted_at, bearer: Some(bearer) };
+        let ticket = key.seal_view(&view);
+        assert!(ticket.0.len() <= TICKET_SIZE_MAX);
+        assert_eq!(key.open_view(&ticket, granted_at, DAY), Ok(view.clone()));
+        let view = ViewContent { bearer: None, ..view };
         let ticket = key.seal_view(&view);
         assert_eq!(key.open_view(&ticket, granted_at, DAY), Ok(view));
         assert_eq!(key.open(&ticket, granted_at, DAY), Err(TicketError::Forged));

@@ -9,8 +9,22 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tokio::io::{AsyncRead, AsyncWrite, split};
 
-/// SSH user name of a program that joins a session; the token is in its question.
+/// SSH user name of a program that brings a viewer's link. One that asks for a place in a session
+/// names its token, too ([`asking_user`]), as a person's ssh does, so that its key can be looked at.
 pub const VIEWER_USER: &str = "tern-view";
+/// Between [`VIEWER_USER`] and a token.
+const TOKEN_MARK: char = '+';
+
+/// SSH user name of a program that asks for a place in the session that `token` stands for.
+pub fn asking_user(token: &str) -> String {
+    format!("{VIEWER_USER}{TOKEN_MARK}{token}")
+}
+
+/// The token in such a name; `None` for other names.
+pub fn asked_token(user: &str) -> Option<&str> {
+    user.strip_prefix(VIEWER_USER)?.strip_prefix(TOKEN_MARK)
+}
+
 /// Name of the SSH subsystem.
 pub const VIEW_SUBSYSTEM: &str = "tern-view";
 
@@ -36,7 +50,7 @@ pub struct ViewGrant {
     pub viewer: SessionId,
     /// Proves that a connection is this viewer's.
     pub secret: Secret,
-    /// Whether the token is one for typing.
+    /// Whether the viewer may type: its token is one for that, and so is its key.
     pub may_type: bool,
     /// UDP port of QUIC, at the address that SSH reached.
     pub quic_port: u16,
@@ -80,8 +94,8 @@ pub async fn ask(
 ) -> Result<ViewGrant, WireError> {
     wire::write_question(io, request).await?;
     let grant: ViewGrant = wire::read_answer(io).await?;
-    // What a named token is for, only the relay knows.
-    let is_as_asked = token::is_read_only(&request.token) != Some(grant.may_type);
+    // What a named token is for, only the relay knows; what a key may, too.
+    let is_as_asked = !(grant.may_type && token::is_read_only(&request.token) == Some(true));
     let is_sane = grant.is_sane() && is_as_asked;
     if is_sane { Ok(grant) } else { Err(WireError::Malformed("a grant out of bounds")) }
 }

@@ -1,6 +1,14 @@
 //! What a shared session keeps in step, as plain data: the channels between host and relay, and
 //! between relay and viewers, the events on them and the topology. The screen's channel, the same on
-//! both ways, is named where the screen is (`tern_term::SCREEN`).
+//! both ways, is named where the screen is (`tern_term::SCREEN`); what a host wants of its session
+//! has a file of its own ([`Settings`]).
+
+mod settings;
+
+pub use settings::{
+    ACCESS_LINE_SIZE_MAX, ACCESS_LINES_MAX, ACCESS_SIZE_MAX, Access, REFUSED_MAX, Refused,
+    SETTINGS, Settings,
+};
 
 use crate::log::{Entry, Log, Whole};
 use crate::scrollback::ScrollbackEntry;
@@ -53,6 +61,32 @@ pub enum Role {
     ReadOnly,
 }
 
+/// A viewer's place between relay and viewer, which it keeps over its links: nothing else opens it
+/// than its secret, which isn't told.
+pub type PlaceId = [u8; 16];
+
+/// A key that somebody has shown to be theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownKey {
+    /// SHA-256 of the public key.
+    pub fingerprint: [u8; 32],
+    /// What the host's list calls it, at most [`COMMENT_SIZE_MAX`] bytes; may be empty.
+    pub comment: String,
+}
+
+/// Who a viewer is, as far as the relay knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visitor {
+    /// By its token and its key.
+    pub role: Role,
+    /// IP address it came from, without port.
+    pub address: String,
+    /// The key that let it in, if the session asks for one.
+    pub key: Option<ShownKey>,
+    /// Its place, if it came by `tern join`; `None`: by ssh.
+    pub place: Option<PlaceId>,
+}
+
 /// What viewers do, told to the host by the relay. (Variants have short names on the wire, for the
 /// name of [`ViewerEvent::Input`] travels with every key.)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,14 +96,21 @@ pub enum ViewerEvent {
     Joined {
         /// Its number from now on.
         viewer: ViewerId,
-        /// By its token.
-        role: Role,
-        /// IP address it came from, without port.
-        address: String,
+        /// Who.
+        who: Visitor,
         /// Columns of its terminal.
         cols: u16,
         /// Rows of its terminal.
         rows: u16,
+    },
+    /// A viewer wants in, and the host wants to be asked: [`HostEvent::Admit`] or
+    /// [`HostEvent::Dismiss`] is awaited. Until then it sees nothing of the session.
+    #[serde(rename = "a")]
+    Asks {
+        /// Its number, the same when it has joined.
+        viewer: ViewerId,
+        /// Who.
+        who: Visitor,
     },
     /// A viewer is gone, with or without a word.
     #[serde(rename = "l")]
@@ -142,6 +183,9 @@ pub enum HostStanding {
     #[default]
     #[serde(rename = "w")]
     Awaited,
+    /// It is asked whether to let this viewer in.
+    #[serde(rename = "a")]
+    Asked,
     /// It is heard.
     #[serde(rename = "p")]
     Present,
@@ -174,6 +218,20 @@ pub enum HostEvent {
         /// Which.
         viewer: ViewerId,
         /// What its terminal shows last, e.g. `[detached (from session 0)]`.
+        text: String,
+    },
+    /// Let this viewer in, who [asks](ViewerEvent::Asks).
+    #[serde(rename = "a")]
+    Admit {
+        /// Which.
+        viewer: ViewerId,
+    },
+    /// Show this viewer the door, in or not yet in.
+    #[serde(rename = "x")]
+    Dismiss {
+        /// Which.
+        viewer: ViewerId,
+        /// What its terminal shows last.
         text: String,
     },
     /// The session is over; every viewer goes, the tokens are dead.
@@ -240,13 +298,18 @@ pub const NAME_SIZE_MAX: usize = 256;
 pub const LAYOUT_SIZE_MAX: usize = 16 * 1024;
 /// Most bytes of an IP address as text: IPv6 with a mapped IPv4 tail and a zone.
 pub const ADDRESS_SIZE_MAX: usize = 64;
+/// Most bytes of a key's comment: 64 characters (`tern_bootstrap::authorized_keys`).
+pub const COMMENT_SIZE_MAX: usize = 256;
 /// Most bytes of a text for viewers' terminals.
 pub const TEXT_SIZE_MAX: usize = 1024;
 
 impl Entry for ViewerEvent {
     fn check(&self) -> Result<(), BadDiff> {
         match self {
-            Self::Joined { address, .. } => limit(address.len(), ADDRESS_SIZE_MAX),
+            Self::Joined { who, .. } | Self::Asks { who, .. } => {
+                limit(who.address.len(), ADDRESS_SIZE_MAX)?;
+                limit(who.key.as_ref().map_or(0, |key| key.comment.len()), COMMENT_SIZE_MAX)
+            }
             Self::Input { bytes, .. } => limit(bytes.len(), INPUT_SIZE_MAX),
             Self::Left { .. } | Self::Resized { .. } | Self::Scrollback { .. } => Ok(()),
         }
@@ -276,7 +339,10 @@ impl Entry for Farewell {
 impl Entry for HostEvent {
     fn check(&self) -> Result<(), BadDiff> {
         match self {
-            Self::Detach { text, .. } | Self::Ended { text } => limit(text.len(), TEXT_SIZE_MAX),
+            Self::Detach { text, .. } | Self::Dismiss { text, .. } | Self::Ended { text } => {
+                limit(text.len(), TEXT_SIZE_MAX)
+            }
+            Self::Admit { .. } => Ok(()),
         }
     }
 }

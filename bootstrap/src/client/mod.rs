@@ -15,7 +15,7 @@ use crate::grant::{
     self, HOST_USER, NameClaim, SUBSYSTEM, SessionGrant, SessionRequest, WireError,
 };
 use crate::register::{self, REGISTER_SUBSYSTEM, RegisterAnswer, RegisterRequest, Wish};
-use crate::view::{self, VIEW_SUBSYSTEM, VIEWER_USER, ViewGrant, ViewRequest};
+use crate::view::{self, VIEW_SUBSYSTEM, ViewGrant, ViewRequest};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -140,6 +140,15 @@ pub enum BootstrapError {
         /// What was tried.
         tried: String,
     },
+    /// The session's host lets only some people join, and none of our keys is theirs.
+    #[error(
+        "this session lets in only people whose SSH keys its host has listed, and none of yours is \
+         ({tried}): ask its host to add yours, or name the right one with -i"
+    )]
+    KeyRefused {
+        /// What was tried.
+        tried: String,
+    },
     /// It is an SSH server, but not a relay.
     #[error(
         "{relay} is an SSH server but not a tern relay (it has none of tern's subsystems): check \
@@ -243,7 +252,12 @@ async fn ask_for_session(options: &Options, ssh: ssh::Ssh) -> Result<Granted, Bo
 pub async fn request_view(options: &Options, token: &str) -> Result<GrantedView, BootstrapError> {
     let dialled = ssh::dial(&options.relay).await?;
     ssh::in_time(options, async {
-        let ssh = ssh::connect(options, VIEWER_USER, dialled).await?;
+        let ssh = match ssh::connect(options, &view::asking_user(token), dialled).await {
+            Err(BootstrapError::Denied { tried, .. }) => {
+                return Err(BootstrapError::KeyRefused { tried });
+            }
+            connected => connected?,
+        };
         let channel = ssh.subsystem(options, VIEW_SUBSYSTEM).await?;
         let request = ViewRequest { software: options.software.clone(), token: token.to_owned() };
         let grant = view::ask(&mut channel.into_stream(), &request)

@@ -6,9 +6,12 @@ use crate::host_key::Trusted;
 use russh::client::{self, AuthResult, Handle, Msg};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
+use russh::keys::{
+    Certificate, HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key,
+};
 use russh::{Channel, ChannelMsg};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -200,9 +203,16 @@ async fn authenticate(
                      ssh-agent.",
                     path.display()
                 ));
+                tried.push(format!("{}, which can't be read: {error}", path.display()));
                 continue;
             }
         };
+        if let Some(certificate) = certificate_of(path) {
+            let sent = session.authenticate_openssh_cert(user, key.clone(), certificate).await;
+            if is_success(&sent.map_err(failed)?) {
+                return Ok(());
+            }
+        }
         let key = PrivateKeyWithHashAlg::new(key, rsa_hash);
         if is_success(&session.authenticate_publickey(user, key).await.map_err(failed)?) {
             return Ok(());
@@ -211,6 +221,13 @@ async fn authenticate(
     }
     let tried = if tried.is_empty() { "there are none".into() } else { tried.join(", ") };
     Err(BootstrapError::Denied { relay: options.relay.clone(), tried })
+}
+
+/// The certificate beside a key, where ssh looks for it.
+fn certificate_of(key: &Path) -> Option<Certificate> {
+    let mut name = key.as_os_str().to_owned();
+    name.push("-cert.pub");
+    Certificate::read_file(Path::new(&name)).ok()
 }
 
 /// Whether a key of the agent was accepted. An agent that isn't there or fails is no error: the
@@ -224,9 +241,19 @@ async fn authenticate_with_agent(
     let Ok(mut agent) = AgentClient::connect_env().await else { return false };
     let Ok(identities) = agent.request_identities().await else { return false };
     for identity in identities.into_iter().take(AGENT_KEYS_MAX) {
-        let AgentIdentity::PublicKey { key, comment } = identity else { continue };
-        let hash = if key.algorithm().is_rsa() { rsa_hash } else { None };
-        match session.authenticate_publickey_with(user, key, hash, &mut agent).await {
+        let (result, comment) = match identity {
+            AgentIdentity::PublicKey { key, comment } => {
+                let hash = if key.algorithm().is_rsa() { rsa_hash } else { None };
+                (session.authenticate_publickey_with(user, key, hash, &mut agent).await, comment)
+            }
+            AgentIdentity::Certificate { certificate, comment } => {
+                let hash = if certificate.algorithm().is_rsa() { rsa_hash } else { None };
+                let sent =
+                    session.authenticate_certificate_with(user, certificate, hash, &mut agent);
+                (sent.await, comment)
+            }
+        };
+        match result {
             Ok(result) if is_success(&result) => return true,
             _ => tried.push(format!("{comment} of the agent")),
         }

@@ -62,6 +62,7 @@ mod tests {
         "std::path::PathBuf",
         "std::path::{Path, PathBuf}",
         "std::time::",
+        "tern_bootstrap::authorized_keys::Fingerprint",
         "tern_bootstrap::client::RelayAddress",
         "tern_bootstrap::grant::NameClaim",
         "tern_bootstrap::grant::PORT_DEFAULT",

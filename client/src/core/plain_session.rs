@@ -140,14 +140,15 @@ impl PlainSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tern_sync::session::{Role, ViewerId};
+    use tern_sync::session::{Role, Visitor};
 
     #[test]
     fn pty_shrinks_to_the_smallest_writer_and_grows_back() {
         let (mut session, now) = (PlainSession::new(Size { cols: 100, rows: 30 }), Instant::now());
         let viewer = ViewerId(1);
         let (role, address) = (Role::ReadWrite, "192.0.2.1".to_owned());
-        let joined = ViewerEvent::Joined { viewer, role, address, cols: 120, rows: 20 };
+        let who = Visitor { role, address, key: None, place: None };
+        let joined = ViewerEvent::Joined { viewer, who, cols: 120, rows: 20 };
         session.handle_viewer_event(joined, now);
         let mut commands = || std::iter::from_fn(|| session.poll_command()).collect::<Vec<_>>();
         assert!(commands().contains(&Command::Resize(Size { cols: 100, rows: 20 })));

@@ -3,7 +3,8 @@
 use crate::core::notice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tern_sync::session::{Role, ViewerEvent, ViewerId};
+use tern_bootstrap::authorized_keys::Fingerprint;
+use tern_sync::session::{Role, ViewerEvent, ViewerId, Visitor};
 use tern_term::Size;
 
 /// Most viewers that a host keeps book of; a relay that claims more is not believed.
@@ -19,10 +20,23 @@ pub struct Viewer {
     pub role: ViewerRole,
     /// IP address, checked to be one.
     pub address: String,
+    /// The key that let it in, if the session asks for one.
+    pub key: Option<Key>,
+    /// Whether it came by `tern join`.
+    pub is_by_tern: bool,
     /// Columns of its terminal.
     pub cols: u16,
     /// Rows of its terminal.
     pub rows: u16,
+}
+
+/// A viewer's key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Key {
+    /// `SHA256:...`.
+    pub fingerprint: String,
+    /// What the list calls it; may be empty.
+    pub comment: String,
 }
 
 /// What a viewer may do.
@@ -67,27 +81,47 @@ pub enum Change {
     Nothing,
 }
 
+impl Viewer {
+    fn of(who: &Visitor, cols: u16, rows: u16) -> Self {
+        let role = match who.role {
+            Role::ReadWrite => ViewerRole::ReadWrite,
+            Role::ReadOnly => ViewerRole::ReadOnly,
+        };
+        let key = who.key.as_ref().map(|key| Key {
+            fingerprint: Fingerprint(key.fingerprint).to_string(),
+            comment: notice::printable(&key.comment),
+        });
+        let (address, is_by_tern) = (notice::address(&who.address), who.place.is_some());
+        Self { role, address, key, is_by_tern, cols, rows }
+    }
+
+    /// The address, and the key's comment if there is one.
+    fn name(&self) -> String {
+        match &self.key {
+            Some(key) if !key.comment.is_empty() => format!("{}, {}", self.address, key.comment),
+            Some(_) | None => self.address.clone(),
+        }
+    }
+}
+
 impl Viewers {
     /// The relay told this.
     pub fn handle_event(&mut self, event: ViewerEvent, now: Instant) -> Change {
         match event {
-            ViewerEvent::Joined { viewer, role, address, cols, rows } => {
+            ViewerEvent::Joined { viewer, who, cols, rows } => {
                 if self.present.len() >= VIEWERS_MAX || self.present.contains_key(&viewer.0) {
                     return Change::Nothing;
                 }
-                let role = match role {
-                    Role::ReadWrite => ViewerRole::ReadWrite,
-                    Role::ReadOnly => ViewerRole::ReadOnly,
-                };
-                let address = notice::address(&address);
-                let text = format!("A mate has joined ({address}) -- ");
-                self.present.insert(viewer.0, Viewer { role, address, cols, rows });
+                let newcomer = Viewer::of(&who, cols, rows);
+                let text = format!("A mate has joined ({}) -- ", newcomer.name());
+                self.present.insert(viewer.0, newcomer);
                 Change::Roster { notice: text + &self.count_text() }
             }
+            ViewerEvent::Asks { .. } => Change::Nothing,
             ViewerEvent::Left { viewer } => {
                 let Some(gone) = self.present.remove(&viewer.0) else { return Change::Nothing };
                 self.leaving.remove(&viewer.0);
-                let text = format!("A mate has left ({}) -- ", gone.address);
+                let text = format!("A mate has left ({}) -- ", gone.name());
                 Change::Roster { notice: text + &self.count_text() }
             }
             ViewerEvent::Input { viewer, .. } if self.leaving.contains(&viewer.0) => {
@@ -170,7 +204,8 @@ mod tests {
     const B: ViewerId = ViewerId(2);
 
     fn joined(viewer: ViewerId, role: Role) -> ViewerEvent {
-        ViewerEvent::Joined { viewer, role, address: "192.0.2.7".into(), cols: 90, rows: 20 }
+        let who = Visitor { role, address: "192.0.2.7".into(), key: None, place: None };
+        ViewerEvent::Joined { viewer, who, cols: 90, rows: 20 }
     }
 
     fn input(viewer: ViewerId) -> ViewerEvent {
@@ -202,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn read_only_viewer_neither_types_nor_counts() {
+    fn read_only_newcomerneither_types_nor_counts() {
         let (mut viewers, now) = (Viewers::default(), Instant::now());
         viewers.handle_event(joined(A, Role::ReadOnly), now);
         assert_eq!(viewers.handle_event(input(A), now), Change::Nothing);
@@ -233,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn detach_is_not_blamed_on_a_viewer_if_somebody_typed_here_after_it() {
+    fn detach_is_not_blamed_on_a_newcomerif_somebody_typed_here_after_it() {
         let detacher = |active_at| {
             let (mut viewers, now) = (Viewers::default(), Instant::now());
             viewers.handle_event(joined(A, Role::ReadWrite), now);
@@ -246,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn viewer_that_left_is_not_blamed() {
+    fn newcomerthat_left_is_not_blamed() {
         let (mut viewers, now) = (Viewers::default(), Instant::now());
         viewers.handle_event(joined(A, Role::ReadWrite), now);
         viewers.handle_event(input(A), now);

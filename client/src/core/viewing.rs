@@ -420,6 +420,7 @@ impl Viewing {
                 return text::standing(HostStanding::Silent { seconds });
             }
             HostStanding::Awaited if self.is_shown => return text::standing(self.standing),
+            HostStanding::Asked => return text::standing(self.standing),
             HostStanding::Awaited | HostStanding::Present => {}
         }
         self.message.as_ref().map(|message| message.text.clone())

@@ -5,6 +5,7 @@ use crate::core::leaving::Departure;
 use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
 use crate::core::wishes::Wishes;
+use crate::shell::access::Access;
 use crate::shell::board::Board;
 use crate::shell::capture::capture;
 use crate::shell::control_client::ControlClient;
@@ -93,6 +94,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     let attach = format!("tmux -S {} attach", config.tmux_socket.display());
     let shared =
         format!("session {} of the tmux at {}", config.session_id, config.tmux_socket.display());
+    let mut access = Access::start(&config.wishes).await?;
     let sharing = Sharing::start(&config.relay, &config.wishes).await?;
     let tmux_socket = config.tmux_socket.to_str().map(str::to_owned);
     let attach = config.is_own_server.then_some(attach);
@@ -109,7 +111,8 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     if let Some(pane) = config.respawned_pane {
         session.respawn(pane, now);
     }
-    let uplink = sharing.link(board.clone());
+    access.keep(&board);
+    let uplink = sharing.link(board.clone(), access.settings());
     let content = board.subscribe();
     let agent = Agent {
         tmux,
@@ -128,6 +131,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         flags: config.wishes_of_flags,
         wishes: config.wishes,
         capturing: None,
+        access,
         lines_due: None,
         stops,
         stopper: None,
@@ -171,6 +175,8 @@ struct Agent {
     flags: Wishes,
     wishes: Wishes,
     capturing: Option<JoinHandle<Option<Vec<u8>>>>,
+    /// Who may join.
+    access: Access,
     /// When the join lines are shown on status lines, if no view showed them before.
     lines_due: Option<Instant>,
     stops: mpsc::Receiver<StopRequest>,
@@ -229,7 +235,7 @@ impl Agent {
                 settings = await_task(&mut self.options) => {
                     self.options = None;
                     if let Some(settings) = settings.flatten() {
-                        self.handle_settings(settings);
+                        self.handle_settings(settings).await;
                     }
                 }
                 captured = await_task(&mut self.capturing) => {
@@ -319,13 +325,14 @@ impl Agent {
         }));
     }
 
-    fn handle_settings(&mut self, settings: Settings) {
+    async fn handle_settings(&mut self, settings: Settings) {
         if let Some(time) = settings.display_time_ms {
             self.session.set_display_time(Duration::from_millis(time));
         }
         let wishes = self.flags.clone().or(settings.wishes);
         if wishes != self.wishes {
             tracing::info!(?wishes, "other wishes");
+            self.access.change(&wishes, &self.board).await;
             self.wishes = wishes;
         }
     }

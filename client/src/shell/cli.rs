@@ -87,7 +87,10 @@ pub struct ShareArgs {
     /// Key by which the relay knows whose names these are.
     #[arg(short = 'k', long, env = API_KEY_VARIABLE, hide_env_values = true, value_name = "KEY")]
     pub api_key: Option<String>,
-    /// Only viewers with an SSH key that is in this file get in.
+    /// Only people with an SSH key of this file may join, with ssh or `tern join`: an OpenSSH
+    /// authorized_keys file. A change to it counts for whoever joins next. In front of a key,
+    /// `read-only` lets its owner look only; from=, expiry-time=, cert-authority and principals= are
+    /// honoured, and a line with an option that can't be lets nobody in.
     #[arg(short, long, env = "TERN_AUTHORIZED_KEYS", value_name = "FILE")]
     pub authorized_keys: Option<PathBuf>,
     /// Configuration of the new tmux, in place of ~/.tern.conf, ~/.tmate.conf or tmux's own files.

@@ -119,6 +119,8 @@ mod tests {
             viewers: vec![Viewer {
                 role: ViewerRole::ReadOnly,
                 address: "192.0.2.1".into(),
+                key: None,
+                is_by_tern: false,
                 cols: 80,
                 rows: 24,
             }],

@@ -12,6 +12,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use tern_sync::session::Settings;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// How long the relay has to answer: what a bootstrap over a bad path takes, twice.
@@ -140,7 +142,9 @@ async fn judge_relay(args: &RelayArgs) -> Vec<Finding> {
     let name = sharing.relay_name();
     let board = Board::new("nothing".into(), None, None, name.clone());
     let mut content = board.subscribe();
-    let uplink = sharing.link(board.clone());
+    // Nothing is said about who may join: so nobody may.
+    let settings = watch::channel(Settings::default()).1;
+    let uplink = sharing.link(board.clone(), settings);
     let mut time_max = RELAY_TIME_MAX;
     let connected = loop {
         let status = content.borrow_and_update().status.clone();

@@ -1,5 +1,6 @@
 //! The shell: processes, ptys, sockets and the user's terminal. It does what the core decides.
 
+pub mod access;
 pub mod agent;
 pub mod agent_start;
 pub mod agents;

@@ -2,6 +2,7 @@
 //! and ends with this process.
 
 use crate::core::plain_session::{Command as SessionCommand, PlainSession};
+use crate::shell::access::Access;
 use crate::shell::board::Board;
 use crate::shell::cli::{API_KEY_VARIABLE, ShareArgs};
 use crate::shell::link::{Incoming, Uplink};
@@ -76,6 +77,7 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
 /// The way to the viewers.
 struct Shared {
     sharing: Sharing,
+    _access: Access,
     uplink: Uplink,
     board: Board,
     stops: mpsc::Receiver<StopRequest>,
@@ -88,6 +90,7 @@ impl Shared {
         let socket_path = agents::path_for_plain()?;
         let settings = args.plain_settings();
         let wishes = args.wishes().or(settings.wishes.clone());
+        let mut access = Access::start(&wishes).await?;
         let sharing = Sharing::start(&args.relay_args(&settings), &wishes).await?;
         let board = Board::new("a plain terminal".into(), None, None, sharing.relay_name());
         let (stop_sender, stops) = mpsc::channel(16);
@@ -95,8 +98,9 @@ impl Shared {
         for notice in sharing.notices() {
             board.log(&notice);
         }
-        let uplink = sharing.link(board.clone());
-        Ok(Self { sharing, uplink, board, stops, socket_path, _socket: socket })
+        access.keep(&board);
+        let uplink = sharing.link(board.clone(), access.settings());
+        Ok(Self { sharing, _access: access, uplink, board, stops, socket_path, _socket: socket })
     }
 
     async fn finish(self, text: &str) {

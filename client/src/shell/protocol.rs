@@ -204,6 +204,8 @@ mod tests {
         let viewer = Viewer {
             role: crate::core::viewers::ViewerRole::ReadWrite,
             address: "2001:0db8:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa".into(),
+            key: None,
+            is_by_tern: false,
             cols: u16::MAX,
             rows: u16::MAX,
         };

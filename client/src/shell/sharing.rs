@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tern_bootstrap::client::{HostKeyPolicy, Options, RelayAddress};
 use tern_bootstrap::grant::PORT_DEFAULT;
+use tern_sync::session::Settings;
+use tokio::sync::watch;
 
 /// Where tmate's servers are if nothing is said.
 const SSH_PORT: u16 = 22;
@@ -81,10 +83,10 @@ impl Sharing {
     }
 
     /// Starts the link.
-    pub fn link(&self, board: Board) -> Uplink {
+    pub fn link(&self, board: Board, settings: watch::Receiver<Settings>) -> Uplink {
         let shown_host = self.embedded.as_ref().map(|embedded| embedded.host.to_string());
         let (options, relays) = (self.options.clone(), self.relays.clone());
-        Uplink::start(options, relays, shown_host, self.is_access_limited, board)
+        Uplink::start(options, relays, shown_host, self.is_access_limited, board, settings)
     }
 
     /// After the link has ended.

@@ -2,6 +2,7 @@
 //! come out. It knows no socket, no task and no clock; a test below reads its `use` lines.
 
 pub mod address;
+pub mod doors;
 pub mod gauge;
 pub mod input;
 pub mod keys;

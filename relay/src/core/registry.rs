@@ -41,6 +41,10 @@ pub enum Denied {
     ViewersFull,
     /// The relay is stopping.
     Stopping,
+    /// The session's host lets in only some keys, and it was shown none of them.
+    KeyWanted,
+    /// The session's host has shown this one the door.
+    Refused,
 }
 
 impl Denied {
@@ -51,6 +55,8 @@ impl Denied {
             Self::TooManyTries => text::TOO_MANY_TRIES,
             Self::ViewersFull => text::VIEWERS_FULL,
             Self::Stopping => text::STOPPING,
+            Self::KeyWanted => text::KEY_WANTED,
+            Self::Refused => text::REFUSED,
         }
     }
 }
@@ -329,6 +335,13 @@ impl<H: Clone> Registry<H> {
     /// Whether a session has this token.
     pub fn is_known(&self, token: TokenHash) -> bool {
         self.tokens.contains_key(&token)
+    }
+
+    /// How to reach the session that a token is for, asked while somebody authenticates; nothing is
+    /// told by it that [`Registry::look_up`], which follows, doesn't tell.
+    pub fn find(&self, token: TokenHash) -> Option<H> {
+        let (id, _) = self.tokens.get(&token)?;
+        self.handle(*id)
     }
 
     /// Which session a token is for, asked by somebody who has shown nothing else: a wrong one is a

@@ -11,6 +11,17 @@ pub const WRONG_TOKEN: &str = "Invalid or expired session token";
 pub const TOO_MANY_TRIES: &str = "Too many tries from your address: wait a minute, then try again";
 /// A session, or the relay, has all the viewers that it may.
 pub const VIEWERS_FULL: &str = "There is no room for another viewer here: try again later";
+/// A viewer showed no key that the session's host has listed.
+pub const KEY_WANTED: &str = "This session lets in only people whose SSH keys its host has listed: \
+    connect again, and your ssh shows yours";
+/// A viewer came back whom the session's host has shown the door.
+pub const REFUSED: &str = "The host of this session does not let you in any more";
+/// A viewer has to go, and may not come back.
+pub const REMOVED: &str = "[removed from the session by its host]";
+/// A viewer whom the host is asked about.
+pub const ASKED_NOTICE: &str = "waiting for the host to let you in";
+/// Nobody said whether a viewer may come in.
+pub const NOBODY_ANSWERED: &str = "[nobody at the host let you in in time; you may ask again]";
 /// A viewer came without a terminal.
 pub const NEEDS_TERMINAL: &str = "A terminal is needed: ssh -t ...";
 /// Somebody asked for a command or a subsystem.
@@ -74,6 +85,7 @@ pub const INTERNAL: &str =
 pub fn standing(standing: HostStanding) -> Option<String> {
     match standing {
         HostStanding::Awaited => Some(WAITING_NOTICE.into()),
+        HostStanding::Asked => Some(ASKED_NOTICE.into()),
         HostStanding::Present => None,
         HostStanding::Silent { seconds } => Some(host_silent(seconds.into())),
     }

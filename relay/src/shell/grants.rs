@@ -2,16 +2,19 @@
 //! they show to a relay that was started again.
 
 use super::admission::{SessionGuard, Shared, ViewerGuard, secret_of};
+use super::doors::{self, unix_time};
 use super::naming;
 use super::places::PlaceHandle;
 use super::replica::{self, NewLink, Place, ReplicaTask};
 use super::session::{Message, SessionHandle, SessionTask};
 use crate::core::address::AddressKey;
+use crate::core::doors::Caller;
 use crate::core::registry::{Denied, NewSession};
 use crate::core::text;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use tern_bootstrap::authorized_keys::Credential;
 use tern_bootstrap::credentials::Kind;
 use tern_bootstrap::grant::{NameClaim, Refusal, RefusalCode, Secret, SessionGrant, SessionId};
 use tern_bootstrap::ticket::{Ticket, TicketContent, ViewContent};
@@ -65,25 +68,33 @@ pub(super) async fn create(
 }
 
 /// A viewer's place in the session that its token stands for, or why there is none.
-pub(super) fn create_view(
+/// Waits for what the session's host has to say.
+pub(super) async fn create_view(
     shared: &Shared,
     token: &str,
     address: IpAddr,
+    credential: &Credential,
 ) -> Result<ViewGrant, Denied> {
     let hash = TokenHash::of(token);
     let found = shared.registry().look_up(hash, address.into(), Instant::now());
     let (session, role) = found?;
+    let handle = shared.registry().handle(session).ok_or(Denied::WrongToken)?;
+    let doors = doors::said(&handle).await?;
+    let viewer = SessionId(token::random());
+    let caller = Caller { role, address, credential, place: Some(viewer.0) };
+    let admission = doors.admit(&caller, unix_time())?;
     let content = ViewContent {
-        viewer: SessionId(token::random()),
+        viewer,
         session,
         secret: Secret(token::random()),
         token: hash,
         granted_at: SystemTime::now(),
+        bearer: admission.bearer,
     };
     Ok(ViewGrant {
         viewer: content.viewer,
         secret: content.secret.clone(),
-        may_type: role == Role::ReadWrite,
+        may_type: admission.who.role == Role::ReadWrite,
         quic_port: shared.advertised.quic_port,
         certificate: shared.certificate,
         ticket: shared.ticket_key.seal_view(&content),
@@ -210,24 +221,36 @@ fn take_place(
     }
     if !shared.registry().is_known(content.token) {
         // The ticket is a true one: its session's host is away, and may come back.
-        let text = text::RETURNING.to_owned();
-        return Err(Refusal { code: RefusalCode::Returning, text });
+        return Err(returning());
     }
     let (guard, role, handle) =
         ViewerGuard::join(shared, content.token, address).map_err(refusal)?;
+    let Some(doors) = handle.doors.borrow().clone() else {
+        // It is back, but has not said yet who may join.
+        return Err(returning());
+    };
+    let credential = content.bearer.map_or(Credential::Nothing, Credential::Kept);
+    let place = Some(content.viewer.0);
+    let caller = Caller { role, address, credential: &credential, place };
+    let admission = doors.admit(&caller, unix_time()).map_err(refusal)?;
     let (inbox, on_link) = mpsc::channel(replica::INBOX_SIZE);
     let seat = guard.seat;
     let place = PlaceHandle { secret: content.secret.clone(), inbox, seat };
     let (place, is_new) = shared.places.take(content.viewer, place);
     if is_new {
         let held = Place { shared: Arc::clone(shared), viewer: content.viewer, seat };
-        let task = ReplicaTask::new(held, guard, role, address, handle, on_link);
+        let task = ReplicaTask::new(held, guard, admission.who, handle, on_link);
         let viewer = short(content.viewer);
         let session = short(content.session);
         let span = tracing::info_span!("replica", %viewer, %session, %address);
         tokio::spawn(task.run().instrument(span));
     }
     Ok(place)
+}
+
+/// A session's host is not there, or has not said yet who may join.
+pub(super) fn returning() -> Refusal {
+    Refusal { code: RefusalCode::Returning, text: text::RETURNING.to_owned() }
 }
 
 /// Why a viewer may not come in, for its program.
@@ -237,6 +260,7 @@ pub(super) fn refusal(denied: Denied) -> Refusal {
         Denied::TooManyTries => RefusalCode::TooManyTries,
         Denied::ViewersFull => RefusalCode::Full,
         Denied::Stopping => RefusalCode::Stopping,
+        Denied::KeyWanted | Denied::Refused => RefusalCode::Unauthorized,
     };
     Refusal { code, text: denied.text().to_owned() }
 }

@@ -3,22 +3,26 @@
 //! links. Everything else is refused.
 
 use super::admission::Shared;
-use super::authorized::is_authorized;
+use super::authorized::{is_authorized, may_accept};
 use super::channel::{self, Writer};
+use super::doors::{self, unix_time};
 
 use super::line::{Line, Stage};
 use super::subsystem::{Order, SubsystemChannel};
 use super::typing::ViewerState;
 use super::viewer;
 use super::waiting::AskedToken;
+use crate::core::doors::Doors;
 use crate::core::text;
+use russh::keys::{Certificate, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet, Pty};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tern_bootstrap::authorized_keys::Credential;
 use tern_bootstrap::grant::{HOST_USER, LINK_SUBSYSTEM, SUBSYSTEM};
 use tern_bootstrap::register::REGISTER_SUBSYSTEM;
-use tern_bootstrap::view::{VIEW_SUBSYSTEM, VIEWER_USER};
+use tern_bootstrap::view::{VIEW_SUBSYSTEM, VIEWER_USER, asked_token};
 use tern_term::Size;
 use tokio::sync::{oneshot, watch};
 
@@ -29,8 +33,8 @@ const NAME_SIZE_MAX: usize = 64;
 #[derive(Debug, Clone, Copy)]
 enum Caller {
     Host,
-    /// `tern join`, which says its token later.
-    Replica,
+    /// `tern join`, which brings a link, or asks for a place with the token that it has named.
+    Replica(Option<AskedToken>),
     Viewer(AskedToken),
 }
 
@@ -38,8 +42,19 @@ impl Caller {
     fn of(user: &str) -> Self {
         match user {
             HOST_USER => Self::Host,
-            VIEWER_USER => Self::Replica,
-            token => Self::Viewer(AskedToken::of(token)),
+            VIEWER_USER => Self::Replica(None),
+            user => match asked_token(user) {
+                Some(token) => Self::Replica(Some(AskedToken::of(token))),
+                None => Self::Viewer(AskedToken::of(user)),
+            },
+        }
+    }
+
+    fn token(self) -> Option<AskedToken> {
+        match self {
+            Self::Host => None,
+            Self::Replica(token) => token,
+            Self::Viewer(token) => Some(token),
         }
     }
 }
@@ -71,6 +86,8 @@ pub(super) struct Handler {
     line: Arc<Line>,
     shared: Arc<Shared>,
     caller: Option<Caller>,
+    /// What it has shown to be its own.
+    credential: Credential,
     slot: Slot,
     terminal: Option<Terminal>,
     color_term: Option<String>,
@@ -84,6 +101,7 @@ impl Handler {
             line,
             shared,
             caller: None,
+            credential: Credential::Nothing,
             slot: Slot::Free,
             terminal: None,
             color_term: None,
@@ -91,10 +109,15 @@ impl Handler {
         }
     }
 
-    /// Viewers are known by their token, which is looked up later, whatever key they have; hosts
-    /// by the operator's list, if there is one.
-    fn admit(&mut self, user: &str) -> Auth {
-        if user == HOST_USER && self.shared.authorized_hosts.is_some() {
+    /// Viewers are known by their token, and by their key where their session's host asks for one;
+    /// hosts by the operator's list, if there is one. What can't be known yet is looked at when the
+    /// viewer joins.
+    async fn admit(&mut self, user: &str) -> Auth {
+        let wants_key = match Caller::of(user) {
+            Caller::Host => self.shared.authorized_hosts.is_some(),
+            caller => self.doors(caller).await.is_some_and(|doors| doors.want_key()),
+        };
+        if wants_key {
             return Auth::Reject {
                 proceed_with_methods: Some(MethodSet::from([MethodKind::PublicKey].as_slice())),
                 partial_success: false,
@@ -104,12 +127,37 @@ impl Handler {
         Auth::Accept
     }
 
+    /// The doors of the session that a viewer wants to join, as far as they are known.
+    async fn doors(&self, caller: Caller) -> Option<Arc<Doors>> {
+        doors::at_authentication(&self.shared, caller.token()?, self.address.ip()).await
+    }
+
     /// Whether somebody with this key may go on; who it is stays open, as an offer proves nothing.
-    async fn accepts(&self, user: &str, key: &russh::keys::PublicKey) -> bool {
-        match &self.shared.authorized_hosts {
-            Some(path) if user == HOST_USER => is_authorized(path, key).await,
-            Some(_) | None => true,
+    async fn accepts(&self, user: &str, key: &PublicKey) -> bool {
+        match (Caller::of(user), &self.shared.authorized_hosts) {
+            (Caller::Host, Some(path)) => may_accept(path, key).await,
+            (Caller::Host, None) => true,
+            (caller, _) => self.doors(caller).await.is_none_or(|doors| doors.may_accept(key)),
         }
+    }
+
+    /// Somebody has shown what is theirs.
+    async fn authenticate(&mut self, user: &str, credential: Credential) -> Auth {
+        let address = self.address.ip().to_canonical();
+        let caller = Caller::of(user);
+        let is_right = match (caller, &self.shared.authorized_hosts) {
+            (Caller::Host, Some(path)) => is_authorized(path, &credential, address).await,
+            (Caller::Host, None) => true,
+            (caller, _) => match self.doors(caller).await {
+                Some(doors) => doors.has_key_of(&credential, address, unix_time()),
+                None => true,
+            },
+        };
+        if !is_right {
+            return Auth::reject();
+        }
+        (self.caller, self.credential) = (Some(caller), credential);
+        Auth::Accept
     }
 
     /// The channel, if it has not been used.
@@ -156,6 +204,7 @@ impl Handler {
             tern_term::Capabilities::from_env(&terminal.name, self.color_term.as_deref());
         let viewer = viewer::NewViewerTask {
             token,
+            credential: self.credential.clone(),
             address: self.address.ip().to_canonical(),
             capabilities,
             size: terminal.size.subscribe(),
@@ -176,7 +225,7 @@ impl russh::server::Handler for Handler {
     type Error = russh::Error;
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
-        Ok(self.admit(user))
+        Ok(self.admit(user).await)
     }
 
     async fn auth_publickey_offered(
@@ -193,11 +242,16 @@ impl russh::server::Handler for Handler {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, Self::Error> {
-        if !self.accepts(user, key.public_key).await {
-            return Ok(Auth::reject());
-        }
-        self.caller = Some(Caller::of(user));
-        Ok(Auth::Accept)
+        Ok(self.authenticate(user, Credential::Key(key.public_key.clone())).await)
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Self::Error> {
+        let credential = Credential::Certificate(Box::new(certificate.clone()));
+        Ok(self.authenticate(user, credential).await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -206,7 +260,7 @@ impl russh::server::Handler for Handler {
         _submethods: &str,
         _response: Option<russh::server::Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        Ok(self.admit(user))
+        Ok(self.admit(user).await)
     }
 
     async fn channel_open_session(
@@ -221,11 +275,13 @@ impl russh::server::Handler for Handler {
             return Ok(());
         }
         self.slot = Slot::Open(match self.caller {
-            Some(Caller::Host | Caller::Replica) => {
+            Some(Caller::Host | Caller::Replica(_)) => {
                 let (sender, order) = oneshot::channel();
                 let (line, shared) = (Arc::clone(&self.line), Arc::clone(&self.shared));
-                let address = self.address.ip();
-                tokio::spawn(SubsystemChannel { address, channel, order, line, shared }.run());
+                let (address, credential) = (self.address.ip(), self.credential.clone());
+                let channel =
+                    SubsystemChannel { address, credential, channel, order, line, shared };
+                tokio::spawn(channel.run());
                 Opened::Program(sender)
             }
             Some(Caller::Viewer(_)) | None => Opened::Viewer(channel::writer(channel)),
@@ -311,8 +367,8 @@ impl russh::server::Handler for Handler {
         let wanted = match (self.caller, name) {
             (Some(Caller::Host), SUBSYSTEM) => Order::Grant,
             (Some(Caller::Host), REGISTER_SUBSYSTEM) => Order::Register,
-            (Some(Caller::Replica), VIEW_SUBSYSTEM) => Order::View,
-            (Some(Caller::Host | Caller::Replica), LINK_SUBSYSTEM) => Order::Link,
+            (Some(Caller::Replica(_)), VIEW_SUBSYSTEM) => Order::View,
+            (Some(Caller::Host | Caller::Replica(_)), LINK_SUBSYSTEM) => Order::Link,
             _ => return self.refuse(id, session, text::ONLY_TERMINALS),
         };
         let Some(Opened::Program(order)) = self.take_channel() else {

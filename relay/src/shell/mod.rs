@@ -9,6 +9,7 @@ mod admission;
 mod authorized;
 mod bind;
 mod channel;
+mod doors;
 mod grants;
 mod handler;
 mod host;

@@ -2,20 +2,22 @@
 //! speaks with its session.
 
 use super::admission::{Running, Shared, ViewerGuard};
-use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
+use super::session::{
+    Message, NewViewer, Place as Standing, Release, SessionHandle, ViewerPort, wait_until,
+};
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use crate::core::registry::Seat;
 use crate::core::replica::{Output, Replica, Typed};
 use crate::core::session::{CloseCode, EXIT_LOST};
 use crate::core::text;
 use std::future::pending;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_bootstrap::grant::SessionId;
 use tern_bootstrap::token::random;
 use tern_sync::link::{Incoming, Link, LinkError};
-use tern_sync::session::{Role, ViewerId};
+use tern_sync::session::{ViewerId, Visitor};
 use tern_term::Size;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -40,6 +42,8 @@ struct Joined {
     id: ViewerId,
     /// Bytes that it may still type.
     credit: Arc<Semaphore>,
+    /// While it waits at the door.
+    on_admit: Option<oneshot::Receiver<()>>,
     on_release: oneshot::Receiver<Release>,
 }
 
@@ -61,8 +65,7 @@ pub(super) struct ReplicaTask {
     core: Replica,
     place: Place,
     guard: ViewerGuard,
-    role: Role,
-    address: IpAddr,
+    who: Visitor,
     handle: SessionHandle,
     inbox: mpsc::Receiver<NewLink>,
     link: Option<Link>,
@@ -77,12 +80,11 @@ pub(super) struct ReplicaTask {
 }
 
 impl ReplicaTask {
-    /// Of a viewer that comes from `address`.
+    /// Of a viewer whom the doors let in.
     pub(super) fn new(
         place: Place,
         guard: ViewerGuard,
-        role: Role,
-        address: IpAddr,
+        who: Visitor,
         mut handle: SessionHandle,
         inbox: mpsc::Receiver<NewLink>,
     ) -> Self {
@@ -95,8 +97,7 @@ impl ReplicaTask {
             core,
             place,
             guard,
-            role,
-            address,
+            who,
             handle,
             inbox,
             link,
@@ -137,7 +138,10 @@ impl ReplicaTask {
                         self.on_session_gone().await;
                     }
                 }
-                release = released(&mut self.joined) => self.on_release(release),
+                word = word(&mut self.joined) => match word {
+                    Word::Admitted => self.on_admitted(),
+                    Word::Released(release) => self.on_release(release),
+                },
                 () = credited(wanted) => self.pass_on().await,
                 () = wait_until(deadline) => self.core.handle_timeout(Instant::now()),
                 () = stopped(&mut self.running) => self.core.handle_stop(text::STOPPING),
@@ -222,8 +226,7 @@ impl ReplicaTask {
         let (release, on_release) = oneshot::channel();
         let credit = Arc::new(Semaphore::new(VIEWER_BACKLOG_MAX));
         let viewer = NewViewer {
-            role: self.role,
-            address: self.address.to_string(),
+            who: self.who.clone(),
             size: self.limited(size),
             keeps_replica: true,
             port: ViewerPort { release, credit: credit.clone() },
@@ -231,12 +234,25 @@ impl ReplicaTask {
         let (answer, on_answer) = oneshot::channel();
         let is_sent = self.handle.inbox.send(Message::Join { viewer, answer }).await.is_ok();
         match on_answer.await {
-            Ok(id) if is_sent => {
-                tracing::info!(id = id.0, role = ?self.role, "viewer joined");
-                self.joined = Some(Joined { id, credit, on_release });
-                self.core.handle_joined(id, Instant::now());
+            Ok(Standing { id, on_admit }) if is_sent => {
+                let is_asked = on_admit.is_some();
+                self.joined = Some(Joined { id, credit, on_admit, on_release });
+                if is_asked {
+                    tracing::info!(id = id.0, "viewer waits for the host's word");
+                    self.core.handle_asked(Instant::now());
+                } else {
+                    self.on_admitted();
+                }
             }
             Ok(_) | Err(_) => self.on_session_gone().await,
+        }
+    }
+
+    fn on_admitted(&mut self) {
+        if let Some(joined) = &mut self.joined {
+            joined.on_admit = None;
+            tracing::info!(id = joined.id.0, role = ?self.who.role, "viewer joined");
+            self.core.handle_joined(joined.id, Instant::now());
         }
     }
 
@@ -335,11 +351,27 @@ async fn stopped(running: &mut watch::Receiver<Running>) {
     let _ = running.wait_for(|running| *running == Running::No).await;
 }
 
-async fn released(joined: &mut Option<Joined>) -> Option<Release> {
-    match joined {
-        Some(joined) => (&mut joined.on_release).await.ok(),
-        None => pending().await,
+/// The session's word on whether the viewer is in.
+enum Word {
+    Admitted,
+    Released(Option<Release>),
+}
+
+async fn word(joined: &mut Option<Joined>) -> Word {
+    let Some(joined) = joined else { return pending().await };
+    if let Some(on_admit) = &mut joined.on_admit {
+        tokio::select! {
+            admitted = on_admit => {
+                // One that isn't let in is released.
+                joined.on_admit = None;
+                if admitted.is_ok() {
+                    return Word::Admitted;
+                }
+            }
+            release = &mut joined.on_release => return Word::Released(release.ok()),
+        }
     }
+    Word::Released((&mut joined.on_release).await.ok())
 }
 
 /// When the session takes so many bytes more.

@@ -1,6 +1,7 @@
 //! The task of one session: owns its machine, its host's link, and the ways to its viewers.
 
 use super::admission::{Running, SessionGuard, Shared};
+use crate::core::doors::Doors;
 use crate::core::painter::View;
 use crate::core::session::{CloseCode, Output, Session};
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tern_bootstrap::token::random;
 use tern_sync::link::{Incoming, Link, LinkError};
-use tern_sync::session::{Role, ViewerId};
+use tern_sync::session::{ViewerId, Visitor};
 use tern_term::Size;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
@@ -27,6 +28,8 @@ const MEMORY_STEP: usize = 64 * 1024;
 pub(super) struct SessionHandle {
     pub(super) inbox: mpsc::Sender<Message>,
     pub(super) view: watch::Receiver<Arc<View>>,
+    /// Who may join; `None` before the host has said it.
+    pub(super) doors: watch::Receiver<Option<Arc<Doors>>>,
 }
 
 /// What others tell a session.
@@ -37,8 +40,8 @@ pub(super) enum Message {
     Superseded,
     /// The user whose names it has is gone.
     Disowned,
-    /// A viewer joins. The answer: its number; none if it's too late.
-    Join { viewer: NewViewer, answer: oneshot::Sender<ViewerId> },
+    /// A viewer joins. The answer is none if it's too late.
+    Join { viewer: NewViewer, answer: oneshot::Sender<Place> },
     /// A viewer is gone.
     Leave(ViewerId),
     /// A viewer's terminal has another size.
@@ -49,10 +52,16 @@ pub(super) enum Message {
     Input { viewer: ViewerId, bytes: Vec<u8>, mark: u32, offset: (u16, u16) },
 }
 
-/// A viewer that wants to join.
+/// A viewer's place in a session.
+pub(super) struct Place {
+    pub(super) id: ViewerId,
+    /// Answered when the host lets it in, or dropped with its release; `None`: it is in.
+    pub(super) on_admit: Option<oneshot::Receiver<()>>,
+}
+
+/// A viewer that wants to join, and whom the doors let in.
 pub(super) struct NewViewer {
-    pub(super) role: Role,
-    pub(super) address: String,
+    pub(super) who: Visitor,
     pub(super) size: Size,
     /// It wants what scrolled off the screen, too.
     pub(super) keeps_replica: bool,
@@ -78,10 +87,13 @@ pub(super) struct SessionTask {
     core: Session,
     inbox: mpsc::Receiver<Message>,
     view: watch::Sender<Arc<View>>,
+    doors: watch::Sender<Option<Arc<Doors>>>,
     link: Option<Link>,
     /// The link's other end, as far as it is known.
     remote: Option<SocketAddr>,
     viewers: HashMap<ViewerId, ViewerPort>,
+    /// Of viewers at the door.
+    admits: HashMap<ViewerId, oneshot::Sender<()>>,
     running: watch::Receiver<Running>,
     /// Bytes that the registry knows of.
     memory: usize,
@@ -93,18 +105,21 @@ impl SessionTask {
         let core = Session::new(shared.limits.clone(), seed(), Instant::now());
         let (sender, inbox) = mpsc::channel(INBOX_SIZE);
         let (view, on_view) = watch::channel(core.view());
+        let (doors, on_doors) = watch::channel(None);
         let running = shared.running.clone();
         let task = Self {
             core,
             inbox,
             view,
+            doors,
             link: None,
             remote: None,
             viewers: HashMap::new(),
+            admits: HashMap::new(),
             running,
             memory: 0,
         };
-        (task, SessionHandle { inbox: sender, view: on_view })
+        (task, SessionHandle { inbox: sender, view: on_view, doors: on_doors })
     }
 
     /// Until the session is over. `_alive` makes draining wait for it.
@@ -154,7 +169,17 @@ impl SessionTask {
                 Output::Show(view) => {
                     self.view.send_replace(view);
                 }
+                Output::Doors(doors) => {
+                    self.doors.send_replace(Some(doors));
+                }
+                Output::Admit(viewer) => {
+                    if let Some(admit) = self.admits.remove(&viewer) {
+                        // One that is gone says so itself.
+                        let _ = admit.send(());
+                    }
+                }
                 Output::Release { viewer, text, exit_status } => {
+                    self.admits.remove(&viewer);
                     if let Some(port) = self.viewers.remove(&viewer) {
                         port.credit.close();
                         // A viewer that is gone needs no last words.
@@ -239,6 +264,7 @@ impl SessionTask {
             Message::Disowned => self.core.handle_disowned(now),
             Message::Join { viewer, answer } => self.on_join(viewer, answer, now),
             Message::Leave(id) => {
+                self.admits.remove(&id);
                 if let Some(port) = self.viewers.remove(&id) {
                     port.credit.close();
                 }
@@ -262,15 +288,21 @@ impl SessionTask {
         let _ = answer.send(is_resumed);
     }
 
-    fn on_join(&mut self, viewer: NewViewer, answer: oneshot::Sender<ViewerId>, now: Instant) {
-        let NewViewer { role, address, size, keeps_replica, port } = viewer;
-        let Some(id) = self.core.handle_join(role, address, size, now) else { return };
+    fn on_join(&mut self, viewer: NewViewer, answer: oneshot::Sender<Place>, now: Instant) {
+        let NewViewer { who, size, keeps_replica, port } = viewer;
+        let Some((id, is_in)) = self.core.handle_join(who, size, now) else { return };
         self.viewers.insert(id, port);
         if keeps_replica {
             self.core.handle_scrollback_wanted(id, now);
         }
-        if answer.send(id).is_err() {
+        let on_admit = (!is_in).then(|| {
+            let (admit, on_admit) = oneshot::channel();
+            self.admits.insert(id, admit);
+            on_admit
+        });
+        if answer.send(Place { id, on_admit }).is_err() {
             self.viewers.remove(&id);
+            self.admits.remove(&id);
             self.core.handle_leave(id, now);
         }
     }

@@ -14,6 +14,7 @@ use russh::server::Msg;
 use russh::{Channel, ChannelMsg};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tern_bootstrap::authorized_keys::Credential;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -34,6 +35,8 @@ pub(super) enum Order {
 /// A channel that was just opened.
 pub(super) struct SubsystemChannel {
     pub(super) address: IpAddr,
+    /// What the connection's user has shown.
+    pub(super) credential: Credential,
     pub(super) channel: Channel<Msg>,
     pub(super) order: oneshot::Receiver<Order>,
     pub(super) line: Arc<Line>,
@@ -43,14 +46,14 @@ pub(super) struct SubsystemChannel {
 impl SubsystemChannel {
     /// Until the channel's work is done.
     pub(super) async fn run(self) {
-        let Self { address, mut channel, mut order, line, shared } = self;
+        let Self { address, credential, mut channel, mut order, line, shared } = self;
         let time_max = shared.limits.auth_time;
         let Ok(Some(order)) = timeout(time_max, ordered(&mut channel, &mut order)).await else {
             return line.set_stage(Stage::Closing);
         };
         match order {
             Order::Grant => NewHostTask { address, channel, line, shared }.run().await,
-            Order::View => NewViewTask { address, channel, line, shared }.run().await,
+            Order::View => NewViewTask { address, credential, channel, line, shared }.run().await,
             Order::Register => RegisterTask { address, channel, line, shared }.run().await,
             Order::Link => NewLinkTask { address, channel, line, shared }.run().await,
             Order::Refuse(text) => {

@@ -57,6 +57,20 @@ impl ViewerState {
         self.on_typed.notify_one();
     }
 
+    /// Throws away what is typed, as long as it is waited for: who isn't in can't see where it would
+    /// go.
+    pub(super) async fn forget(&self, line: &Line) {
+        loop {
+            self.forget_now(line);
+            self.on_typed.notified().await;
+        }
+    }
+
+    /// Throws away what was typed up to now.
+    pub(super) fn forget_now(&self, line: &Line) {
+        while !self.take(line).is_empty() {}
+    }
+
     /// Passes on what is typed, from the first byte on, as long as the viewer is in the session.
     pub(super) async fn pass_on(self: Arc<Self>, joined: Joined, line: Arc<Line>) {
         loop {

@@ -2,7 +2,8 @@
 //! not.
 
 use super::admission::Shared;
-use super::grants::{create_view, refusal, short};
+use super::doors::ANSWER_WAIT_MAX;
+use super::grants::{create_view, refusal, returning, short};
 use super::line::{Line, Stage};
 use super::viewer::delay_refusal;
 use super::waiting::AskedToken;
@@ -12,13 +13,16 @@ use russh::Channel;
 use russh::server::Msg;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tern_bootstrap::grant::{Refusal, RefusalCode, WireError};
+use tern_bootstrap::authorized_keys::Credential;
+use tern_bootstrap::grant::{Refusal, WireError};
 use tern_bootstrap::view::{self, ViewGrant, ViewRequest};
 use tokio::time::timeout;
 
 /// A channel on which the subsystem was started.
 pub(super) struct NewViewTask {
     pub(super) address: IpAddr,
+    /// What its user has shown.
+    pub(super) credential: Credential,
     pub(super) channel: Channel<Msg>,
     pub(super) line: Arc<Line>,
     pub(super) shared: Arc<Shared>,
@@ -33,7 +37,7 @@ impl NewViewTask {
         let served = timeout(time_max, async {
             let mut io = tokio::io::join(reader.make_reader(), writer.make_writer());
             let request = view::read_request(&mut io).await?;
-            let answer = answer(&self.shared, &request, address).await;
+            let answer = answer(&self.shared, &request, address, &self.credential).await;
             match &answer {
                 Ok(grant) => tracing::info!(
                     viewer = %short(grant.viewer),
@@ -65,12 +69,14 @@ async fn answer(
     shared: &Arc<Shared>,
     request: &ViewRequest,
     address: IpAddr,
+    credential: &Credential,
 ) -> Result<ViewGrant, Refusal> {
     if AskedToken::of(&request.token).may_return(shared, address) {
-        let text = text::RETURNING.to_owned();
-        return Err(Refusal { code: RefusalCode::Returning, text });
+        return Err(returning());
     }
-    let granted = create_view(shared, &request.token, address);
+    let creating = create_view(shared, &request.token, address, credential);
+    // Its host has not said yet who may join.
+    let granted = timeout(ANSWER_WAIT_MAX, creating).await.map_err(|_| returning())?;
     if let Err(Denied::WrongToken | Denied::TooManyTries) = granted {
         delay_refusal().await;
     }

@@ -1,12 +1,14 @@
 //! The task of one viewer: joins, paints what its session shows at the viewer's own pace, leaves.
 
-use super::admission::{Shared, ViewerGuard};
+use super::admission::{Running, Shared, ViewerGuard};
 use super::channel::{self, Writer};
+use super::doors::{self, unix_time};
 use super::line::{Line, Stage};
-use super::session::{Message, NewViewer, Release, SessionHandle, ViewerPort, wait_until};
+use super::session::{Message, NewViewer, Place, Release, SessionHandle, ViewerPort, wait_until};
 use super::ssh::KEEPALIVE_INTERVAL;
 use super::typing::{Joined, ViewerState};
 use super::waiting::{AskedToken, Waited};
+use crate::core::doors::{Admission, Caller};
 use crate::core::gauge::Room;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use crate::core::painter::{Painter, View};
@@ -18,6 +20,7 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tern_bootstrap::authorized_keys::Credential;
 use tern_bootstrap::token::random;
 use tern_sync::session::{Role, ViewerId};
 use tern_term::{Capabilities, Size};
@@ -43,6 +46,7 @@ const _: () = assert!(SILENT_AFTER.as_millis() > 2 * KEEPALIVE_INTERVAL.as_milli
 /// A viewer with a terminal, whose token was not looked at yet.
 pub(super) struct NewViewerTask {
     pub(super) token: AskedToken,
+    pub(super) credential: Credential,
     pub(super) address: IpAddr,
     pub(super) capabilities: Capabilities,
     /// Closed when the viewer is gone.
@@ -70,31 +74,97 @@ impl NewViewerTask {
             Ok(joined) => joined,
             Err(denied) => return self.refuse(denied).await,
         };
+        let who = match self.pass_doors(role, &handle).await {
+            Some(Ok(admission)) => admission.who,
+            Some(Err(denied)) => return self.refuse(denied).await,
+            None => return,
+        };
+        let role = who.role;
         let (release, on_release) = oneshot::channel();
         let credit = Arc::new(Semaphore::new(VIEWER_BACKLOG_MAX));
         let viewer = NewViewer {
-            role,
-            address: self.address.to_string(),
+            who,
             size: *self.size.borrow_and_update(),
             keeps_replica: false,
             port: ViewerPort { release, credit: credit.clone() },
         };
         let (answer, on_answer) = oneshot::channel();
         let is_sent = handle.inbox.send(Message::Join { viewer, answer }).await.is_ok();
-        let (true, Ok(id)) = (is_sent, on_answer.await) else {
+        let (true, Ok(Place { id, on_admit })) = (is_sent, on_answer.await) else {
             // It ended after the token was looked up.
             return self.refuse(Denied::WrongToken).await;
         };
         self.line.set_stage(Stage::Serving);
+        let leave = Leave { handle: handle.clone(), id };
+        let on_release = match self.wait_at_door(on_admit, on_release).await {
+            Some(on_release) => on_release,
+            None => return leave.tell().await,
+        };
         let joined = Joined { id, handle: handle.clone(), credit };
         let passing = Arc::clone(&self.state).pass_on(joined, Arc::clone(&self.line));
         let passing = tokio::spawn(passing);
         let span = tracing::info_span!("viewer", id = id.0, address = %self.address);
         let task = self.into_task(id, role, handle, on_release);
-        let leave = Leave { handle: task.handle.clone(), id };
         task.run(guard).instrument(span).await;
         passing.abort();
         leave.tell().await;
+    }
+
+    /// Waits until the host has said who may join, and whether this viewer may. `None`: it is gone.
+    async fn pass_doors(
+        &self,
+        role: Role,
+        handle: &SessionHandle,
+    ) -> Option<Result<Admission, Denied>> {
+        let doors = if handle.doors.borrow().is_none() {
+            // It doesn't count as one that says nothing, else viewers would keep hosts out.
+            self.line.set_stage(Stage::Serving);
+            self.say(text::WAITING_NOTICE).await;
+            let mut running = self.shared.running.clone();
+            tokio::select! {
+                doors = doors::said(handle) => doors,
+                _ = running.wait_for(|running| *running != Running::Yes) => Err(Denied::Stopping),
+                () = closed(&self.size) => return None,
+            }
+        } else {
+            doors::said(handle).await
+        };
+        let (address, credential) = (self.address, &self.credential);
+        let caller = Caller { role, address, credential, place: None };
+        Some(doors.and_then(|doors| doors.admit(&caller, unix_time())))
+    }
+
+    /// Waits until the host lets the viewer in, if it wants to be asked. Gives by what the viewer
+    /// learns of its release; `None`: it has learnt of it, or is gone.
+    async fn wait_at_door(
+        &self,
+        on_admit: Option<oneshot::Receiver<()>>,
+        mut on_release: oneshot::Receiver<Release>,
+    ) -> Option<oneshot::Receiver<Release>> {
+        let Some(on_admit) = on_admit else { return Some(on_release) };
+        self.say(text::ASKED_NOTICE).await;
+        tokio::select! {
+            Ok(()) = on_admit => {
+                self.state.forget_now(&self.line);
+                return Some(on_release);
+            }
+            released = &mut on_release => {
+                if let End::Released(Release { text, exit_status }) = End::released(released) {
+                    tracing::info!(address = %self.address, exit_status, "viewer not let in");
+                    channel::finish(&self.writer, format!("{text}\r\n"), exit_status).await;
+                }
+            }
+            () = closed(&self.size) => {}
+            () = self.state.forget(&self.line) => {}
+        }
+        None
+    }
+
+    /// A line on the viewer's terminal. Who has no room for it does without.
+    pub(super) async fn say(&self, text: &str) {
+        let line = format!("{text}\r\n");
+        self.line.on_sent(line.len());
+        let _ = self.writer.data_bytes(line).await;
     }
 
     async fn refuse(self, denied: Denied) {

@@ -21,6 +21,11 @@ impl AskedToken {
         Self { hash: TokenHash::of(user), is_well_formed: is_well_formed(user) }
     }
 
+    /// Whether it has the form of one.
+    pub(super) fn is_well_formed(&self) -> bool {
+        self.is_well_formed
+    }
+
     /// Whether it may be the token of a session whose host is on its way back.
     pub(super) fn may_return(&self, shared: &Arc<Shared>, address: IpAddr) -> bool {
         self.is_well_formed && WaitGuard::begin(shared, self.hash, address).is_some()
@@ -50,9 +55,7 @@ impl NewViewerTask {
         let until = wait.until;
         let waiting = async {
             // Who has no room for the line is waited for nevertheless.
-            let line = format!("{}\r\n", text::RETURNING);
-            self.line.on_sent(line.len());
-            let _ = self.writer.data_bytes(line).await;
+            self.say(text::RETURNING).await;
             wait.arrival().await;
         };
         tokio::select! {

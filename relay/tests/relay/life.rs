@@ -28,8 +28,8 @@ async fn host_knows_who_is_there_and_how_large() {
     let seen = host.wait_until("somebody joined", |seen| !seen.events.is_empty()).await;
     assert!(matches!(
         &seen.events[0],
-        ViewerEvent::Joined { role: Role::ReadWrite, address, cols: 80, rows: 24, .. }
-            if address == "127.0.0.1"
+        ViewerEvent::Joined { who, cols: 80, rows: 24, .. }
+            if (who.role, who.address.as_str()) == (Role::ReadWrite, "127.0.0.1")
     ));
     viewer.resize(Size { cols: 100, rows: 30 });
     host.wait_until("the size", |seen| {

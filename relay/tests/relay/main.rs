@@ -1,5 +1,6 @@
 //! A relay with real sockets: hosts by SSH and QUIC, viewers by SSH, and those who mean harm.
 
+mod access;
 mod admission;
 mod doors;
 mod hostile;

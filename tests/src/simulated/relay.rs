@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tern_relay::Limits;
 use tern_relay::core::session::{CloseCode, Output, Session};
 use tern_sync::link::{Incoming, Link, LinkError, QuicLink};
-use tern_sync::session::{Role, ViewerId};
+use tern_sync::session::{Role, ViewerId, Visitor};
 use tern_term::Size;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -96,9 +96,9 @@ impl RelaySide {
         let now = self.shared.instant();
         let limits = Limits { session_memory: SESSION_MEMORY, ..Limits::default() };
         let mut session = Session::new(limits, seed, now);
-        let viewer = session
-            .handle_join(Role::ReadWrite, "10.9.9.9".to_owned(), self.size, now)
-            .expect("a new session lives");
+        let (role, address) = (Role::ReadWrite, "10.9.9.9".to_owned());
+        let who = Visitor { role, address, key: None, place: None };
+        let (viewer, _) = session.handle_join(who, self.size, now).expect("a new session lives");
         self.running = Some(Running {
             session,
             viewer,
@@ -219,7 +219,7 @@ impl RelaySide {
                 Output::Ended | Output::Retire | Output::Over => {
                     self.shared.journal().accuse(time, "the session ended");
                 }
-                Output::Taken { .. } => {}
+                Output::Taken { .. } | Output::Doors(_) | Output::Admit(_) => {}
             }
         }
         self.shared.look();

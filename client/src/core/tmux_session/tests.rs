@@ -4,7 +4,7 @@ use super::*;
 use crate::core::hidden::LINGER;
 use crate::core::refresh::{POLL_INTERVAL, REFRESH_INTERVAL_MIN};
 use proptest::prelude::*;
-use tern_sync::session::{Role, ViewerId};
+use tern_sync::session::{Role, ViewerId, Visitor};
 
 const LOCAL: Size = Size { cols: 100, rows: 30 };
 const HIDDEN_TTY: &str = "/dev/pts/9";
@@ -371,7 +371,8 @@ impl World {
 
     fn joins(&mut self, viewer: ViewerId, role: Role, (cols, rows): (u16, u16)) {
         let address = "192.0.2.1".to_owned();
-        self.event(ViewerEvent::Joined { viewer, role, address, cols, rows });
+        let who = Visitor { role, address, key: None, place: None };
+        self.event(ViewerEvent::Joined { viewer, who, cols, rows });
         self.pass(REFRESH_INTERVAL_MIN);
     }
 

@@ -51,7 +51,7 @@ impl Reason {
             Self::NoTerminal => "standard input and output are no terminal",
             Self::Unreachable => "the relay can't be found or reached, or isn't one",
             Self::HostKey => "the relay's host key isn't the one that is trusted",
-            Self::Token => "the token is wrong, or its session has ended",
+            Self::Token => "the token is wrong, its session has ended, or wants a key",
             Self::Version => "the relay speaks another version of the protocol",
         }
     }
@@ -65,7 +65,7 @@ impl Reason {
             | BootstrapError::NotARelay { .. }
             | BootstrapError::Timeout { .. } => Self::Unreachable,
             BootstrapError::HostKey(_) => Self::HostKey,
-            BootstrapError::Denied { .. } => Self::Token,
+            BootstrapError::Denied { .. } | BootstrapError::KeyRefused { .. } => Self::Token,
             BootstrapError::Grant { error, .. }
             | BootstrapError::View { error, .. }
             | BootstrapError::Register { error, .. }

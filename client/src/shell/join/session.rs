@@ -209,6 +209,7 @@ impl Session {
         let text = match standing {
             HostStanding::Silent { .. } => "host silent",
             HostStanding::Awaited => "host awaited",
+            HostStanding::Asked => "host asked",
             HostStanding::Present => "host present",
         };
         if let Some(recording) = &mut self.recording {

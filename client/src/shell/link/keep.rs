@@ -13,8 +13,8 @@ use tern_sync::link::{Incoming as LinkIncoming, LinkError};
 use tern_sync::log::{LOG_SIZE_MAX, Log, Whole};
 use tern_sync::scrollback::{Scrollback, Trickle};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, SCROLLBACK, TEXT_SIZE_MAX, TOPOLOGY, Topology, VIEWER_EVENTS,
-    ViewerEvent,
+    HOST_EVENTS, HostEvent, SCROLLBACK, SETTINGS, Settings, TEXT_SIZE_MAX, TOPOLOGY, Topology,
+    VIEWER_EVENTS, ViewerEvent,
 };
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
@@ -54,6 +54,7 @@ impl Synced {
     fn new(epoch: u64) -> Self {
         let endpoint = Endpoint::new(rand::random(), Instant::now());
         let mut endpoint = endpoint.with_patience(Patience::Eager);
+        endpoint.open_sender(SETTINGS, Whole(Settings::default()));
         endpoint.open_sender(SCREEN, Shown::default());
         endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
         endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
@@ -180,6 +181,10 @@ impl Link {
                         kept.roaming.handle_hint(endpoint, "its addresses changed", Instant::now());
                     }
                 },
+                Ok(()) = self.settings.changed() => {
+                    let settings = self.settings.borrow_and_update().clone();
+                    kept.synced.endpoint.set(SETTINGS, Whole(settings), Instant::now());
+                }
                 Ok(()) = self.shown.changed() => {
                     let shown = self.shown.borrow_and_update().clone();
                     kept.synced.endpoint.set(SCREEN, shown, Instant::now());
@@ -226,6 +231,7 @@ impl Link {
     /// State 0, with what is current to be sent.
     async fn begin_anew(&mut self, kept: &mut Kept, epoch: u64) {
         kept.synced = Synced::new(epoch);
+        self.settings.mark_changed();
         self.shown.mark_changed();
         self.topology.mark_changed();
         self.tell(Incoming::ViewersForgotten).await;
@@ -272,6 +278,7 @@ impl Link {
     /// People get the join lines, and viewers the picture.
     async fn announce_once(&mut self, kept: &mut Kept, granted: &Granted) {
         if !std::mem::replace(&mut kept.is_announced, true) {
+            self.settings.mark_changed();
             self.shown.mark_changed();
             self.topology.mark_changed();
             self.announce(granted).await;

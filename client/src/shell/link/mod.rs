@@ -16,7 +16,7 @@ use std::time::Duration;
 use tern_bootstrap::client::{BootstrapError, Granted, Options, RelayAddress};
 use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_sync::scrollback::Scrollback;
-use tern_sync::session::{HostEvent, Topology, ViewerEvent};
+use tern_sync::session::{HostEvent, Settings, Topology, ViewerEvent};
 use tern_term::Shown;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
@@ -61,14 +61,16 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Starts the task, for one of these relays. `shown_host` stands in join lines if the relay names no host itself and
-    /// the one that it was reached by is of no use to others.
+    /// Starts the task, for one of these relays. `shown_host` stands in join lines if the relay names
+    /// no host itself and the one that it was reached by is of no use to others. `settings` are what
+    /// the relay is told before anything else.
     pub fn start(
         options: Options,
         relays: Relays,
         shown_host: Option<String>,
         is_access_limited: bool,
         board: Board,
+        settings: watch::Receiver<Settings>,
     ) -> Self {
         let shown = watch::Sender::new(Shown::default());
         let topology = watch::Sender::new(Topology::default());
@@ -85,6 +87,7 @@ impl Uplink {
             shown: shown.subscribe(),
             topology: topology.subscribe(),
             scrollback: scrollback.subscribe(),
+            settings,
             events: event_receiver,
             incoming: incoming_sender,
         };
@@ -114,6 +117,7 @@ struct Link {
     shown: watch::Receiver<Shown>,
     topology: watch::Receiver<Topology>,
     scrollback: watch::Receiver<Scrollback>,
+    settings: watch::Receiver<Settings>,
     events: mpsc::Receiver<HostEvent>,
     incoming: mpsc::Sender<Incoming>,
 }
@@ -281,6 +285,7 @@ fn retry_delay(error: &BootstrapError) -> Option<Duration> {
         | BootstrapError::Timeout { .. } => Some(BOOTSTRAP_RETRY_DELAY),
         BootstrapError::HostKey(_)
         | BootstrapError::Denied { .. }
+        | BootstrapError::KeyRefused { .. }
         | BootstrapError::NotARelay { .. } => None,
         BootstrapError::Grant { error, .. }
         | BootstrapError::View { error, .. }

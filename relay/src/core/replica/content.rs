@@ -2,7 +2,7 @@
 //! sizes back.
 
 use super::{Output, Phase, Replica};
-use crate::core::keys::{PASTE_END, is_paste_open};
+use crate::core::keys::{PASTE_END, PASTE_START, is_paste_open};
 use crate::core::painter::View;
 use crate::core::session::CloseCode;
 use std::sync::Arc;
@@ -79,6 +79,17 @@ impl Replica {
         self.passed = Passed { stale, is_paste_open, ..Passed::default() };
     }
 
+    /// The viewer was let in, and couldn't see where what it typed before would go: it goes nowhere.
+    /// The rest of a paste is still one.
+    pub(super) fn forget_typed(&mut self, now: Instant) {
+        while self.poll_typed(now).is_some() {}
+        if self.passed.is_paste_open {
+            self.passed.stale += PASTE_START.len();
+            self.typed_size += PASTE_START.len();
+            self.typed.push_back(Typed { bytes: PASTE_START.to_vec(), mark: 0 });
+        }
+    }
+
     /// What was typed and not passed on, when the viewer has left by itself.
     pub fn take_last_typed(&mut self) -> Vec<Typed> {
         self.typed_size = 0;
@@ -138,6 +149,10 @@ impl Replica {
 
     /// Brings what the viewer is told to what the session shows.
     pub(super) fn show(&mut self, now: Instant) {
+        if self.phase == Phase::Joined && self.is_asked {
+            self.told = HostStanding::Asked;
+            self.endpoint.set(HOST_STANDING, Whole(self.told), now);
+        }
         if self.phase != Phase::Joined || self.id.is_none() {
             return;
         }

@@ -89,6 +89,8 @@ pub struct Replica {
     told: HostStanding,
     /// Brings what scrolled off.
     trickle: Trickle,
+    /// Whether the session's host is asked whether to let it in.
+    is_asked: bool,
     typed: VecDeque<Typed>,
     typed_size: usize,
     passed: Passed,
@@ -112,6 +114,7 @@ impl Replica {
             view,
             told: HostStanding::default(),
             trickle: Trickle::default(),
+            is_asked: false,
             typed: VecDeque::new(),
             typed_size: 0,
             passed: Passed::default(),
@@ -149,9 +152,19 @@ impl Replica {
         self.show(now);
     }
 
+    /// The session's host is asked whether to let it in; [`Self::handle_joined`] or
+    /// [`Self::handle_release`] follows.
+    pub fn handle_asked(&mut self, now: Instant) {
+        self.is_asked = true;
+        self.show(now);
+    }
+
     /// The session has given it this number.
     pub fn handle_joined(&mut self, id: ViewerId, now: Instant) {
         self.id = Some(id);
+        if std::mem::take(&mut self.is_asked) {
+            self.forget_typed(now);
+        }
         self.show(now);
     }
 
@@ -269,7 +282,8 @@ impl Replica {
             return Some(output);
         }
         let size = datagram_size_max.filter(|_| self.is_linked)?;
-        if self.phase == Phase::Joined {
+        // Whoever waits at the door is given nothing of the session.
+        if self.phase == Phase::Joined && self.id.is_some() {
             self.trickle.pump(&mut self.endpoint, &self.view.scrollback, now);
         }
         self.endpoint.poll_output(now, size).map(Output::Link)

@@ -6,7 +6,7 @@ use crate::core::text;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    HOST_EVENTS, HostStanding, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS,
+    HOST_EVENTS, HostStanding, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology, VIEWER_EVENTS,
 };
 use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{SCREEN, Shown};
@@ -92,6 +92,7 @@ pub(super) fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_receiver(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_receiver(HOST_EVENTS, Log::new());
     endpoint.open_receiver(SCROLLBACK, Log::new());
+    endpoint.open_receiver(SETTINGS, Whole(Settings::default()));
     endpoint.open_sender(VIEWER_EVENTS, Log::new());
     endpoint
 }

@@ -8,6 +8,7 @@
 //!                                               └──► Output::Ended, Retire, Over (registry)
 //! ```
 
+mod asking;
 mod events;
 mod host;
 mod scrollback;
@@ -17,6 +18,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+use crate::core::doors::Doors;
 use crate::core::limits::Limits;
 use crate::core::painter::View;
 use crate::core::text;
@@ -25,12 +27,13 @@ use scrollback::KeptScrollback;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_sync::session::{HOST_EVENTS, HostEvent, HostStanding, SCROLLBACK, ViewerId};
+use tern_sync::session::{HOST_EVENTS, HostEvent, HostStanding, SCROLLBACK, SETTINGS, ViewerId};
 use tern_sync::{Endpoint, Event};
 use tern_term::SCREEN;
 use viewers::{PasteHold, Viewer};
 use work::Work;
 
+pub use asking::ASKING_TIME_MAX;
 pub use host::CloseCode;
 
 /// How long the host's link is kept after the session's end, so that the host learns that its
@@ -55,6 +58,10 @@ pub enum Output {
     },
     /// All viewers see this from now on.
     Show(Arc<View>),
+    /// Who may join from now on.
+    Doors(Arc<Doors>),
+    /// A viewer that was held at the door has joined.
+    Admit(ViewerId),
     /// A viewer goes. Nothing about it follows.
     Release {
         /// Which.
@@ -104,6 +111,8 @@ pub struct Session {
     served: ViewerId,
     paste: Option<PasteHold>,
     scrollback: KeptScrollback,
+    /// What the host said last; `None` before it did.
+    doors: Option<Arc<Doors>>,
     shown: Arc<View>,
     is_frame_changed: bool,
     notice_at: Option<Instant>,
@@ -127,6 +136,7 @@ impl Session {
             served: ViewerId(0),
             paste: None,
             scrollback: KeptScrollback::default(),
+            doors: None,
             shown: Arc::new(View { notice, ..View::default() }),
             is_frame_changed: false,
             notice_at: None,
@@ -154,6 +164,7 @@ impl Session {
             Phase::Ending { .. } | Phase::Over => {}
             Phase::Live => self.check_host(now),
         }
+        self.check_asking(now);
         self.update(now);
     }
 
@@ -205,7 +216,8 @@ impl Session {
         let link = is_sending.then(|| self.endpoint.poll_timeout()).flatten();
         let partial = self.viewers.values().filter_map(|viewer| viewer.input.poll_timeout()).min();
         let paste = self.paste.as_ref().map(|paste| paste.until);
-        [ending, link, partial, paste, self.notice_at].into_iter().flatten().min()
+        let asking = self.asking_deadline();
+        [ending, link, partial, paste, asking, self.notice_at].into_iter().flatten().min()
     }
 
     /// The next thing to do. `datagram_size_max` is that of the present link, if there is one with
@@ -233,6 +245,7 @@ impl Session {
                     let entries = self.endpoint.take(SCROLLBACK);
                     self.scrollback.handle_entries(entries);
                 }
+                Event::Received(id) if id == SETTINGS.id => self.on_settings(now),
                 Event::Received(_) | Event::Acknowledged(_) => {}
             }
         }
@@ -262,6 +275,10 @@ impl Session {
             match event {
                 HostEvent::Detach { viewer, text } => {
                     self.release_announced(viewer, &text::from_host(&text), now);
+                }
+                HostEvent::Admit { viewer } => self.on_admitted(viewer, now),
+                HostEvent::Dismiss { viewer, text } => {
+                    self.dismiss_announced(viewer, &text::from_host(&text), now);
                 }
                 HostEvent::Ended { text } => {
                     if self.phase == Phase::Live {

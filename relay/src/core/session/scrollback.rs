@@ -2,6 +2,7 @@
 //! for those who come later, and let go of first when memory is short.
 
 use super::Session;
+use super::viewers::Viewer;
 use std::time::Instant;
 use tern_sync::scrollback::{Scrollback, ScrollbackEntry};
 use tern_sync::session::ViewerEvent;
@@ -67,7 +68,7 @@ impl KeptScrollback {
 impl Session {
     /// Tells the host whether what scrolls off is wanted, when that has changed.
     pub(super) fn tell_scrollback_wish(&mut self, now: Instant) {
-        let has_takers = self.viewers.values().any(|viewer| viewer.wants_scrollback);
+        let has_takers = self.viewers.values().any(Viewer::takes_scrollback);
         let kept = &mut self.scrollback;
         if !has_takers {
             kept.is_given_up = false;

@@ -1,13 +1,14 @@
 //! A session's viewers: they join, type, change their size, fall silent, leave.
 
-use super::{EXIT_ENDED, Output, Phase, Session};
+use super::asking::At;
+use super::{EXIT_ENDED, EXIT_LOST, Output, Phase, Session};
 use crate::core::input::{ViewerInput, is_leave_wish};
 use crate::core::keys::PASTE_START;
 use crate::core::text;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_sync::session::{Role, VIEWER_EVENTS, ViewerEvent, ViewerId};
+use tern_sync::session::{Role, VIEWER_EVENTS, ViewerEvent, ViewerId, Visitor};
 use tern_term::{KeyReport, SCREEN, Size};
 
 /// Bytes of viewers' events that the host has not confirmed, above which no more keys are taken:
@@ -19,8 +20,8 @@ pub(super) const PASTE_HOLD_MAX: Duration = Duration::from_secs(1);
 /// A viewer that is attached.
 #[derive(Debug)]
 pub(super) struct Viewer {
-    pub(super) role: Role,
-    pub(super) address: String,
+    pub(super) who: Visitor,
+    pub(super) at: At,
     pub(super) size: Size,
     pub(super) input: ViewerInput,
     /// As the host knows it, with the size that it was told; `None` while the host should not
@@ -33,6 +34,13 @@ pub(super) struct Viewer {
     pub(super) wants_scrollback: bool,
 }
 
+impl Viewer {
+    /// Whether what scrolled off is for it: it wants it, and isn't held at the door.
+    pub(super) fn takes_scrollback(&self) -> bool {
+        self.wants_scrollback && self.at == At::Home
+    }
+}
+
 /// A paste that other viewers' keys should not interrupt.
 #[derive(Debug)]
 pub(super) struct PasteHold {
@@ -41,21 +49,23 @@ pub(super) struct PasteHold {
 }
 
 impl Session {
-    /// A viewer joins. `None`: the session is over.
+    /// A viewer joins whom the [`Doors`](crate::core::doors::Doors) let in. Gives whether it is in;
+    /// else it is held at the door until [`Output::Admit`] or [`Output::Release`]. `None`: the session
+    /// is over.
     pub fn handle_join(
         &mut self,
-        role: Role,
-        address: String,
+        who: Visitor,
         size: Size,
         now: Instant,
-    ) -> Option<ViewerId> {
+    ) -> Option<(ViewerId, bool)> {
         if self.phase != Phase::Live {
             return None;
         }
         let id = self.next_viewer_id();
+        let at = self.door_for(now);
         let viewer = Viewer {
-            role,
-            address,
+            who,
+            at,
             size,
             input: ViewerInput::default(),
             announced: None,
@@ -65,8 +75,10 @@ impl Session {
         };
         self.viewers.insert(id, viewer);
         self.announce(id, id, now);
+        // The host may have shown it the door since it was looked at.
+        self.turn_out_refused(now);
         self.update(now);
-        Some(id)
+        Some((id, at == At::Home))
     }
 
     /// A viewer keeps a replica: what scrolled off is for it, too.
@@ -99,7 +111,7 @@ impl Session {
     /// counted by the host, but keeps its place.
     pub fn handle_silence(&mut self, id: ViewerId, is_silent: bool, now: Instant) {
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
-        if viewer.is_silent == is_silent {
+        if viewer.is_silent == is_silent || viewer.at != At::Home {
             return;
         }
         viewer.is_silent = is_silent;
@@ -128,7 +140,7 @@ impl Session {
         self.handle_silence(id, false, now);
         let screen = self.endpoint.received(SCREEN).frame.size();
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
-        match viewer.role {
+        match viewer.who.role {
             Role::ReadWrite => {
                 viewer.owed += bytes.len();
                 viewer.input.handle_bytes(bytes, mark, offset, screen, now);
@@ -145,18 +157,38 @@ impl Session {
 
     /// The host lets a viewer go, whom it knows by this number.
     pub(super) fn release_announced(&mut self, announced: ViewerId, text: &str, now: Instant) {
-        let is_meant =
-            |viewer: &Viewer| viewer.announced.is_some_and(|(number, _)| number == announced);
-        let found = self.viewers.iter().find(|(_, viewer)| is_meant(viewer)).map(|(id, _)| *id);
-        if let Some(id) = found {
+        if let Some(id) = self.find_announced(announced) {
             self.release(id, text, now);
         }
     }
 
+    /// The host shows a viewer the door, whom it knows by this number.
+    pub(super) fn dismiss_announced(&mut self, announced: ViewerId, text: &str, now: Instant) {
+        if let Some(id) = self.find_announced(announced) {
+            self.release_with(id, text, EXIT_LOST, now);
+        }
+    }
+
+    pub(super) fn find_announced(&self, announced: ViewerId) -> Option<ViewerId> {
+        let is_meant =
+            |viewer: &Viewer| viewer.announced.is_some_and(|(number, _)| number == announced);
+        self.viewers.iter().find(|(_, viewer)| is_meant(viewer)).map(|(id, _)| *id)
+    }
+
     fn release(&mut self, id: ViewerId, text: &str, now: Instant) {
+        self.release_with(id, text, EXIT_ENDED, now);
+    }
+
+    pub(super) fn release_with(
+        &mut self,
+        id: ViewerId,
+        text: &str,
+        exit_status: u32,
+        now: Instant,
+    ) {
         if let Some(viewer) = self.viewers.remove(&id) {
             self.retract(&viewer, now);
-            let (text, exit_status) = (text.to_owned(), EXIT_ENDED);
+            let text = text.to_owned();
             self.outputs.push_back(Output::Release { viewer: id, text, exit_status });
         }
     }
@@ -194,15 +226,18 @@ impl Session {
         }
     }
 
-    fn announce(&mut self, id: ViewerId, announced: ViewerId, now: Instant) {
+    pub(super) fn announce(&mut self, id: ViewerId, announced: ViewerId, now: Instant) {
         let Some(viewer) = self.viewers.get_mut(&id) else { return };
         viewer.announced = Some((announced, viewer.size));
-        let event = ViewerEvent::Joined {
-            viewer: announced,
-            role: viewer.role,
-            address: viewer.address.clone(),
-            cols: viewer.size.cols,
-            rows: viewer.size.rows,
+        let who = viewer.who.clone();
+        let event = match viewer.at {
+            At::Home => ViewerEvent::Joined {
+                viewer: announced,
+                who,
+                cols: viewer.size.cols,
+                rows: viewer.size.rows,
+            },
+            At::Door { .. } => ViewerEvent::Asks { viewer: announced, who },
         };
         let is_pasting = viewer.input.closing().is_some();
         self.tell(event, now);
@@ -250,6 +285,7 @@ impl Session {
             for viewer in self.viewers.values_mut() {
                 if let Some((announced, told)) = &mut viewer.announced
                     && *told != viewer.size
+                    && viewer.at == At::Home
                 {
                     *told = viewer.size;
                     let Size { cols, rows } = viewer.size;
@@ -279,6 +315,7 @@ impl Session {
     fn next_to_serve(&self) -> Option<ViewerId> {
         let has_turn = |id: ViewerId, viewer: &Viewer| {
             viewer.announced.is_some()
+                && viewer.at == At::Home
                 && viewer.input.has_keys()
                 && self.paste.as_ref().is_none_or(|paste| paste.viewer == id)
         };
@@ -290,7 +327,7 @@ impl Session {
     /// Gives whether there were any.
     fn take_keys(&mut self, id: ViewerId, now: Instant) -> bool {
         let Some(viewer) = self.viewers.get_mut(&id) else { return false };
-        let Some((announced, _)) = viewer.announced else { return false };
+        let (Some((announced, _)), At::Home) = (viewer.announced, viewer.at) else { return false };
         let Some((bytes, mark)) = viewer.input.take() else { return false };
         self.paste = viewer
             .input

@@ -14,7 +14,8 @@ use tern_sync::Endpoint;
 use tern_sync::link::{Incoming, Link, LinkError, QuicLink, StreamLink, transport_config};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent, ViewerId,
+    Access, HOST_EVENTS, HostEvent, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology,
+    VIEWER_EVENTS, ViewerEvent, ViewerId,
 };
 use tern_term::{Frame, SCREEN, Shown};
 use tokio::sync::{mpsc, watch};
@@ -80,6 +81,7 @@ pub(crate) async fn connect(relay: &Relay, grant: &SessionGrant) -> (QuicEndpoin
 enum Command {
     Show(Vec<String>),
     Say(HostEvent),
+    Want(Settings),
     Replace(Link, bool),
     Vanish,
 }
@@ -115,7 +117,9 @@ impl Seen {
                     present.retain(|(id, ..)| id != viewer);
                     present.push((*viewer, *cols, *rows));
                 }
-                ViewerEvent::Input { .. } | ViewerEvent::Scrollback { .. } => {}
+                ViewerEvent::Input { .. }
+                | ViewerEvent::Asks { .. }
+                | ViewerEvent::Scrollback { .. } => {}
             }
         }
         present
@@ -141,13 +145,19 @@ impl Host {
 
     /// Connects to a session that was granted.
     pub(crate) async fn of(relay: &Relay, grant: SessionGrant) -> Self {
+        let settings = Settings { access: Access::Everybody, ..Settings::default() };
+        Self::of_with(relay, grant, settings).await
+    }
+
+    /// The same, with what it wants first.
+    pub(crate) async fn of_with(relay: &Relay, grant: SessionGrant, settings: Settings) -> Self {
         let (quic, connection) = connect(relay, &grant).await;
         let epoch = 1;
         let welcome = must("welcome", introduce(&connection, &grant.credentials(), epoch)).await;
         assert!(!welcome.expect("welcome").is_resumed);
         let (commands, on_command) = mpsc::channel(COMMANDS_MAX);
         let (seen, on_seen) = watch::channel(Seen::default());
-        tokio::spawn(drive(connection.clone(), on_command, seen));
+        tokio::spawn(drive(connection.clone(), settings, on_command, seen));
         Self { grant, epoch, connection, quic, commands, seen: on_seen }
     }
 
@@ -194,6 +204,11 @@ impl Host {
         self.send(Command::Say(event));
     }
 
+    /// What it wants from now on.
+    pub(crate) fn want(&self, settings: Settings) {
+        self.send(Command::Want(settings));
+    }
+
     fn send(&self, command: Command) {
         assert!(self.commands.try_send(command).is_ok(), "the host's task runs");
     }
@@ -219,10 +234,11 @@ impl Host {
 
 async fn drive(
     connection: Connection,
+    mut settings: Settings,
     mut commands: mpsc::Receiver<Command>,
     seen: watch::Sender<Seen>,
 ) {
-    let mut endpoint = new_endpoint();
+    let mut endpoint = new_endpoint(&settings);
     let mut link = Some(Link::from(QuicLink::new(connection)));
     loop {
         if let Some(link) = &mut link {
@@ -253,12 +269,16 @@ async fn drive(
                 Some(Command::Say(event)) => endpoint.update(HOST_EVENTS, Instant::now(), |log| {
                     assert!(log.push(event), "the log has room");
                 }),
+                Some(Command::Want(wanted)) => {
+                    settings = wanted;
+                    endpoint.set(SETTINGS, Whole(settings.clone()), Instant::now());
+                }
                 Some(Command::Vanish) => link = None,
                 Some(Command::Replace(newer, is_resumed)) => {
                     if is_resumed {
                         endpoint.handle_new_path(Instant::now());
                     } else {
-                        endpoint = new_endpoint();
+                        endpoint = new_endpoint(&settings);
                     }
                     link = Some(newer);
                     seen.send_modify(|seen| seen.closed = None);
@@ -284,12 +304,14 @@ async fn wait_until(deadline: Option<Instant>) {
     }
 }
 
-fn new_endpoint() -> Endpoint {
+fn new_endpoint(settings: &Settings) -> Endpoint {
     let mut endpoint = Endpoint::new(7, Instant::now());
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::new());
     endpoint.open_sender(SCROLLBACK, Log::new());
+    endpoint.open_sender(SETTINGS, Whole(Settings::default()));
+    endpoint.set(SETTINGS, Whole(settings.clone()), Instant::now());
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
     endpoint
 }

@@ -110,6 +110,11 @@ impl Viewer {
         self.send(Command::Type(keys.as_ref().to_vec()));
     }
 
+    /// What is known of it now.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+
     pub(crate) fn resize(&self, size: Size) {
         self.send(Command::Resize(size));
     }

@@ -242,6 +242,32 @@ fn what_scrolled_off_comes_to_the_viewer_over_broken_links_too() {
 }
 
 #[test]
+fn viewer_at_the_door_is_given_nothing_and_types_nowhere() {
+    let mut world = World::linked();
+    let mut scrollback = Scrollback::default();
+    scrollback.add(Arc::new(Block { first: 0, count: 1, bytes: vec![7; 100] }));
+    world
+        .replica
+        .handle_view(Arc::new(View { scrollback, ..View::clone(&view("secret")) }), world.now);
+    world.act(ViewerAction::Resized { cols: SIZE.cols, rows: SIZE.rows });
+    world.pass(10 * MS);
+    world.replica.handle_asked(world.now);
+    world.types(b"blindly", 1);
+    world.types(&[PASTE_START, b"half"].concat(), 2);
+    world.pass(500 * MS);
+    assert_eq!(world.viewer.received(HOST_STANDING).0, HostStanding::Asked);
+    assert_eq!(world.shown().frame, Frame::default());
+    assert!(world.viewer.take(SCROLLBACK).is_empty());
+    world.replica.handle_joined(ID, world.now);
+    world.types(&[b"rest", PASTE_END].concat(), 3);
+    world.pass(500 * MS);
+    assert_eq!(world.shown().frame, view("secret").frame);
+    assert!(!world.viewer.take(SCROLLBACK).is_empty());
+    let typed: Vec<u8> = world.typed.iter().flat_map(|typed| typed.bytes.clone()).collect();
+    assert_eq!(typed, [PASTE_START, b"rest", PASTE_END].concat());
+}
+
+#[test]
 fn silence_is_told_and_its_end_and_who_stays_away_too_long_is_over() {
     let mut world = World::joined();
     world.cut();

@@ -1,5 +1,6 @@
 //! A session in virtual time: its life, its viewers, a host that comes and goes.
 
+mod asking;
 mod random;
 mod world;
 
@@ -12,7 +13,7 @@ use tern_sync::log::Whole;
 use tern_sync::scrollback::{Block, ScrollbackEntry};
 use tern_sync::session::{Pane, Role, SCROLLBACK, TOPOLOGY, Topology, ViewerEvent, Window};
 use tern_term::{Frame, Size};
-use world::{SIZE, World};
+use world::{SIZE, World, visitor};
 
 #[test]
 fn viewers_see_what_the_host_shows() {
@@ -319,7 +320,7 @@ fn end_of_the_session_reaches_viewers_and_the_host_knows_it() {
     assert_eq!(world.released, [(viewer, "[exited][2J".to_owned(), EXIT_ENDED)]);
     assert!(world.is_retired && !world.is_over);
     assert!(world.host.is_acknowledged(HOST_EVENTS));
-    assert!(world.session.handle_join(Role::ReadOnly, String::new(), SIZE, world.now).is_none());
+    assert!(world.session.handle_join(visitor(Role::ReadOnly), SIZE, world.now).is_none());
     world.run_for(ENDING_TIME_MAX);
     assert!(world.is_over);
     assert_eq!(world.closed, [CloseCode::Ended]);

@@ -2,16 +2,17 @@
 
 use super::super::host::CloseCode;
 use super::super::{Output, Session};
+use crate::core::doors::Doors;
 use crate::core::limits::Limits;
 use crate::core::painter::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_sync::Endpoint;
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, Role, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
-    ViewerId,
+    Access, HOST_EVENTS, HostEvent, Role, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology,
+    VIEWER_EVENTS, ViewerEvent, ViewerId, Visitor,
 };
 use tern_term::{Frame, SCREEN, Shown, Size};
 
@@ -37,6 +38,8 @@ pub(super) struct World {
     /// What the host was told, in order.
     pub(super) told: Vec<ViewerEvent>,
     pub(super) view: Arc<View>,
+    pub(super) doors: Option<Arc<Doors>>,
+    pub(super) admitted: Vec<ViewerId>,
     pub(super) released: Vec<(ViewerId, String, u32)>,
     pub(super) taken: BTreeMap<ViewerId, usize>,
     pub(super) closed: Vec<CloseCode>,
@@ -61,6 +64,8 @@ impl World {
             packets_count: 0,
             told: Vec::new(),
             view,
+            doors: None,
+            admitted: Vec::new(),
             released: Vec::new(),
             taken: BTreeMap::new(),
             closed: Vec::new(),
@@ -99,7 +104,12 @@ impl World {
     }
 
     pub(super) fn join(&mut self, role: Role) -> ViewerId {
-        let joined = self.session.handle_join(role, "10.0.0.1".into(), SIZE, self.now);
+        self.join_as(visitor(role)).0
+    }
+
+    /// Gives whether it is in at once.
+    pub(super) fn join_as(&mut self, who: Visitor) -> (ViewerId, bool) {
+        let joined = self.session.handle_join(who, SIZE, self.now);
         self.settle();
         joined.expect("the session lives")
     }
@@ -111,6 +121,11 @@ impl World {
 
     pub(super) fn show(&mut self, text: &str) {
         self.host.set(SCREEN, Frame::from_lines(SIZE, [text]).into(), self.now);
+        self.settle();
+    }
+
+    pub(super) fn host_wants(&mut self, settings: Settings) {
+        self.host.set(SETTINGS, Whole(settings), self.now);
         self.settle();
     }
 
@@ -158,6 +173,8 @@ impl World {
                     self.is_link_up = false;
                 }
                 Output::Show(view) => self.view = view,
+                Output::Doors(doors) => self.doors = Some(doors),
+                Output::Admit(viewer) => self.admitted.push(viewer),
                 Output::Release { viewer, text, exit_status } => {
                     self.released.push((viewer, text, exit_status));
                 }
@@ -225,6 +242,7 @@ impl World {
             .filter_map(|event| match event {
                 ViewerEvent::Input { bytes, .. } => Some(bytes.as_slice()),
                 ViewerEvent::Joined { .. }
+                | ViewerEvent::Asks { .. }
                 | ViewerEvent::Left { .. }
                 | ViewerEvent::Resized { .. }
                 | ViewerEvent::Scrollback { .. } => None,
@@ -235,14 +253,18 @@ impl World {
 
     /// Viewers that the host believes to be there, with their sizes.
     pub(super) fn present(&self) -> BTreeMap<ViewerId, (u16, u16)> {
-        let mut present = BTreeMap::new();
+        let (mut present, mut asking) = (BTreeMap::new(), BTreeSet::new());
         for event in &self.told {
             match event {
                 ViewerEvent::Joined { viewer, cols, rows, .. } => {
                     present.insert(*viewer, (*cols, *rows));
                 }
+                ViewerEvent::Asks { viewer, .. } => {
+                    asking.insert(*viewer);
+                }
                 ViewerEvent::Left { viewer } => {
-                    present.remove(viewer).expect("only who is there leaves");
+                    let was_there = present.remove(viewer).is_some();
+                    assert!(asking.remove(viewer) || was_there, "only who is there leaves");
                 }
                 ViewerEvent::Resized { viewer, cols, rows } => {
                     let size = present.get_mut(viewer).expect("only who is there has a size");
@@ -258,12 +280,23 @@ impl World {
     }
 }
 
+/// Who may be anybody.
+pub(super) fn visitor(role: Role) -> Visitor {
+    Visitor { role, address: "10.0.0.1".into(), key: None, place: None }
+}
+
+/// Settings of a host that lets everybody in, once it was asked or at once.
+pub(super) fn open_doors(asks: bool) -> Settings {
+    Settings { access: Access::Everybody, asks, ..Settings::default() }
+}
+
 fn host_endpoint(now: Instant) -> Endpoint {
     let mut endpoint = Endpoint::new(3, now);
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::new());
     endpoint.open_sender(SCROLLBACK, Log::new());
+    endpoint.open_sender(SETTINGS, Whole(Settings::default()));
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
     endpoint
 }

@@ -1,0 +1,230 @@
+//! The lists of keys that let people in: a file, lines of a configuration.
+//!
+//! At the start, a list that can't be read, or that lets nobody in, is an error. Later it lets in
+//! nobody new until it is mended: who is in stays.
+
+use crate::core::notice::printable;
+use crate::core::wishes::Wishes;
+use crate::shell::paths::home;
+use anyhow::{Context, bail};
+use std::fs::Metadata;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tern_bootstrap::authorized_keys::Rules;
+use tern_sync::session::{ACCESS_LINES_MAX, ACCESS_SIZE_MAX};
+
+/// Largest file that is read: with comments, twice what a relay is told.
+const FILE_SIZE_MAX: u64 = 2 * ACCESS_SIZE_MAX as u64;
+/// Most lines with mistakes that are told one by one.
+const FAULTS_TOLD_MAX: usize = 10;
+
+/// All lists of a sharing.
+#[derive(Debug)]
+pub(super) struct Keys {
+    file: Option<PathBuf>,
+    lines: Vec<String>,
+    /// The file as it was when it was read.
+    seen: Option<Seen>,
+}
+
+/// What tells whether a file has changed: it may be written, or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    modified: (i64, i64),
+    changed: (i64, i64),
+    size: u64,
+    inode: (u64, u64),
+}
+
+/// A round of reading.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// For the relay.
+    pub(super) lines: Vec<String>,
+    /// For the person.
+    pub(super) notices: Vec<String>,
+}
+
+impl Keys {
+    /// Of these wishes; `None`: everybody with a token may join.
+    pub(super) fn of(wishes: &Wishes) -> anyhow::Result<Option<Self>> {
+        let lines = wishes.authorized_keys_lines.clone();
+        if wishes.authorized_keys.is_none() && lines.is_empty() {
+            return Ok(None);
+        }
+        let file = wishes.authorized_keys.as_ref().map(|path| expanded(path)).transpose()?;
+        Ok(Some(Self { file, lines, seen: None }))
+    }
+
+    /// What the person is told first, in tmate's words.
+    pub(super) fn announcements(&self) -> Vec<String> {
+        let file = self.file.iter();
+        file.map(|path| format!("Using {} for access control", path.display())).collect()
+    }
+
+    /// Reads everything for the first time.
+    pub(super) async fn read(&mut self) -> anyhow::Result<Reading> {
+        let (mut rules, mut notices) = (Rules::default(), Vec::new());
+        if let Some(path) = &self.file {
+            self.seen = see(path);
+            let text = read_file(path).with_context(|| {
+                format!(
+                    "cannot read {}, which says who may join; mend it or leave out -a",
+                    path.display()
+                )
+            })?;
+            rules.extend(judge(&path.display().to_string(), &text, &mut notices));
+        }
+        rules.extend(judge("authorized_keys", &self.lines.join("\n"), &mut notices));
+        if rules.is_empty() {
+            let faults = if notices.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", notices.join("; "))
+            };
+            bail!("nobody could join: {} has no usable key{faults}", self.names());
+        }
+        let lines = written(&rules)?;
+        Ok(Reading { lines, notices })
+    }
+
+    /// Reads everything again, if there is anything new. Whatever can't be used lets nobody in.
+    pub(super) async fn read_again(&mut self) -> Option<Reading> {
+        let path = self.file.as_ref()?;
+        if see(path) == self.seen {
+            return None;
+        }
+        let name = path.display().to_string();
+        Some(match self.read().await {
+            Ok(mut read) => {
+                read.notices
+                    .push(format!("{name} has changed: it lets in {}", people(&read.lines)));
+                read
+            }
+            Err(error) => {
+                let text = format!("Nobody new is let in until it is mended: {error:#}");
+                Reading { lines: Vec::new(), notices: vec![text] }
+            }
+        })
+    }
+
+    fn names(&self) -> String {
+        match &self.file {
+            Some(path) => path.display().to_string(),
+            None => "tmate-set authorized_keys".into(),
+        }
+    }
+}
+
+fn people(lines: &[String]) -> String {
+    match lines.len() {
+        1 => "1 key".into(),
+        count => format!("{count} keys"),
+    }
+}
+
+/// The lines that can be honoured; the others are told.
+fn judge(name: &str, text: &str, notices: &mut Vec<String>) -> Rules {
+    let (rules, faults) = Rules::parse(text);
+    for fault in faults.iter().take(FAULTS_TOLD_MAX) {
+        notices.push(printable(&format!("{name}, {fault}: it lets nobody in")));
+    }
+    if let Some(more) = faults.len().checked_sub(FAULTS_TOLD_MAX).filter(|more| *more > 0) {
+        notices.push(format!("{name}: {more} more lines let nobody in"));
+    }
+    rules
+}
+
+/// As the relay takes them.
+fn written(rules: &Rules) -> anyhow::Result<Vec<String>> {
+    let lines: Vec<_> = rules.to_lines().collect();
+    let size: usize = lines.iter().map(String::len).sum();
+    if lines.len() > ACCESS_LINES_MAX || size > ACCESS_SIZE_MAX {
+        bail!(
+            "there are too many keys: {} with {size} bytes; at most {ACCESS_LINES_MAX} with \
+             {ACCESS_SIZE_MAX} bytes can be used (a cert-authority line stands for many)",
+            lines.len()
+        );
+    }
+    Ok(lines)
+}
+
+fn see(path: &Path) -> Option<Seen> {
+    let seen = |file: Metadata| Seen {
+        modified: (file.mtime(), file.mtime_nsec()),
+        changed: (file.ctime(), file.ctime_nsec()),
+        size: file.len(),
+        inode: (file.dev(), file.ino()),
+    };
+    std::fs::metadata(path).ok().map(seen)
+}
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    // A pipe or a device would never end, or be read once only.
+    if !std::fs::metadata(path)?.is_file() {
+        bail!("it is no file");
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(FILE_SIZE_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_SIZE_MAX {
+        bail!("it is larger than {FILE_SIZE_MAX} bytes");
+    }
+    Ok(text)
+}
+
+/// `~/` is the home, as in tmate.
+fn expanded(path: &Path) -> anyhow::Result<PathBuf> {
+    match path.strip_prefix("~") {
+        Ok(rest) => Ok(home()?.join(rest)),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINxDM8/pSr4hsikr7eiRmkR4ip0mzY+/S2hTh6+Es397 alice";
+
+    fn keys(path: &Path) -> Keys {
+        let wishes = Wishes { authorized_keys: Some(path.to_owned()), ..Wishes::default() };
+        Keys::of(&wishes).expect("a home").expect("a list")
+    }
+
+    #[tokio::test]
+    async fn change_counts_and_a_file_that_goes_lets_nobody_new_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keys");
+        std::fs::write(&path, format!("{KEY}\nnonsense\n")).expect("written");
+        let mut keys = keys(&path);
+        let read = keys.read().await.expect("a key");
+        assert_eq!(read.lines, [KEY]);
+        assert!(read.notices[0].contains("line 2"), "{:?}", read.notices);
+        assert!(keys.read_again().await.is_none(), "nothing is new");
+        std::fs::write(&path, format!("read-only {KEY}\n")).expect("written");
+        let read = keys.read_again().await.expect("it is new");
+        assert_eq!(read.lines, [format!("read-only {KEY}")]);
+        std::fs::remove_file(&path).expect("it was there");
+        let read = keys.read_again().await.expect("it is gone");
+        assert!(read.lines.is_empty());
+        assert!(read.notices[0].contains("Nobody new"), "{:?}", read.notices);
+        assert!(keys.read_again().await.is_none(), "told once");
+        std::fs::write(&path, KEY).expect("written");
+        assert_eq!(keys.read_again().await.expect("it is back").lines, [KEY]);
+    }
+
+    #[tokio::test]
+    async fn list_that_lets_nobody_in_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keys");
+        let error = keys(&path).read().await.expect_err("no file");
+        assert!(format!("{error:#}").contains("cannot read"), "{error:#}");
+        std::fs::write(&path, "# nobody\ncommand=\"x\" ssh-ed25519\n").expect("written");
+        let error = keys(&path).read().await.expect_err("no key").to_string();
+        assert!(error.contains("no usable key") && error.contains("line 2"), "{error}");
+        let error = keys(folder.path()).read().await.expect_err("no file");
+        assert!(format!("{error:#}").contains("no file"), "{error:#}");
+    }
+}

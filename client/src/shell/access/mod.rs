@@ -1,0 +1,110 @@
+//! Who may join what is shared here: the host's side of a relay's doors.
+
+mod keys;
+
+use crate::core::wishes::Wishes;
+use crate::shell::board::Board;
+use keys::Keys;
+use std::time::Duration;
+use tern_sync::session::{Access as Doors, Settings};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often lists of keys are looked at: a change counts before somebody has told the person whom
+/// it lets in. Where nothing has changed it costs a `stat`.
+const KEYS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the relay is told, and what keeps it up to date.
+#[derive(Debug)]
+pub struct Access {
+    settings: watch::Sender<Settings>,
+    /// As long as it is here, somebody wants them.
+    wanted: watch::Receiver<Settings>,
+    keys: Option<Keys>,
+    keeping: Option<JoinHandle<()>>,
+    notices: Vec<String>,
+}
+
+impl Access {
+    /// Reads what was wished. An error means that nothing may be shared: the wish can't be kept.
+    pub async fn start(wishes: &Wishes) -> anyhow::Result<Self> {
+        let mut settings = Settings { asks: wishes.asks_before_join, ..Settings::default() };
+        let (mut keys, mut notices) = (Keys::of(wishes)?, Vec::new());
+        settings.access = match &mut keys {
+            None => Doors::Everybody,
+            Some(keys) => {
+                notices.extend(keys.announcements());
+                let read = keys.read().await?;
+                notices.extend(read.notices);
+                Doors::Keys(read.lines)
+            }
+        };
+        let (settings, wanted) = watch::channel(settings);
+        Ok(Self { settings, wanted, keys, keeping: None, notices })
+    }
+
+    /// What the relay is to be told.
+    pub fn settings(&self) -> watch::Receiver<Settings> {
+        self.wanted.clone()
+    }
+
+    /// Says what the person should know, and keeps the lists up to date from then on, as long as
+    /// this is here.
+    pub fn keep(&mut self, board: &Board) {
+        for notice in std::mem::take(&mut self.notices) {
+            board.log(&notice);
+        }
+        if let Some(keys) = self.keys.take() {
+            let keeping = keep_keys(keys, self.settings.clone(), board.clone());
+            self.keeping = Some(tokio::spawn(keeping));
+        }
+    }
+
+    /// Something else is wished from now on. What can't be kept lets nobody new in, and is told.
+    pub async fn change(&mut self, wishes: &Wishes, board: &Board) {
+        match Self::start(wishes).await {
+            Ok(mut other) => {
+                let settings = other.settings.borrow().clone();
+                self.settings.send_modify(|now| {
+                    (now.access, now.asks) = (settings.access, settings.asks);
+                });
+                self.stop_keeping();
+                (self.keys, self.notices) = (other.keys.take(), other.notices);
+                self.keep(board);
+            }
+            Err(error) => {
+                board.log(&format!("Nobody new is let in until it is mended: {error:#}"));
+                self.stop_keeping();
+                self.settings.send_modify(|settings| settings.access = Doors::Keys(Vec::new()));
+            }
+        }
+    }
+
+    fn stop_keeping(&mut self) {
+        if let Some(keeping) = self.keeping.take() {
+            keeping.abort();
+        }
+    }
+}
+
+async fn keep_keys(mut keys: Keys, settings: watch::Sender<Settings>, board: Board) {
+    let mut ticks = interval(KEYS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = settings.closed() => return,
+        }
+        let Some(read) = keys.read_again().await else { continue };
+        for notice in read.notices {
+            board.log(&notice);
+        }
+        let access = Doors::Keys(read.lines);
+        settings.send_if_modified(|settings| {
+            let is_new = settings.access != access;
+            settings.access = access;
+            is_new
+        });
+    }
+}

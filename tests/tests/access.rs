@@ -1,0 +1,247 @@
+//! Who may join: keys shown by the stock `ssh` (file, agent, certificate) and by `tern join`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tern_tests::process::{run, text};
+use tern_tests::shared::wait_until_shows;
+use tern_tests::viewer::run_ssh;
+use tern_tests::{Host, HostOptions, JoinLine, Relay, Viewer, ViewerOptions, World};
+
+/// A person's keys.
+struct Keys {
+    folder: PathBuf,
+}
+
+impl Keys {
+    fn new(world: &World) -> Self {
+        Self { folder: world.home(&world.unique("keys")) }
+    }
+
+    /// Makes a key; gives its file.
+    fn make(&self, name: &str, kind: &[&str]) -> PathBuf {
+        let path = self.folder.join(name);
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-N", "", "-C", name, "-f"]).arg(&path).arg("-t").args(kind);
+        assert!(run(&mut keygen).status.success(), "ssh-keygen makes a key");
+        path
+    }
+
+    /// Its line.
+    fn line(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.join(format!("{name}.pub"))).expect("it was made")
+    }
+
+    /// Signs the key `name` by the authority `by`, for these principals and this time.
+    fn certify(&self, by: &str, name: &str, principals: &str, validity: &str) {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-I", "the certified", "-n", principals, "-V", validity, "-s"]);
+        keygen.arg(self.folder.join(by)).arg(self.folder.join(format!("{name}.pub")));
+        assert!(run(&mut keygen).status.success(), "ssh-keygen signs");
+    }
+}
+
+fn identity(path: &Path) -> Vec<String> {
+    ["-i", &path.display().to_string(), "-o", "IdentitiesOnly=yes"].map(str::to_owned).to_vec()
+}
+
+fn with_keys(world: &World, relay: &Relay, list: &Path, more: &[&str]) -> Host {
+    let mut args = vec!["-a".to_owned(), list.display().to_string()];
+    args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    Host::share_with(world, Some(relay), HostOptions { args, ..HostOptions::default() })
+}
+
+fn by_ssh(world: &World, line: &JoinLine, key: &Path) -> Viewer {
+    let ssh_args = identity(key);
+    Viewer::open(world, line, ViewerOptions { ssh_args, ..ViewerOptions::default() })
+}
+
+fn by_tern(world: &World, line: &JoinLine, key: &Path) -> Viewer {
+    let tern = Some(vec!["-i".into(), key.display().to_string()]);
+    Viewer::open(world, line, ViewerOptions { tern, ..ViewerOptions::default() })
+}
+
+/// What stock ssh says that may not get in.
+fn refused(world: &World, line: &JoinLine, key: &Path) -> String {
+    let key = key.display().to_string();
+    let options = ["-o", "BatchMode=yes", "-i", &key, "-o", "IdentitiesOnly=yes", "-tt"];
+    let output = run_ssh(world, line, &options, &[]);
+    assert_eq!(output.status.code(), Some(255));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn people_with_listed_keys_get_in_with_their_rights_and_others_do_not() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let keys = Keys::new(&world);
+    let kinds: [(&str, &[&str]); 3] = [
+        ("ed25519", &["ed25519"]),
+        ("ecdsa", &["ecdsa", "-b", "384"]),
+        ("rsa", &["rsa", "-b", "2048"]),
+    ];
+    let paths = kinds.map(|(name, kind)| keys.make(name, kind));
+    let [wrong, expired, looker] =
+        ["wrong", "expired", "looker"].map(|name| keys.make(name, &["ed25519"]));
+    let mut list = String::from("# my team\n\n");
+    for (name, _) in kinds {
+        list += &keys.line(name);
+    }
+    list += &format!("expiry-time=\"20200101\" {}", keys.line("expired"));
+    list += &format!("restrict,read-only {}", keys.line("looker"));
+    list += "no-such-option ssh-ed25519 AAAA\n";
+    let file = keys.folder.join("list");
+    fs::write(&file, list).expect("our own folder");
+    let host = with_keys(&world, &relay, &file, &[]);
+    let log = text(&host.tern(&["show-messages"]));
+    assert!(log.contains(&format!("Using {} for access control", file.display())), "{log}");
+    assert!(log.contains("line 8"), "{log}");
+    for (path, (name, _)) in paths.iter().zip(kinds) {
+        let viewer = by_ssh(&world, &host.read_write, path);
+        viewer.wait_until_same(&host);
+        let log = text(&host.tern(&["show-messages"]));
+        assert!(log.contains(&format!("A mate has joined (127.0.0.1, {name})")), "{log}");
+        viewer.terminal.enter_line("echo from $((40 + 2))");
+        viewer.wait_until_shows("\nfrom 42");
+        viewer.terminal.press(&["Enter", "~", "."]);
+        viewer.wait_until_left();
+        host.terminal.enter_line("clear");
+        host.tmux(&["clear-history"]);
+        wait_until_shows(&world, &host.terminal, "$");
+    }
+    for key in [&wrong, &expired] {
+        let said = refused(&world, &host.read_write, key);
+        assert!(said.contains("Permission denied (publickey)"), "{said}");
+        let viewer = by_tern(&world, &host.read_write, key);
+        viewer.wait_until_shows("only people whose SSH keys its host has listed");
+        assert_eq!(viewer.wait_until_left(), 6);
+    }
+    let viewer = by_tern(&world, &host.read_write, &paths[0]);
+    viewer.wait_until_same(&host);
+    // Two who come with the line for typing, and may only look.
+    let lookers =
+        [by_ssh(&world, &host.read_write, &looker), by_tern(&world, &host.read_write, &looker)];
+    for looker in &lookers {
+        looker.wait_until_same(&host);
+        looker.terminal.enter_line("echo never");
+    }
+    viewer.terminal.enter_line("echo typed");
+    viewer.wait_until_shows("\ntyped");
+    assert!(!host.terminal.shows("never"), "{}", world.report());
+}
+
+#[test]
+fn change_of_the_file_counts_for_who_comes_next() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let keys = Keys::new(&world);
+    let [first, second] = ["first", "second"].map(|name| keys.make(name, &["ed25519"]));
+    let file = keys.folder.join("list");
+    fs::write(&file, keys.line("first")).expect("our own folder");
+    let host = with_keys(&world, &relay, &file, &[]);
+    let viewer = by_ssh(&world, &host.read_write, &first);
+    viewer.wait_until_same(&host);
+    fs::write(&file, keys.line("second")).expect("our own folder");
+    wait_until_log(&world, &host, "has changed: it lets in 1 key");
+    let said = refused(&world, &host.read_write, &first);
+    assert!(said.contains("Permission denied"), "{said}");
+    by_ssh(&world, &host.read_write, &second).wait_until_same(&host);
+    // Who is in stays.
+    viewer.terminal.enter_line("echo still $((6 * 7))");
+    viewer.wait_until_shows("\nstill 42");
+    fs::remove_file(&file).expect("it was there");
+    wait_until_log(&world, &host, "Nobody new is let in until it is mended");
+    refused(&world, &host.read_write, &second);
+}
+
+fn wait_until_log(world: &World, host: &Host, what: &str) {
+    world.wait_until(&format!("the log has {what:?}"), || {
+        text(&host.tern(&["show-messages"])).contains(what)
+    });
+}
+
+#[test]
+fn keys_in_an_agent_and_certificates_get_in() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let keys = Keys::new(&world);
+    let [_, agents, certified, late] =
+        ["ca", "agents", "certified", "late"].map(|name| keys.make(name, &["ed25519"]));
+    keys.certify("ca", "certified", "team", "-1m:+1h");
+    keys.certify("ca", "late", "team", "-1h:-1m");
+    let file = keys.folder.join("list");
+    let list =
+        format!("cert-authority,principals=\"team\" {}{}", keys.line("ca"), keys.line("agents"));
+    fs::write(&file, list).expect("our own folder");
+    let host = with_keys(&world, &relay, &file, &[]);
+    by_ssh(&world, &host.read_write, &certified).wait_until_same(&host);
+    by_tern(&world, &host.read_write, &certified).wait_until_same(&host);
+    wait_until_log(&world, &host, "A mate has joined (127.0.0.1, the certified)");
+    let said = refused(&world, &host.read_write, &late);
+    assert!(said.contains("Permission denied"), "{said}");
+
+    let socket = keys.folder.join("agent");
+    let mut agent = world.command("ssh-agent", &keys.folder);
+    // It leaves for the background; the world ends it.
+    assert!(run(agent.arg("-a").arg(&socket)).status.success(), "ssh-agent starts");
+    world.wait_until("the agent listens", || socket.exists());
+    let mut add = Command::new("ssh-add");
+    add.arg("-q").arg(&agents).env("SSH_AUTH_SOCK", &socket);
+    assert!(run(&mut add).status.success());
+    fs::remove_file(&agents).expect("the agent has it");
+    let ssh_args = vec!["-o".into(), format!("IdentityAgent={}", socket.display())];
+    let viewer = Viewer::open(
+        &world,
+        &host.read_write,
+        ViewerOptions { ssh_args, ..ViewerOptions::default() },
+    );
+    viewer.wait_until_same(&host);
+    wait_until_log(&world, &host, "A mate has joined (127.0.0.1, agents)");
+}
+
+#[test]
+fn relay_that_was_restarted_lets_nobody_slip_in() {
+    let world = World::new();
+    let folder = world.home("relay-again");
+    let address = std::net::Ipv4Addr::LOCALHOST;
+    let port = tern_tests::ports::free(address);
+    let relay = Relay::start_in(&world, folder.clone(), address, port, &[]);
+    let keys = Keys::new(&world);
+    let [right, wrong] = ["right", "wrong"].map(|name| keys.make(name, &["ed25519"]));
+    let file = keys.folder.join("list");
+    fs::write(&file, keys.line("right")).expect("our own folder");
+    let host = with_keys(&world, &relay, &file, &[]);
+    let roaming = by_tern(&world, &host.read_write, &right);
+    roaming.wait_until_same(&host);
+    relay.signal(rustix::process::Signal::KILL);
+    world.wait_until("the relay is gone", || !relay.is_running());
+    let relay = Relay::start_in(&world, folder, address, port, &[]);
+    let said = refused(&world, &host.read_write, &wrong);
+    let is_kept_out = said.contains("Permission denied") || said.is_empty();
+    assert!(is_kept_out, "{said}");
+    world.wait_until("the roaming viewer is back", || relay.output().contains("viewer joined"));
+    roaming.terminal.enter_line("echo back $((6 * 7))");
+    roaming.wait_until_shows("\nback 42");
+    by_ssh(&world, &host.read_write, &right).wait_until_same(&host);
+}
+
+#[test]
+fn list_that_cannot_be_used_shares_nothing_and_the_shell_starts() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let keys = Keys::new(&world);
+    let empty = keys.folder.join("empty");
+    fs::write(&empty, "# nobody\nnonsense\n").expect("our own folder");
+    let missing = keys.folder.join("missing");
+    for (file, reason) in [(&missing, "cannot read"), (&empty, "no usable key")] {
+        let args = vec!["-a".into(), file.display().to_string()];
+        let options = HostOptions { args, size: (120, 24), ..HostOptions::default() };
+        let terminal = Host::try_share(&world, Some(&relay), options);
+        wait_until_shows(&world, &terminal, reason);
+        assert!(terminal.shows("Not shared"), "{}", world.report());
+        terminal.press(&["q"]);
+        wait_until_shows(&world, &terminal, "$");
+        terminal.enter_line("echo shell $((40 + 2))");
+        wait_until_shows(&world, &terminal, "shell 42");
+    }
+}
