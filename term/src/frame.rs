@@ -270,7 +270,7 @@ impl Frame {
         size_of::<Self>() + rows.sum::<usize>() + self.title.len() + clipboard
     }
 
-    /// See [`State::share`](tern_sync::State::share).
+    /// See [`State::share`].
     pub(crate) fn share_held(&self) -> usize {
         let share = |row: &Arc<Row>| row.size_held() / Arc::strong_count(row).max(1);
         let rows = self.rows.iter().map(|row| size_of::<Arc<Row>>() + share(row));

@@ -205,7 +205,7 @@ impl Options {
     }
 }
 
-/// Asks for a session: over QUIC ([`direct`](crate::direct)), which takes two round trips where UDP
+/// Asks for a session: over QUIC ([`direct`]), which takes two round trips where UDP
 /// passes, and, if nothing came of that within [`HEAD_START`], over SSH beside it. The first answer
 /// counts.
 pub async fn request_session(options: &Options) -> Result<Granted, BootstrapError> {

@@ -77,7 +77,7 @@ pub fn format() -> String {
 /// Values by name; an empty one is as good as none.
 pub type Values = BTreeMap<&'static str, String>;
 
-/// Reads what tmux made of [`format`]. A value may have several lines.
+/// Reads what tmux made of [`format()`]. A value may have several lines.
 pub fn parse(text: &str) -> Values {
     let mut values = Values::new();
     let mut current = None;
