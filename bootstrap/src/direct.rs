@@ -52,8 +52,8 @@ const ED25519_PREFIX: [u8; 12] =
     [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Host: asks at all addresses of the relay at once, at the port of its SSH; the first that shakes
-/// hands is asked. `None`: nothing came of it, and SSH may do better (or say why not). A key that is
-/// not trusted, and a refusal, are answers.
+/// hands is asked. `None`: nothing came of it, and SSH may do better (or say why not). A refusal
+/// is an answer.
 pub(crate) async fn request(options: &Options) -> Option<Result<Granted, BootstrapError>> {
     let (connection, endpoint) = timeout(HANDSHAKE_TIME_MAX, dial(&options.relay)).await.ok()??;
     let judged = judge(&connection, options);
@@ -69,7 +69,11 @@ pub(crate) async fn request(options: &Options) -> Option<Result<Granted, Bootstr
             // The relay wants to see a key first, or the path is gone.
             Ok(Err(_)) | Err(_) => None,
         },
-        Err(error) => Some(Err(error.into())),
+        // Another program may have that UDP port; what SSH shows is judged by the same rules.
+        Err(error) => {
+            tracing::info!(%error, "not asked over QUIC");
+            None
+        }
     };
     connection.close(0u32.into(), b"");
     // The farewell goes out; nobody waits for what the relay says to it.

@@ -20,18 +20,12 @@ pub struct Wishes {
     pub authorized_keys: Option<PathBuf>,
     /// `tmate-set authorized_keys=LINE`: as lines of such a file.
     pub authorized_keys_lines: Vec<String>,
-    /// Addresses of lists of keys (a forge's users), in the same sense.
-    pub authorized_keys_urls: Vec<String>,
     /// Whether the host is asked before each join.
     pub asks_before_join: bool,
     /// `tmate-webhook-url`.
     pub webhook_url: Option<String>,
     /// `tmate-webhook-userdata`.
     pub webhook_userdata: String,
-    /// Webhooks are signed with it.
-    pub webhook_secret: Option<String>,
-    /// Whether the host sends webhooks itself, rather than the relay.
-    pub is_webhook_sent_by_host: bool,
     /// `-F`: nobody sits at the host.
     pub is_foreground: bool,
 }
@@ -47,12 +41,9 @@ impl Wishes {
             api_key: self.api_key.or(other.api_key),
             authorized_keys: self.authorized_keys.or(other.authorized_keys),
             authorized_keys_lines: either(self.authorized_keys_lines, other.authorized_keys_lines),
-            authorized_keys_urls: either(self.authorized_keys_urls, other.authorized_keys_urls),
             asks_before_join: self.asks_before_join || other.asks_before_join,
             webhook_url: self.webhook_url.or(other.webhook_url),
             webhook_userdata: text(self.webhook_userdata, other.webhook_userdata),
-            webhook_secret: self.webhook_secret.or(other.webhook_secret),
-            is_webhook_sent_by_host: self.is_webhook_sent_by_host || other.is_webhook_sent_by_host,
             is_foreground: self.is_foreground || other.is_foreground,
         }
     }
@@ -72,7 +63,6 @@ impl Wishes {
         self.asks_before_join
             || self.authorized_keys.is_some()
             || !self.authorized_keys_lines.is_empty()
-            || !self.authorized_keys_urls.is_empty()
     }
 }
 

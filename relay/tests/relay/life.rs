@@ -158,10 +158,13 @@ async fn newer_connection_of_a_host_takes_over() {
     let relay = relay().await;
     let mut host = Host::share(&relay).await;
     let first = host.connection.clone();
+    let viewer = Viewer::open(&relay, &host.grant.token).await;
+    // Only a host that was heard is resumed.
+    host.show("over the first");
+    viewer.wait_until_shows("over the first").await;
     assert!(host.reconnect(&relay).await);
     let reason = must("the first is closed", first.closed()).await.to_string();
     assert!(reason.contains("newer connection"), "{reason}");
-    let viewer = Viewer::open(&relay, &host.grant.token).await;
     host.show("over the second");
     viewer.wait_until_shows("over the second").await;
 }

@@ -8,11 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All of them, without their prefix; most are tmate's.
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 17] = [
     "api-key",
-    "approve",
     "authorized-keys",
-    "authorized-keys-url",
     "display-time",
     "foreground-restart",
     "identity",
@@ -26,8 +24,6 @@ pub const NAMES: [&str; 21] = [
     "session-name-ro",
     "set",
     "wait-timeout",
-    "webhook-from-host",
-    "webhook-secret",
     "webhook-url",
     "webhook-userdata",
 ];
@@ -173,12 +169,8 @@ impl Settings {
             name_ro: text("session-name-ro"),
             api_key: text("api-key"),
             authorized_keys: path("authorized-keys"),
-            authorized_keys_urls: words(values.get("authorized-keys-url")),
-            asks_before_join: reader.switch("approve", false),
             webhook_url: text("webhook-url"),
             webhook_userdata: text("webhook-userdata").unwrap_or_default(),
-            webhook_secret: text("webhook-secret"),
-            is_webhook_sent_by_host: reader.switch("webhook-from-host", false),
             ..Wishes::default()
         };
         read_set(&mut reader, &mut wishes);
