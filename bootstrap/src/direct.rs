@@ -282,11 +282,7 @@ mod tests {
             let connection = endpoint.accept().await.expect("one comes").await.expect("shaken");
             read_request(&connection).await.map(|_| ())
         });
-        let error = got.expect("an answer").expect_err("not trusted");
-        assert!(
-            matches!(error, BootstrapError::HostKey(HostKeyError::NotPinned { .. })),
-            "{error}"
-        );
+        assert!(got.is_none(), "SSH may find the right one: {got:?}");
         assert!(matches!(heard, Err(WireError::Quic(_))), "{heard:?}");
     }
 

@@ -15,7 +15,8 @@ use tern_client::core::dialling::{Answers, Carrier, Dialling};
 use tern_sync::link::{Link, QuicLink};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
-    HOST_EVENTS, HostEvent, SCROLLBACK, TOPOLOGY, Topology, VIEWER_EVENTS, ViewerEvent,
+    Access, HOST_EVENTS, HostEvent, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology,
+    VIEWER_EVENTS, ViewerEvent,
 };
 use tern_sync::{Endpoint, Event};
 use tern_term::{SCREEN, Shown};
@@ -245,6 +246,9 @@ impl HostSide {
 
 fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     let mut endpoint = Endpoint::new(seed, now);
+    endpoint.open_sender(SETTINGS, Whole(Settings::default()));
+    let everybody = Settings { access: Access::Everybody, ..Settings::default() };
+    endpoint.set(SETTINGS, Whole(everybody), now);
     endpoint.open_sender(SCREEN, Shown::default());
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
