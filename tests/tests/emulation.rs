@@ -201,8 +201,10 @@ fn cursor_stays_within_all_margins() {
         fs::write(shared.host.home.join("work/motion"), cursor).expect("our own home");
         shared.viewer.terminal.enter_line("clear; cat motion; read -r line");
         shared.wait_until_both_show("all written");
-        let (x, y, is_shown) = shared.viewer.screen().cursor;
-        assert!(is_shown && (y, x) == (row.min(22), column), "{row},{column}: {y},{x}");
+        let place = (column, row.min(22), true);
+        shared.world.wait_until(&format!("the cursor rests at {place:?}"), || {
+            shared.viewer.screen().cursor == place
+        });
         shared.viewer_presses(&["Enter"]);
         shared.viewer_runs("clear; echo next", "\nnext");
     }
