@@ -1,12 +1,13 @@
 //! The command line of `tern-relay`.
 
 use crate::manage::Manage;
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tern_accounts::Place;
 use tern_bootstrap::grant::PORT_DEFAULT;
+use tern_help::completions::Shell;
 use tern_relay::Limits;
 
 /// Where terminals are shared: people who run `tern --relay THIS-MACHINE` get a line to hand out,
@@ -21,11 +22,12 @@ use tern_relay::Limits;
 /// again with the same data folder, also after a crash, it has its sessions back as soon as their
 /// hosts come, with the same lines.
 #[derive(Debug, Parser)]
-#[command(name = "tern-relay", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "tern-relay", version, max_term_width = 100,
+          after_help = format!("Examples:\n{EXAMPLES}"))]
 pub(crate) struct Arguments {
     /// Without one, the relay runs
     #[command(subcommand)]
-    pub(crate) manage: Option<Manage>,
+    pub(crate) command: Option<Sub>,
 
     /// Address and TCP port of ssh; [::] is IPv4, too
     #[arg(long, env = "TERN_RELAY_LISTEN", value_name = "ADDRESS:PORT",
@@ -116,16 +118,31 @@ fn web_url(text: &str) -> Result<String, String> {
     }
 }
 
-const EXAMPLES: &str = "\
-Examples:
+/// What can be done instead.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sub {
+    #[command(flatten)]
+    Manage(Manage),
+    /// Print completions for a shell, which asks tern-relay for users and keys
+    ///
+    /// In ~/.bashrc: `source <(tern-relay completions bash)`; in ~/.zshrc: `source <(tern-relay
+    /// completions zsh)`; in ~/.config/fish/config.fish: `tern-relay completions fish | source`
+    Completions {
+        /// For this shell
+        shell: Shell,
+    },
+    /// Print the manual page (`tern-relay man | man -l -`)
+    Man,
+}
+
+pub(crate) const EXAMPLES: &str = "  \
   tern-relay                                   on port 2200, for everybody who reaches it
   tern-relay --host relay.example              with this name in join lines
   tern-relay --authorized-hosts ~/team.keys    only your team may share, anybody may join
-  tern-relay user add alice                    alice may name her sessions: prints her API key
-";
+  tern-relay user add alice                    alice may name her sessions: prints her API key";
 
 /// What the relay and those who manage its accounts look for in the same places.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Places {
     /// Folder of the relay's keys [default: /var/lib/tern-relay for root, else
     /// $XDG_STATE_HOME/tern-relay or ~/.local/state/tern-relay]

@@ -1,12 +1,14 @@
 //! `tern-relay`: a relay as a program of its own.
 
 mod args;
+mod completing;
 mod manage;
+mod manual;
 mod people;
 
 use anyhow::Context as _;
-use args::{Arguments, LogFormat};
-use clap::Parser as _;
+use args::{Arguments, LogFormat, Sub};
+use clap::{CommandFactory as _, Parser as _};
 use people::People;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_bootstrap::identity::Identity;
+use tern_help::completions;
 use tern_relay::{Config, Relay};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -25,7 +28,13 @@ const LOG_DEFAULT: &str = "info,sqlx=warn";
 const EXIT_AT_ONCE: u8 = 130;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let words: Vec<_> = std::env::args_os().collect();
+    match completions::answer(Arguments::command, &words) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => error.exit(),
+    }
+    let arguments = Arguments::parse_from(words);
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
@@ -35,14 +44,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let manage = match arguments.command.take() {
+        None => None,
+        Some(Sub::Manage(manage)) => Some(manage),
+        Some(Sub::Completions { shell }) => {
+            completions::write_script(shell, "tern-relay", &mut io::stdout())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Sub::Man) => {
+            manual::write(&mut io::stdout())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     start_log(arguments.log_level.as_deref(), arguments.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the system gives no threads")?;
     runtime.block_on(async {
-        match arguments.manage {
+        match manage {
             Some(manage) => manage::run(&manage, &arguments.places).await,
             None => serve(arguments).await,
         }

@@ -3,6 +3,7 @@
 //! error.
 
 use crate::args::Places;
+use crate::completing;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tern_accounts::store::{KeyRow, UserRow};
 use tern_accounts::{ApiKey, Place, Store};
+use tern_help::completions::ArgValueCandidates;
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -41,6 +43,7 @@ pub(crate) enum User {
     /// Remove a user and all of their keys; their named sessions end within seconds
     Remove {
         /// Which
+        #[arg(add = ArgValueCandidates::new(completing::users))]
         name: String,
         /// Don't ask
         #[arg(long, short)]
@@ -54,6 +57,7 @@ pub(crate) enum Key {
     /// Make another API key for a user, and print it, once
     New {
         /// Whose
+        #[arg(add = ArgValueCandidates::new(completing::users))]
         user: String,
         #[command(flatten)]
         form: Form,
@@ -61,6 +65,7 @@ pub(crate) enum Key {
     /// List the keys of all users, or of one: their beginnings, and when they were last used
     List {
         /// Whose
+        #[arg(add = ArgValueCandidates::new(completing::users))]
         user: Option<String>,
         #[command(flatten)]
         form: Form,
@@ -68,6 +73,7 @@ pub(crate) enum Key {
     /// Revoke a key: no new session is named by it. Those that it has named go on
     Revoke {
         /// The key's beginning, as it is listed (tmk-abcdef)
+        #[arg(add = ArgValueCandidates::new(completing::keys))]
         key: String,
     },
 }

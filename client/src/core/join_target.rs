@@ -6,7 +6,7 @@ use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_bootstrap::token::is_well_formed;
 
 /// Of SSH, which join lines leave out.
-const SSH_PORT: u16 = 22;
+pub const SSH_PORT: u16 = 22;
 /// Longest host name (RFC 1035, section 2.3.4).
 const HOST_SIZE_MAX: usize = 255;
 

@@ -180,6 +180,14 @@ fn only(found: Vec<PathBuf>, nothing: impl FnOnce() -> String) -> anyhow::Result
     }
 }
 
+/// Names by which `-S` finds each sharing that there is, with what is shared.
+pub fn names() -> anyhow::Result<Vec<(String, String)>> {
+    let found = with_prefix("")?;
+    let listed: Vec<_> =
+        found.iter().map(|path| Listed::new(path, status(path).ok().as_ref())).collect();
+    Ok(names_of(&listed))
+}
+
 /// One of several that may be meant.
 struct Listed {
     /// Socket of its tmux.
@@ -202,15 +210,22 @@ impl Listed {
     }
 }
 
-/// Each with a name by which `-S` finds it and no other.
 fn several_text(several: &[Listed]) -> String {
     let mut text = String::from("several sessions are shared; name the one you mean:");
-    for one in several {
-        let is_alone = several.iter().filter(|other| other.socket == one.socket).count() == 1;
-        let name = one.socket.as_ref().filter(|_| is_alone).unwrap_or(&one.name);
-        text += &format!("\n  -S {name}   ({})", one.what);
+    for (name, what) in names_of(several) {
+        text += &format!("\n  -S {name}   ({what})");
     }
     text
+}
+
+/// Each with a name by which `-S` finds it and no other.
+fn names_of(several: &[Listed]) -> Vec<(String, String)> {
+    let named = several.iter().map(|one| {
+        let is_alone = several.iter().filter(|other| other.socket == one.socket).count() == 1;
+        let name = one.socket.as_ref().filter(|_| is_alone).unwrap_or(&one.name);
+        (name.clone(), one.what.clone())
+    });
+    named.collect()
 }
 
 /// Sockets of living agents whose names begin like this; others are cleared away.

@@ -14,17 +14,17 @@ use crate::shell::register::RegisterOptions;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
-    agent_start, agents, commands, doctor, drop_in, inside_tmux, manual, own_tmux, plain, program,
-    register, run_command, start_view, tty,
+    agent_start, agents, commands, completing, doctor, drop_in, inside_tmux, manual, own_tmux,
+    plain, program, register, run_command, start_view, tty,
 };
 use anyhow::bail;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tern_help::completions::{self, ArgValueCandidates, ArgValueCompleter, Shell};
 
 const LONG_ABOUT: &str = "\
 Share the terminal you are in: others join with plain ssh, and see and type the same.
@@ -66,7 +66,8 @@ struct Cli {
 pub struct ShareArgs {
     /// Relay to share over (default port 2200). Without one, a relay is run on this machine, for
     /// people in the same network. Of several, with commas, the most responsive one is taken.
-    #[arg(long, env = "TERN_RELAY", value_delimiter = ',', value_name = "HOST[:PORT]")]
+    #[arg(long, env = "TERN_RELAY", value_delimiter = ',', value_name = "HOST[:PORT]",
+          add = ArgValueCandidates::new(completing::relays))]
     pub relay: Vec<String>,
     /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
     /// Without it, known_hosts is asked, and an unknown relay's key is learnt with a notice.
@@ -115,7 +116,8 @@ pub struct ShareArgs {
     #[arg(short, action = clap::ArgAction::Count)]
     pub verbosity: u8,
     /// Program to share, with its arguments; your shell if none is given.
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD",
+          add = ArgValueCompleter::new(completing::ProgramAndFiles))]
     pub command: Vec<OsString>,
     /// Whether the relay was named on the command line itself.
     #[arg(skip)]
@@ -203,7 +205,8 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 struct Which {
     /// Which sharing is meant, if there are several: its tmux's socket, or its name.
-    #[arg(short = 'S', long, value_name = "SOCKET")]
+    #[arg(short = 'S', long, value_name = "SOCKET",
+          add = ArgValueCandidates::new(completing::sessions))]
     socket: Option<PathBuf>,
 }
 
@@ -221,7 +224,8 @@ struct Look {
 #[derive(Debug, Args)]
 struct JoinOptions {
     /// What to join: TOKEN@HOST, TOKEN@HOST:PORT, the whole `ssh TOKEN@HOST` line, or a web link.
-    #[arg(required = true, value_name = "TOKEN@HOST")]
+    #[arg(required = true, value_name = "TOKEN@HOST",
+          add = ArgValueCompleter::new(completing::join_line))]
     line: Vec<String>,
     /// The relay's SSH port, as for ssh; without one, 2200 is tried, then 22.
     #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
@@ -265,7 +269,8 @@ struct JoinOptions {
 #[derive(Debug, Args)]
 struct DoctorOptions {
     /// Relay to look at; without one, the one that `tern` would run on this machine.
-    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]")]
+    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]",
+          add = ArgValueCandidates::new(completing::relays))]
     relay: Option<String>,
     /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
     #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
@@ -360,7 +365,10 @@ enum Sub {
     /// Look at all that sharing needs: tmux, the terminal, the clock, keys, the relay over SSH and
     /// UDP. Tells what to do where something is missing; exit status 1 if sharing would fail.
     Doctor(DoctorOptions),
-    /// Print completions for a shell.
+    /// Print completions for a shell, which asks tern for sessions and relays.
+    ///
+    /// In ~/.bashrc: `source <(tern completions bash)`; in ~/.zshrc: `source <(tern completions zsh)`;
+    /// in ~/.config/fish/config.fish: `tern completions fish | source`.
     Completions {
         /// For this shell.
         shell: Shell,
@@ -405,6 +413,11 @@ const DISPLAY_TIME_MS: u64 = 15_000;
 /// Runs `tern`, or `tmate` if it is called so.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    match completions::answer(Cli::command, &arguments) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => error.exit(),
+    }
     let program = program_name(&arguments);
     match drop_in_flags(program, &arguments) {
         Some(Ok(flags)) => return exit_code_of(run_drop_in(program, &flags), true),
@@ -544,7 +557,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         }
         Some(Sub::Doctor(options)) => return doctor::run(&options.relay_args()),
         Some(Sub::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "tern", &mut std::io::stdout());
+            completions::write_script(shell, "tern", &mut std::io::stdout())?;
         }
         Some(Sub::Man) => {
             manual::write(Cli::command(), EXAMPLES, &mut std::io::stdout())?;

@@ -9,6 +9,7 @@ pub mod board;
 pub mod capture;
 pub mod cli;
 pub mod commands;
+pub mod completing;
 pub mod control_client;
 pub mod doctor;
 pub mod drop_in;

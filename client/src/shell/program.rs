@@ -69,7 +69,8 @@ pub fn check(program: &OsStr, path: Option<&OsStr>) -> Result<(), Unusable> {
     }
 }
 
-fn is_executable(path: &Path) -> bool {
+/// Whether there is a file that may be run.
+pub fn is_executable(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 

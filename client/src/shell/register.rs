@@ -2,6 +2,7 @@
 
 use crate::shell::board::software;
 use crate::shell::cli::fingerprint;
+use crate::shell::completing;
 use crate::shell::sharing::{RelayArgs, host_key_policy, identities, parse_relay};
 use anyhow::{Context, bail};
 use clap::Args;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use tern_bootstrap::client::{BootstrapError, Options, register};
 use tern_bootstrap::grant::WireError;
 use tern_bootstrap::register::Wish;
+use tern_help::completions::ArgValueCandidates;
 
 /// What can be said about registering.
 #[derive(Debug, Args)]
@@ -24,7 +26,8 @@ pub struct RegisterOptions {
     #[arg(long, value_name = "CODE", conflicts_with_all = ["name", "email"])]
     code: Option<String>,
     /// At which relay (default port 2200).
-    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]")]
+    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]",
+          add = ArgValueCandidates::new(completing::relays))]
     relay: Option<String>,
     /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
     #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",

@@ -1,5 +1,6 @@
 //! What every kind of sharing needs: a relay (somebody's or an embedded one) and the way there.
 
+use crate::core::join_target::SSH_PORT;
 use crate::core::wishes::Wishes;
 use crate::shell::board::{Board, software};
 use crate::shell::embedded::Embedded;
@@ -12,9 +13,6 @@ use tern_bootstrap::client::{HostKeyPolicy, Options, RelayAddress};
 use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_sync::session::Settings;
 use tokio::sync::watch;
-
-/// Where tmate's servers are if nothing is said.
-const SSH_PORT: u16 = 22;
 
 /// What the command line and the environment say about the relay.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
