@@ -9,6 +9,8 @@ mod bytes;
 mod chance;
 #[cfg(target_os = "linux")]
 mod cpu;
+#[cfg(target_os = "linux")]
+mod download;
 mod glyphs;
 mod latency;
 mod memory;

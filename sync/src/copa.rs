@@ -7,9 +7,10 @@
 //! on radio it is no sign of a queue (Cubic, at 29 % of random loss, goes down to two packets), unless
 //! more is lost than arrives.
 //!
-//! Beside a flow that fills the queue Copa's share shrinks to [`WINDOW_MIN`] packets per round trip:
-//! on 1 Mbit/s with a full queue of 64 kB about 8 kB/s, which is a screen of text in half a second.
+//! Beside a flow that fills the queue this share shrinks to [`WINDOW_MIN`] packets per round trip, on
+//! 1 Mbit/s with a full queue of 64 kB a tenth of the line. [`Rival`] sees to it that it grows again.
 
+use crate::rival::{self, Rival};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -55,6 +56,7 @@ pub(crate) struct Copa {
     /// Since when the window isn't full.
     idle_since: Option<Instant>,
     turn: Turn,
+    rival: Rival,
 }
 
 /// What happens within a round trip.
@@ -67,12 +69,20 @@ struct Turn {
     same_count: u32,
     acked: u64,
     lost: u64,
+    /// Whether more would have been sent, had the window allowed it.
+    is_limited: bool,
+}
+
+impl Turn {
+    fn begin(since: Option<Instant>, window: f64, grew: bool, same_count: u32) -> Self {
+        Self { since, window, grew, same_count, acked: 0, lost: 0, is_limited: false }
+    }
 }
 
 impl Copa {
     pub(crate) fn new(packet: u16) -> Self {
         let window = (WINDOW_INITIAL * u64::from(packet)) as f64;
-        let turn = Turn { since: None, window, grew: true, same_count: 0, acked: 0, lost: 0 };
+        let turn = Turn::begin(None, window, true, 0);
         Self {
             packet: f64::from(packet),
             window,
@@ -82,6 +92,7 @@ impl Copa {
             velocity: 1.0,
             idle_since: None,
             turn,
+            rival: Rival::default(),
         }
     }
 
@@ -111,6 +122,7 @@ impl Copa {
         let sample = now.saturating_duration_since(sent);
         self.note(now, sample, srtt);
         self.turn.acked += bytes;
+        self.turn.is_limited |= !is_idle;
         let standing = self.standing.front().map_or(sample, |(_, rtt)| *rtt);
         let least = self.least.iter().map(|(_, rtt)| *rtt).min().unwrap_or(sample);
         let delay = standing.saturating_sub(least);
@@ -123,7 +135,9 @@ impl Copa {
         self.restart(now, delay, is_idle);
         let bytes = bytes as f64;
         let step = self.velocity * self.packet * bytes / (DELTA * self.window);
-        if rate <= target {
+        if self.rival.is_there() {
+            // Its turns say what the window is.
+        } else if rate <= target {
             if !is_idle {
                 self.window += if self.is_starting { bytes } else { step };
             }
@@ -136,7 +150,7 @@ impl Copa {
             self.window -= step;
         }
         self.clamp();
-        self.end_turn(now, srtt);
+        self.end_turn(now, srtt, delay);
     }
 
     /// `bytes` were lost.
@@ -153,6 +167,7 @@ impl Copa {
             self.window = self.window.max(WINDOW_INITIAL as f64 * self.packet);
             self.is_starting = true;
             self.velocity = 1.0;
+            self.rival.reset();
         }
     }
 
@@ -160,9 +175,12 @@ impl Copa {
         let part = RTT_MIN_TIME / RTT_MIN_PARTS;
         match self.least.back_mut() {
             Some((at, least)) if now < *at + part => *least = sample.min(*least),
+            Some((_, least)) if self.rival.is_there() => *least = sample.min(*least),
             _ => self.least.push_back((now, sample)),
         }
-        while self.least.front().is_some_and(|(at, _)| *at + RTT_MIN_TIME < now) {
+        // A rival that stays would be taken for the path.
+        let expires = !self.rival.is_there();
+        while expires && self.least.front().is_some_and(|(at, _)| *at + RTT_MIN_TIME < now) {
             self.least.pop_front();
         }
         while self.standing.back().is_some_and(|(_, rtt)| *rtt >= sample) {
@@ -178,7 +196,7 @@ impl Copa {
 
     /// Once per round trip: velocity doubles while the window keeps its direction, and a path that
     /// loses more than it delivers is given half.
-    fn end_turn(&mut self, now: Instant, srtt: Duration) {
+    fn end_turn(&mut self, now: Instant, srtt: Duration, delay: Duration) {
         let since = *self.turn.since.get_or_insert(now);
         if now < since + srtt {
             return;
@@ -196,12 +214,31 @@ impl Copa {
             0..3 => 1.0,
             _ => (self.velocity * 2.0).min(DELTA * self.window / self.packet).max(1.0),
         };
-        self.turn =
-            Turn { since: Some(now), window: self.window, grew, same_count, acked: 0, lost: 0 };
+        let window = self.rival.on_turn(&rival::Turn {
+            now,
+            time: now - since,
+            delay,
+            delay_ignored: DELAY_IDLE,
+            window: self.window,
+            window_min: self.window_min(),
+            packet: self.packet,
+            acked: self.turn.acked,
+            lost: self.turn.lost,
+            is_limited: self.turn.is_limited,
+        });
+        if let Some(window) = window {
+            (self.window, self.velocity) = (window, 1.0);
+            self.clamp();
+        }
+        self.turn = Turn::begin(Some(now), self.window, grew, same_count);
+    }
+
+    fn window_min(&self) -> f64 {
+        WINDOW_MIN as f64 * self.packet
     }
 
     fn clamp(&mut self) {
-        let min = WINDOW_MIN as f64 * self.packet;
+        let min = self.window_min();
         self.window = self.window.clamp(min, (WINDOW_MAX as f64).max(min));
     }
 }

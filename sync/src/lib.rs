@@ -21,6 +21,7 @@ mod output;
 mod pace;
 mod reader;
 mod receiver;
+mod rival;
 mod rtt;
 pub mod scrollback;
 mod sender;

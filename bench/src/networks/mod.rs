@@ -6,6 +6,7 @@
 
 mod bytes;
 mod echo;
+mod fairness;
 mod interrupt;
 mod place;
 mod restart;
@@ -65,6 +66,8 @@ enum Row {
     Restart,
     /// Ctrl-C under `yes` on 1 Mbit/s
     Interrupt,
+    /// Whole screens and a TCP download, both on 1 Mbit/s
+    Fairness,
     /// Bytes from the host: idle, typing, flood
     Bytes,
     /// A timeline for the plot: an outage, then an address change
@@ -171,6 +174,7 @@ pub(crate) fn measure(arguments: &Arguments, json: &Path) -> anyhow::Result<()> 
             Row::Outage => roam::outages(&mut run),
             Row::Restart => restart::measure(&mut run),
             Row::Interrupt => interrupt::measure(&mut run),
+            Row::Fairness => fairness::measure(&mut run),
             Row::Bytes => bytes::measure(&mut run),
             Row::Timeline => timeline::measure(&mut run),
         }

@@ -2,6 +2,7 @@
 
 use super::place::{HOST, Place, VIEWER};
 use super::system::System;
+use crate::download::Download;
 use crate::pty::{Pty, Starter, wait_until};
 use crate::sharing::Sharing;
 use crate::sshd::Sshd;
@@ -11,7 +12,7 @@ use netsim::real::{Lab, LabOptions};
 use netsim::stats::PathStats;
 use std::fs::{self, File};
 use std::io;
-use std::net::{SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub(crate) struct Stage {
     pub viewer: Pty,
     /// Who is behind the NAT, if there is one.
     pub mobile: Option<&'static str>,
+    host_address: Ipv4Addr,
     size: (u16, u16),
     sharing: Option<Sharing>,
     _sshd: Option<Sshd>,
@@ -119,7 +121,19 @@ impl Stage {
             }
         };
         let mobile = place.mobile;
-        let stage = Self { system, viewer, mobile, size, sharing, _sshd: sshd, relay, lab, world };
+        let host_address = place.host;
+        let stage = Self {
+            system,
+            viewer,
+            mobile,
+            host_address,
+            size,
+            sharing,
+            _sshd: sshd,
+            relay,
+            lab,
+            world,
+        };
         stage.viewer.wait_for("ready-")?;
         Ok(stage)
     }
@@ -135,6 +149,11 @@ impl Stage {
         let line = stats.links.into_iter().next().context("a network has links")?;
         let is_host_below = self.mobile.is_none_or(|mobile| mobile == HOST);
         Ok(if is_host_below { (line.up, line.down) } else { (line.down, line.up) })
+    }
+
+    /// Somebody beside the viewer begins to download from the host, and has got so much already.
+    pub(crate) fn download(&self, fill_bytes: u64) -> anyhow::Result<Download> {
+        Download::start(&self.lab, HOST, VIEWER, self.host_address, fill_bytes)
     }
 
     /// Kills the relay without warning and starts it again; returns when it listens.

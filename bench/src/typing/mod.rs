@@ -7,7 +7,6 @@
 //! predictor alone ([`mod@replay`]).
 
 mod chat;
-mod download;
 mod entry;
 mod figures;
 mod form;

@@ -1,8 +1,8 @@
 //! One system on one of netsim's networks with real packets: five programs at the host, and for each
 //! a person beyond the path who types into it.
 
-use super::download::Download;
 use super::programs::{Program, SIZE};
+use crate::download::Download;
 use crate::networks::stage::{MOSH_PORT, RelayProcess, mosh_server, wait_for_port};
 use crate::pty::Pty;
 use crate::sharing::Sharing;
@@ -15,6 +15,8 @@ use std::process::{Child, Command};
 use std::time::Duration;
 use tern_tests::World;
 
+/// Before anybody types, a download has filled the queue.
+const FILL_BYTES: u64 = 4_000_000;
 /// Hosts of netsim's ready networks: where the programs run (and the relay), and where people type.
 const HOST: &str = "relay";
 const PERSON: &str = "laptop";
@@ -177,8 +179,9 @@ impl Stage {
             person.record();
             person.wait_for("ready-")?;
         }
-        let download =
-            place.has_download.then(|| Download::start(&lab, HOST, PERSON, *address.ip()));
+        let download = place
+            .has_download
+            .then(|| Download::start(&lab, HOST, PERSON, *address.ip(), FILL_BYTES));
         Ok(Self {
             people,
             rows: size.1,
