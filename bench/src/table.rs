@@ -106,11 +106,10 @@ impl Table {
             Target::AtMost(_) | Target::TimesMosh(_) | Target::Informative => value <= limit,
         };
         let is_measured = |system: &&str| figures.get(*system) != Some(&Figure::not_applicable());
-        let ours: Vec<&str> = OURS.into_iter().filter(|s| figures.contains_key(*s)).collect();
-        let is_reached = limit.filter(|_| ours.iter().any(is_measured)).map(|limit| {
-            let reaches =
-                |system: &&str| value(system).is_some_and(|value| is_within(value, limit));
-            ours.iter().filter(|system| is_measured(system)).all(|system| reaches(system))
+        let ours = OURS.into_iter().filter(|system| figures.contains_key(*system));
+        let ours: Vec<&str> = ours.filter(is_measured).collect();
+        let is_reached = limit.filter(|_| !ours.is_empty()).map(|limit| {
+            ours.iter().all(|system| value(system).is_some_and(|value| is_within(value, limit)))
         });
         let (key, title) = (key.to_owned(), title.to_owned());
         let row = Row { key, title, figures, target, is_reached };
