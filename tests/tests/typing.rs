@@ -110,7 +110,7 @@ fn prompts_and_messages_are_the_viewers_own() {
     shared.viewer_presses(&["C-b", ":"]);
     shared.viewer.wait_until_shows("\n:");
     shared.viewer.terminal.type_text("new-window -n from-the-prompt");
-    shared.viewer.wait_until_shows("new-window -n from-the-prompt");
+    shared.viewer.wait_until_shows("\n:new-window -n from-the-prompt");
     assert!(!shared.host.terminal.shows("new-window"), "the host doesn't see the prompt");
     shared.viewer_presses(&["Enter"]);
     shared.wait_until_both_show("1:from-the-prompt*");

@@ -14,6 +14,9 @@ use std::process::Stdio;
 
 /// What tmux binds by itself.
 const DEFAULT_BINDING: &str = "command-prompt";
+/// What tmux draws before what is typed. A prompt of one's own gets a blank behind it, which its own
+/// has not; in a format that isn't closed, it comes to nothing.
+const PROMPT: &str = ":#{";
 /// What was typed last.
 const TYPED: &str = "@tern-prompt";
 
@@ -38,7 +41,8 @@ pub fn bind(tmux: &Tmux) -> anyhow::Result<()> {
          if-shell -F \"#{{m/r:(tmate|tern)-,#{{{TYPED}}}}}\" \
          {{ run-shell -b \"{run}\" }} {{ run-shell -C \"#{{{TYPED}}}\" }}"
     );
-    tmux.run(&["bind-key", "-T", "prefix", ":", "command-prompt", "-p", ":", &template]).map(drop)
+    let bind = ["bind-key", "-T", "prefix", ":", "command-prompt", "-p", PROMPT, &template];
+    tmux.run(&bind).map(drop)
 }
 
 /// Runs what was typed; what is wrong with it is shown where it was typed.
