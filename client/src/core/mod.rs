@@ -4,6 +4,7 @@
 
 pub mod cast;
 pub mod control_mode;
+pub mod decisions;
 pub mod dialling;
 pub mod drop_in;
 pub mod escape;
@@ -16,11 +17,13 @@ pub mod keys_place;
 pub mod leaving;
 pub mod marks;
 pub mod matcher;
+pub mod menus;
 pub mod messages;
 pub mod naming;
 pub mod notice;
 pub mod pace;
 pub mod pane_history;
+pub mod person;
 pub mod plain_history;
 pub mod plain_session;
 pub mod player;

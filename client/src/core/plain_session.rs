@@ -1,12 +1,13 @@
 //! A program on a plain pty that is shared: its size, and what viewers type.
 
+use crate::core::decisions::{Bans, Deciding, Undecided};
 use crate::core::input::InputMerger;
 use crate::core::marks::Marks;
 use crate::core::sizes::smallest;
-use crate::core::viewers::{Change, Viewer, Viewers};
+use crate::core::viewers::{Change, Viewers};
 use std::collections::VecDeque;
 use std::time::Instant;
-use tern_sync::session::{ViewerEvent, ViewerId};
+use tern_sync::session::{HostEvent, Refused, ViewerEvent, ViewerId};
 use tern_term::Size;
 
 /// What the shell has to do.
@@ -16,8 +17,14 @@ pub enum Command {
     Resize(Size),
     /// Type this.
     Write(Vec<u8>),
+    /// Tell the relay.
+    Tell(HostEvent),
+    /// The relay is to keep these out.
+    Refuse(Vec<Refused>),
     /// Tell the person, and the message log.
     Notice(String),
+    /// Add to the message log.
+    Log(String),
     /// Whether what scrolls off is wanted.
     Scrollback(bool),
     /// The screen shows the effect of these inputs.
@@ -30,6 +37,7 @@ pub struct PlainSession {
     local: Size,
     size: Size,
     viewers: Viewers,
+    bans: Bans,
     input: InputMerger,
     marks: Marks,
     commands: VecDeque<Command>,
@@ -42,15 +50,30 @@ impl PlainSession {
             local,
             size: local,
             viewers: Viewers::default(),
+            bans: Bans::default(),
             input: InputMerger::default(),
             marks: Marks::default(),
             commands: VecDeque::new(),
         }
     }
 
-    /// Who watches.
-    pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
-        self.viewers.iter()
+    /// Who watches, and who waits to be let in.
+    pub fn viewers(&self) -> &Viewers {
+        &self.viewers
+    }
+
+    /// Who is kept out.
+    pub fn bans(&self) -> &Bans {
+        &self.bans
+    }
+
+    /// The host's person has decided about somebody. Gives what was done, a line each.
+    pub fn decide(&mut self, deciding: Deciding) -> Result<Vec<String>, Undecided> {
+        let decided = self.viewers.decide(deciding, &mut self.bans)?;
+        self.commands.extend(decided.refused.map(Command::Refuse));
+        self.commands.extend(decided.events.into_iter().map(Command::Tell));
+        self.commands.extend(decided.told.iter().cloned().map(Command::Log));
+        Ok(decided.told)
     }
 
     /// The pty's size.
@@ -78,6 +101,7 @@ impl PlainSession {
                 self.commands.push_back(Command::Notice(notice));
                 self.update_size();
             }
+            Change::Door { notice } => self.commands.extend(notice.map(Command::Notice)),
             Change::Sizes => self.update_size(),
             Change::Typed { viewer, bytes, mark } => {
                 self.marks.handle_input(viewer, mark);

@@ -8,14 +8,17 @@
 //! ```
 
 use crate::core::control_mode::{Event, Notification, Reply, quoted};
+use crate::core::decisions::{Bans, Deciding, Undecided, Verdict, Whom};
 use crate::core::hidden::Hidden;
 use crate::core::input::InputMerger;
 use crate::core::keys_place::{self, KeysPlace, PLACE_FORMAT};
 use crate::core::leaving::Departure;
 use crate::core::marks::Marks;
+use crate::core::menus::{self, Choice, Menus, Terminal};
 use crate::core::messages::JoinLines;
 use crate::core::notice;
 use crate::core::pane_history::{BEFORE_FORMAT, HISTORY_FORMAT, PaneHistory};
+use crate::core::person::Person;
 use crate::core::refresh::Refresh;
 use crate::core::respawn::{self, Respawner};
 use crate::core::sizes::{self, Decision, Lookers};
@@ -24,12 +27,12 @@ use crate::core::tmux_version::TmuxVersion;
 use crate::core::topology::{self, PANE_FORMAT, WINDOW_FORMAT};
 use crate::core::typing::Typing;
 use crate::core::variables::{Telling, Variables};
-use crate::core::viewers::{Change, Viewer, Viewers};
+use crate::core::viewers::{Change, Viewers};
 use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tern_sync::scrollback::Scrollback;
-use tern_sync::session::{HostEvent, Topology, ViewerEvent, ViewerId};
+use tern_sync::session::{HostEvent, Refused, Topology, ViewerEvent, ViewerId};
 use tern_term::Size;
 
 /// Most viewers' events that wait for one answer of tmux's.
@@ -104,6 +107,13 @@ pub enum Command {
     Capture(usize),
     /// What viewers may have of what scrolled off is another one.
     Scrollback(Scrollback),
+    /// The relay is to keep these out.
+    Refuse(Vec<Refused>),
+    /// Ask the host's people at one of their terminals; the menu's end is told by
+    /// [`TmuxSession::handle_menu_closed`].
+    ShowMenu(menus::Shown),
+    /// Take away the menu at this terminal.
+    TakeMenuAway(String),
     /// Add to the message log.
     Log(String),
     /// Scripts that wait for the join lines find them in tmux now.
@@ -122,6 +132,8 @@ pub struct TmuxSession {
     id: String,
     name: String,
     viewers: Viewers,
+    bans: Bans,
+    menus: Menus,
     input: InputMerger,
     typing: Typing,
     marks: Marks,
@@ -185,6 +197,8 @@ impl TmuxSession {
             id,
             name: String::new(),
             viewers: Viewers::default(),
+            bans: Bans::default(),
+            menus: Menus::default(),
             input: InputMerger::default(),
             typing: Typing::new(now),
             marks: Marks::default(),
@@ -247,9 +261,74 @@ impl TmuxSession {
         self.display_time = time;
     }
 
-    /// Who watches.
-    pub fn viewers(&self) -> impl Iterator<Item = &Viewer> {
-        self.viewers.iter()
+    /// Who watches, and who waits to be let in.
+    pub fn viewers(&self) -> &Viewers {
+        &self.viewers
+    }
+
+    /// Who is kept out.
+    pub fn bans(&self) -> &Bans {
+        &self.bans
+    }
+
+    /// The host's person has decided about somebody. Gives what was done, a line each.
+    pub fn decide(&mut self, deciding: Deciding, now: Instant) -> Result<Vec<String>, Undecided> {
+        let decided = self.viewers.decide(deciding, &mut self.bans)?;
+        self.commands.extend(decided.refused.map(Command::Refuse));
+        self.commands.extend(decided.events.into_iter().map(Command::Tell));
+        self.commands.extend(decided.told.iter().cloned().map(Command::Log));
+        self.update_menus(now);
+        Ok(decided.told)
+    }
+
+    /// The menu at this terminal is gone.
+    pub fn handle_menu_closed(&mut self, tty: &str, now: Instant) {
+        self.menus.handle_closed(tty, now);
+        self.update_menus(now);
+    }
+
+    /// Somebody chose from the menu at this terminal.
+    pub fn handle_menu_choice(&mut self, tty: &str, number: u32, choice: Choice, now: Instant) {
+        let verdict = match choice {
+            Choice::Later => None,
+            Choice::Approve => Some(Verdict::Approve),
+            Choice::Deny => Some(Verdict::Deny { bans: false }),
+            Choice::Ban => Some(Verdict::Deny { bans: true }),
+        };
+        if self.menus.handle_choice(tty, number, choice, now)
+            && let Some(verdict) = verdict
+        {
+            // If they have gone meanwhile, there is nothing to decide.
+            let _ = self.decide(Deciding { whom: Whom::One(number), verdict }, now);
+        }
+        self.update_menus(now);
+    }
+
+    fn update_menus(&mut self, now: Instant) {
+        if self.version.has_menus() {
+            let waiting: Vec<&Person> = self.viewers.waiting().map(|(person, _)| person).collect();
+            // Somebody who can only look here has no say either.
+            let clients = self.local_clients().filter(|client| !client.is_read_only);
+            let terminal =
+                |client: &TmuxClient| Terminal { tty: client.tty.clone(), cols: client.size.cols };
+            let terminals: Vec<_> = clients.map(terminal).collect();
+            self.menus.update(&waiting, &terminals, now);
+        }
+        while let Some(output) = self.menus.poll_output() {
+            match output {
+                menus::Output::Show(menu) => self.commands.push_back(Command::ShowMenu(menu)),
+                menus::Output::TakeAway(tty) => {
+                    self.commands.push_back(Command::TakeMenuAway(tty));
+                }
+                menus::Output::Remind(number) => {
+                    let is_meant = |person: &&Person| person.number == number;
+                    let person = self.viewers.waiting().map(|(person, _)| person).find(is_meant);
+                    if let Some(text) = person.map(Person::question) {
+                        self.notify(&text, now);
+                    }
+                }
+            }
+        }
     }
 
     /// The next thing to do.
@@ -270,7 +349,8 @@ impl TmuxSession {
         let input =
             [self.input.poll_timeout(), self.typing.poll_timeout(), self.marks.poll_timeout()];
         let respawn = self.respawner.as_ref().and_then(Respawner::poll_timeout);
-        [control, self.hidden.poll_timeout(), respawn].into_iter().chain(input).flatten().min()
+        let others = [self.hidden.poll_timeout(), self.menus.poll_timeout(), respawn];
+        others.into_iter().chain([control]).chain(input).flatten().min()
     }
 
     /// Time passed.
@@ -284,6 +364,8 @@ impl TmuxSession {
             Control::Waiting { .. } | Control::Checking { .. } | Control::Over => {}
         }
         self.respawn_if_due(now);
+        self.menus.handle_timeout(now);
+        self.update_menus(now);
         self.input.handle_timeout(now);
         if self.marks.handle_timeout(now) {
             self.tell_keys();
@@ -315,6 +397,19 @@ impl TmuxSession {
                 self.notify(&notice, now);
                 self.commands.push_back(Command::Log(notice));
                 self.watch_changed(now);
+                self.update_menus(now);
+            }
+            Change::Door { notice } => {
+                if let Some(notice) = notice {
+                    if !self.version.has_menus() || self.menus.is_quiet() {
+                        self.notify(&notice, now);
+                    }
+                    self.commands.push_back(Command::Log(notice));
+                }
+                // A menu follows when it is known who is there.
+                self.refresh.want(now);
+                self.refresh_if_due(now);
+                self.update_menus(now);
             }
             Change::Sizes => self.watch_changed(now),
             Change::Typed { viewer, bytes, mark } => {
@@ -340,6 +435,7 @@ impl TmuxSession {
         self.deferred.clear();
         self.pass_input(now);
         self.watch_changed(now);
+        self.update_menus(now);
     }
 
     /// Shows a notice on the local clients' status lines.
@@ -463,6 +559,7 @@ impl TmuxSession {
     pub fn stop(&mut self, now: Instant) {
         self.drop_hidden(now);
         self.viewers.clear();
+        self.update_menus(now);
         self.hidden.handle_watched(false, now);
         self.release_window_sizes();
         match self.control {
@@ -596,6 +693,7 @@ impl TmuxSession {
             self.commands.push_back(Command::Topology(topology));
         }
         self.show_notices();
+        self.update_menus(now);
         self.hold_window_sizes();
         self.update_hidden(now);
     }

@@ -88,7 +88,12 @@ impl TmuxVersion {
         self >= Self::new(3, 2)
     }
 
-    /// `display-popup`.
+    /// `display-menu`.
+    pub fn has_menus(self) -> bool {
+        self >= Self::new(3, 0)
+    }
+
+    /// `display-popup`, whose `-C` takes a menu away, too.
     pub fn has_popup(self) -> bool {
         self >= Self::new(3, 2)
     }

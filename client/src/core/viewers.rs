@@ -1,61 +1,60 @@
-//! Who is watching, as the relay tells it.
+//! Who is watching, and who waits to be let in, as the relay tells it.
 
-use crate::core::notice;
+use crate::core::person::{Person, ViewerRole};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tern_bootstrap::authorized_keys::Fingerprint;
-use tern_sync::session::{Role, ViewerEvent, ViewerId, Visitor};
+use tern_sync::session::{ViewerEvent, ViewerId, Visitor};
 use tern_term::Size;
 
 /// Most viewers that a host keeps book of; a relay that claims more is not believed.
 pub const VIEWERS_MAX: usize = 4096;
+/// Most who wait to be let in that a host keeps book of: more than anybody decides about one by one.
+/// Whoever else asks is turned away by the relay when its time is over.
+pub const WAITING_MAX: usize = 100;
 /// How long after its last key a viewer may be the one who made the hidden client detach. Keys
 /// reach tmux at once; choosing in a tree of clients takes a person some seconds.
 pub const DETACH_ATTRIBUTION_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// One viewer.
+/// Somebody who watches.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Viewer {
-    /// By its token.
-    pub role: ViewerRole,
-    /// IP address, checked to be one.
-    pub address: String,
-    /// The key that let it in, if the session asks for one.
-    pub key: Option<Key>,
-    /// Whether it came by `tern join`.
-    pub is_by_tern: bool,
+    /// Who.
+    pub person: Person,
     /// Columns of its terminal.
     pub cols: u16,
     /// Rows of its terminal.
     pub rows: u16,
 }
 
-/// A viewer's key.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Key {
-    /// `SHA256:...`.
-    pub fingerprint: String,
-    /// What the list calls it; may be empty.
-    pub comment: String,
-}
-
-/// What a viewer may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum ViewerRole {
-    /// Types and counts for the size.
-    ReadWrite,
-    /// Only looks.
-    ReadOnly,
-}
-
 /// The book of viewers.
 #[derive(Debug, Default)]
 pub struct Viewers {
-    present: BTreeMap<u32, Viewer>,
+    present: BTreeMap<u32, Present>,
+    waiting: BTreeMap<u32, Waiting>,
+    /// The last one that a person was given.
+    last_number: u32,
     /// Those that detached and haven't left yet: they have no say any more.
     leaving: BTreeSet<u32>,
     /// Who typed last, and when.
     last_typist: Option<(ViewerId, Instant)>,
+}
+
+/// Somebody who is in.
+#[derive(Debug)]
+pub(super) struct Present {
+    pub(super) viewer: Viewer,
+    pub(super) who: Visitor,
+    since: Instant,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) person: Person,
+    pub(super) who: Visitor,
+    since: Instant,
+    /// The host has said whether they may come in; the relay doesn't know it yet.
+    pub(super) is_decided: bool,
 }
 
 /// What an event changed.
@@ -65,6 +64,11 @@ pub enum Change {
     Roster {
         /// e.g. `A mate has joined (192.0.2.1) -- 1 client currently connected`.
         notice: String,
+    },
+    /// Somebody waits to be let in, or waits no more.
+    Door {
+        /// e.g. `A mate wants to join (192.0.2.1): tern approve 3, or tern deny 3`.
+        notice: Option<String>,
     },
     /// Somebody's window changed.
     Sizes,
@@ -81,29 +85,6 @@ pub enum Change {
     Nothing,
 }
 
-impl Viewer {
-    fn of(who: &Visitor, cols: u16, rows: u16) -> Self {
-        let role = match who.role {
-            Role::ReadWrite => ViewerRole::ReadWrite,
-            Role::ReadOnly => ViewerRole::ReadOnly,
-        };
-        let key = who.key.as_ref().map(|key| Key {
-            fingerprint: Fingerprint(key.fingerprint).to_string(),
-            comment: notice::printable(&key.comment),
-        });
-        let (address, is_by_tern) = (notice::address(&who.address), who.place.is_some());
-        Self { role, address, key, is_by_tern, cols, rows }
-    }
-
-    /// The address, and the key's comment if there is one.
-    fn name(&self) -> String {
-        match &self.key {
-            Some(key) if !key.comment.is_empty() => format!("{}, {}", self.address, key.comment),
-            Some(_) | None => self.address.clone(),
-        }
-    }
-}
-
 impl Viewers {
     /// The relay told this.
     pub fn handle_event(&mut self, event: ViewerEvent, now: Instant) -> Change {
@@ -112,31 +93,49 @@ impl Viewers {
                 if self.present.len() >= VIEWERS_MAX || self.present.contains_key(&viewer.0) {
                     return Change::Nothing;
                 }
-                let newcomer = Viewer::of(&who, cols, rows);
-                let text = format!("A mate has joined ({}) -- ", newcomer.name());
-                self.present.insert(viewer.0, newcomer);
+                let waited = self.waiting.remove(&viewer.0);
+                let number = waited.map_or_else(|| self.next_number(), |it| it.person.number);
+                let person = Person::of(&who, number);
+                let text = format!("A mate has joined ({}) -- ", person.name());
+                let newcomer = Viewer { person, cols, rows };
+                self.present.insert(viewer.0, Present { viewer: newcomer, who, since: now });
                 Change::Roster { notice: text + &self.count_text() }
             }
-            ViewerEvent::Asks { .. } => Change::Nothing,
+            ViewerEvent::Asks { viewer, who } => {
+                let is_known = self.waiting.contains_key(&viewer.0);
+                if is_known || self.waiting.len() >= WAITING_MAX {
+                    return Change::Nothing;
+                }
+                let person = Person::of(&who, self.next_number());
+                let notice = person.question();
+                let waiting = Waiting { person, who, since: now, is_decided: false };
+                self.waiting.insert(viewer.0, waiting);
+                Change::Door { notice: Some(notice) }
+            }
             ViewerEvent::Left { viewer } => {
+                if let Some(gone) = self.waiting.remove(&viewer.0) {
+                    let name = gone.person.name();
+                    let text = || format!("A mate who wanted to join has gone ({name})");
+                    return Change::Door { notice: (!gone.is_decided).then(text) };
+                }
                 let Some(gone) = self.present.remove(&viewer.0) else { return Change::Nothing };
                 self.leaving.remove(&viewer.0);
-                let text = format!("A mate has left ({}) -- ", gone.name());
+                let text = format!("A mate has left ({}) -- ", gone.viewer.person.name());
                 Change::Roster { notice: text + &self.count_text() }
             }
             ViewerEvent::Input { viewer, .. } if self.leaving.contains(&viewer.0) => {
                 Change::Nothing
             }
-            ViewerEvent::Input { viewer, bytes, mark } => match self.present.get(&viewer.0) {
-                Some(Viewer { role: ViewerRole::ReadWrite, .. }) => {
+            ViewerEvent::Input { viewer, bytes, mark } => match self.role(viewer) {
+                Some(ViewerRole::ReadWrite) => {
                     self.last_typist = Some((viewer, now));
                     Change::Typed { viewer, bytes, mark }
                 }
-                Some(Viewer { role: ViewerRole::ReadOnly, .. }) | None => Change::Nothing,
+                Some(ViewerRole::ReadOnly) | None => Change::Nothing,
             },
             ViewerEvent::Scrollback { .. } => Change::Nothing,
             ViewerEvent::Resized { viewer, cols, rows } => match self.present.get_mut(&viewer.0) {
-                Some(known) => {
+                Some(Present { viewer: known, .. }) => {
                     (known.cols, known.rows) = (cols, rows);
                     Change::Sizes
                 }
@@ -148,13 +147,45 @@ impl Viewers {
     /// The relay knows nobody any more (it started anew).
     pub fn clear(&mut self) {
         self.present.clear();
+        self.waiting.clear();
         self.leaving.clear();
         self.last_typist = None;
     }
 
     /// All that are present, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &Viewer> {
-        self.present.values()
+        self.present.values().map(|present| &present.viewer)
+    }
+
+    /// The same, with the time since when they are there.
+    pub fn since(&self) -> impl Iterator<Item = (&Viewer, Instant)> {
+        self.present.values().map(|present| (&present.viewer, present.since))
+    }
+
+    /// All about whom the host is to decide, in the order in which they came, with the time since
+    /// when they wait.
+    pub fn waiting(&self) -> impl Iterator<Item = (&Person, Instant)> {
+        let open = self.waiting.values().filter(|waiting| !waiting.is_decided);
+        open.map(|waiting| (&waiting.person, waiting.since))
+    }
+
+    pub(super) fn present_mut(&mut self) -> &mut BTreeMap<u32, Present> {
+        &mut self.present
+    }
+
+    pub(super) fn waiting_mut(&mut self) -> &mut BTreeMap<u32, Waiting> {
+        &mut self.waiting
+    }
+
+    fn role(&self, viewer: ViewerId) -> Option<ViewerRole> {
+        self.present.get(&viewer.0).map(|present| present.viewer.person.role)
+    }
+
+    /// People are known by numbers of ours: a relay that was restarted begins anew with its own, and
+    /// what is said about 3 must not mean another one.
+    fn next_number(&mut self) -> u32 {
+        self.last_number = self.last_number.wrapping_add(1);
+        self.last_number
     }
 
     /// Whether anybody watches.
@@ -165,8 +196,9 @@ impl Viewers {
     /// The sizes of those that count.
     pub fn writer_sizes(&self) -> Vec<Size> {
         let staying = self.present.iter().filter(|(number, _)| !self.leaving.contains(number));
-        let writers = staying.filter(|(_, viewer)| viewer.role == ViewerRole::ReadWrite);
-        writers.map(|(_, writer)| Size::clamped(writer.cols.into(), writer.rows.into())).collect()
+        let viewers = staying.map(|(_, present)| &present.viewer);
+        let writers = viewers.filter(|viewer| viewer.person.role == ViewerRole::ReadWrite);
+        writers.map(|writer| Size::clamped(writer.cols.into(), writer.rows.into())).collect()
     }
 
     /// Who must have made the hidden client detach, if anybody; forgets the key, so that it
@@ -199,6 +231,7 @@ impl Viewers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tern_sync::session::Role;
 
     const A: ViewerId = ViewerId(1);
     const B: ViewerId = ViewerId(2);
@@ -210,6 +243,11 @@ mod tests {
 
     fn input(viewer: ViewerId) -> ViewerEvent {
         ViewerEvent::Input { viewer, bytes: b"x".to_vec(), mark: 0 }
+    }
+
+    fn asks(viewer: ViewerId, role: Role) -> ViewerEvent {
+        let who = Visitor { role, address: "192.0.2.7".into(), key: None, place: None };
+        ViewerEvent::Asks { viewer, who }
     }
 
     fn roster(notice: &str) -> Change {
@@ -237,7 +275,36 @@ mod tests {
     }
 
     #[test]
-    fn read_only_newcomerneither_types_nor_counts() {
+    fn who_waits_is_told_and_keeps_its_number_when_it_comes_in() {
+        let (mut viewers, now) = (Viewers::default(), Instant::now());
+        viewers.handle_event(joined(A, Role::ReadWrite), now);
+        let notice = "A mate wants to look on (192.0.2.7): tern approve 2, or tern deny 2";
+        let asked = Change::Door { notice: Some(notice.into()) };
+        assert_eq!(viewers.handle_event(asks(B, Role::ReadOnly), now), asked);
+        assert_eq!(viewers.handle_event(asks(B, Role::ReadOnly), now), Change::Nothing);
+        assert_eq!(viewers.handle_event(input(B), now), Change::Nothing);
+        assert_eq!((viewers.waiting().count(), viewers.iter().count()), (1, 1));
+        viewers.handle_event(joined(B, Role::ReadOnly), now);
+        assert_eq!(viewers.waiting().count(), 0);
+        assert_eq!(viewers.iter().map(|it| it.person.number).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn who_gives_up_waiting_is_told_and_numbers_mean_one_person_only() {
+        let (mut viewers, now) = (Viewers::default(), Instant::now());
+        viewers.handle_event(asks(A, Role::ReadWrite), now);
+        let notice = Some("A mate who wanted to join has gone (192.0.2.7)".into());
+        assert_eq!(
+            viewers.handle_event(ViewerEvent::Left { viewer: A }, now),
+            Change::Door { notice }
+        );
+        viewers.clear();
+        viewers.handle_event(asks(A, Role::ReadWrite), now);
+        assert_eq!(viewers.waiting().map(|(it, _)| it.number).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn read_only_newcomer_neither_types_nor_counts() {
         let (mut viewers, now) = (Viewers::default(), Instant::now());
         viewers.handle_event(joined(A, Role::ReadOnly), now);
         assert_eq!(viewers.handle_event(input(A), now), Change::Nothing);
@@ -268,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn detach_is_not_blamed_on_a_newcomerif_somebody_typed_here_after_it() {
+    fn detach_is_not_blamed_on_a_newcomer_if_somebody_typed_here_after_it() {
         let detacher = |active_at| {
             let (mut viewers, now) = (Viewers::default(), Instant::now());
             viewers.handle_event(joined(A, Role::ReadWrite), now);
@@ -281,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn newcomerthat_left_is_not_blamed() {
+    fn newcomer_that_left_is_not_blamed() {
         let (mut viewers, now) = (Viewers::default(), Instant::now());
         viewers.handle_event(joined(A, Role::ReadWrite), now);
         viewers.handle_event(input(A), now);
@@ -296,5 +363,9 @@ mod tests {
             viewers.handle_event(joined(ViewerId(number), Role::ReadOnly), now);
         }
         assert_eq!(viewers.iter().count(), VIEWERS_MAX);
+        for number in 0..2 * WAITING_MAX as u32 {
+            viewers.handle_event(asks(ViewerId(number), Role::ReadOnly), now);
+        }
+        assert_eq!(viewers.waiting().count(), WAITING_MAX);
     }
 }

@@ -20,8 +20,8 @@ pub struct Wishes {
     pub authorized_keys: Option<PathBuf>,
     /// `tmate-set authorized_keys=LINE`: as lines of such a file.
     pub authorized_keys_lines: Vec<String>,
-    /// Whether the host is asked before each join.
-    pub asks_before_join: bool,
+    /// `--approve`, `tern-approve`: whether the host is asked before each join; not if nothing is said.
+    pub asks_before_join: Option<bool>,
     /// `tmate-webhook-url`.
     pub webhook_url: Option<String>,
     /// `tmate-webhook-userdata`.
@@ -41,7 +41,7 @@ impl Wishes {
             api_key: self.api_key.or(other.api_key),
             authorized_keys: self.authorized_keys.or(other.authorized_keys),
             authorized_keys_lines: either(self.authorized_keys_lines, other.authorized_keys_lines),
-            asks_before_join: self.asks_before_join || other.asks_before_join,
+            asks_before_join: self.asks_before_join.or(other.asks_before_join),
             webhook_url: self.webhook_url.or(other.webhook_url),
             webhook_userdata: text(self.webhook_userdata, other.webhook_userdata),
             is_foreground: self.is_foreground || other.is_foreground,
@@ -58,11 +58,14 @@ impl Wishes {
         })
     }
 
+    /// Whether the host is asked before each join.
+    pub fn is_asking(&self) -> bool {
+        self.asks_before_join.unwrap_or(false)
+    }
+
     /// Whether not everybody who has a join line gets in.
     pub fn is_access_limited(&self) -> bool {
-        self.asks_before_join
-            || self.authorized_keys.is_some()
-            || !self.authorized_keys_lines.is_empty()
+        self.is_asking() || self.authorized_keys.is_some() || !self.authorized_keys_lines.is_empty()
     }
 }
 
@@ -72,6 +75,7 @@ impl fmt::Debug for Wishes {
             .field("name", &self.name)
             .field("name_ro", &self.name_ro)
             .field("authorized_keys", &self.authorized_keys)
+            .field("asks_before_join", &self.asks_before_join)
             .field("is_foreground", &self.is_foreground)
             .finish_non_exhaustive()
     }
@@ -87,11 +91,11 @@ mod tests {
         let other = Wishes {
             name: Some("b".into()),
             api_key: Some("secret".into()),
-            asks_before_join: true,
+            asks_before_join: Some(true),
             ..Wishes::default()
         };
         let both = one.or(other);
-        assert_eq!((both.name.as_deref(), both.asks_before_join), (Some("a"), true));
+        assert_eq!((both.name.as_deref(), both.is_asking()), (Some("a"), true));
         assert!(!format!("{both:?}").contains("secret"), "{both:?}");
     }
 }

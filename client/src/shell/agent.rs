@@ -12,7 +12,9 @@ use crate::shell::control_client::ControlClient;
 use crate::shell::hidden_client::{Activity, HiddenClient};
 use crate::shell::key_report::Reporter;
 use crate::shell::link::{Incoming, Uplink};
-use crate::shell::local_socket::{LocalSocket, StopRequest};
+use crate::shell::local_socket::{Errand, LocalSocket, StopRequest};
+use crate::shell::menus::Menus;
+use crate::shell::protocol::Chosen;
 use crate::shell::sharing::{RelayArgs, Sharing};
 use crate::shell::tmux::Tmux;
 use crate::shell::{local_socket, logging, own_tmux, paths};
@@ -99,8 +101,8 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     let tmux_socket = config.tmux_socket.to_str().map(str::to_owned);
     let attach = config.is_own_server.then_some(attach);
     let board = Board::new(shared, tmux_socket, attach, sharing.relay_name());
-    let (stop_sender, stops) = mpsc::channel(16);
-    let socket = local_socket::serve(&config.agent_socket, board.clone(), stop_sender)?;
+    let (errand_sender, errands) = mpsc::channel(16);
+    let socket = local_socket::serve(&config.agent_socket, board.clone(), errand_sender)?;
     report_ready()?;
     for notice in sharing.notices() {
         board.log(&notice);
@@ -115,6 +117,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     let uplink = sharing.link(board.clone(), access.settings());
     let content = board.subscribe();
     let agent = Agent {
+        menus: Menus::new(&tmux, &config.agent_socket)?,
         tmux,
         is_own_server: config.is_own_server,
         id: config.session_id,
@@ -133,7 +136,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         capturing: None,
         access,
         lines_due: None,
-        stops,
+        errands,
         stopper: None,
         _socket: socket,
     };
@@ -157,6 +160,7 @@ fn report_ready() -> anyhow::Result<()> {
 
 struct Agent {
     tmux: Tmux,
+    menus: Menus,
     is_own_server: bool,
     id: String,
     session: TmuxSession,
@@ -179,7 +183,7 @@ struct Agent {
     access: Access,
     /// When the join lines are shown on status lines, if no view showed them before.
     lines_due: Option<Instant>,
-    stops: mpsc::Receiver<StopRequest>,
+    errands: mpsc::Receiver<Errand>,
     /// Gone before those who wait for the end are told, since they may start another agent.
     _socket: LocalSocket,
     /// Who asked for the end; told by being dropped.
@@ -248,14 +252,26 @@ impl Agent {
                     None => anyhow::bail!("the link's task ended"),
                 },
                 activity = recv_hidden(&mut self.hidden) => self.handle_hidden(activity),
+                tty = self.menus.closed() => self.session.handle_menu_closed(&tty, Instant::now()),
                 () = board.pane_died().notified() => self.session.handle_pane_died(),
                 () = board.options_changed().notified() => self.ask_options(),
-                Some(stop) = self.stops.recv(), if self.stopper.is_none() => {
-                    tracing::info!("asked to stop");
-                    self.stopper = Some(stop);
-                    self.session.stop(Instant::now());
-                    stop_deadline = Some(Instant::now() + RESTORE_TIME_MAX);
-                }
+                Some(errand) = self.errands.recv(), if self.stopper.is_none() => match errand {
+                    Errand::Stop(stop) => {
+                        tracing::info!("asked to stop");
+                        self.stopper = Some(stop);
+                        self.session.stop(Instant::now());
+                        stop_deadline = Some(Instant::now() + RESTORE_TIME_MAX);
+                    }
+                    Errand::Decide(deciding, answer) => {
+                        self.is_status_old = true;
+                        // Who asked may have gone; it is decided all the same.
+                        let _ = answer.send(self.session.decide(deciding, Instant::now()));
+                    }
+                    Errand::Chosen(Chosen { number, choice, tty }) => {
+                        self.is_status_old = true;
+                        self.session.handle_menu_choice(&tty, number, choice, Instant::now());
+                    }
+                },
                 name = signals.recv(), if stop_deadline.is_none() => {
                     tracing::info!(signal = name, "told to stop");
                     self.session.stop(Instant::now());
@@ -399,6 +415,9 @@ impl Agent {
                 Command::Scrollback(kept) => {
                     self.uplink.scrollback.send_replace(kept);
                 }
+                Command::ShowMenu(menu) => self.menus.show(&menu),
+                Command::TakeMenuAway(tty) => self.menus.take_away(&tty),
+                Command::Refuse(refused) => self.access.refuse(refused),
                 Command::Log(text) => self.board.log(&text),
                 Command::Ready => self.board.update(|status| status.is_ready = true),
                 Command::Ended => return Turn::End("[session ended]"),
@@ -439,9 +458,8 @@ impl Agent {
     }
 
     fn publish_status(&self) {
-        let viewers: Vec<_> = self.session.viewers().cloned().collect();
         let hidden_tty = self.hidden.as_ref().map(|hidden| hidden.tty().to_owned());
-        self.board.update_viewers(viewers, hidden_tty);
+        self.board.update_viewers(self.session.viewers(), self.session.bans(), hidden_tty);
     }
 }
 

@@ -1,13 +1,14 @@
 //! What the agent has to tell: its status and its messages. One task writes, those that answer
 //! `tern status` and the start view read.
 
+use crate::core::decisions::Bans;
 use crate::core::messages::Messages;
 use crate::core::notice;
-use crate::core::viewers::Viewer;
-use crate::shell::protocol::{Connection, Status};
+use crate::core::viewers::Viewers;
+use crate::shell::protocol::{Connection, Since, Status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
 /// What is on the board.
@@ -53,6 +54,9 @@ impl Board {
             lines: None,
             is_ready: false,
             viewers: Vec::new(),
+            waiting: Vec::new(),
+            banned: Vec::new(),
+            is_asking: false,
             hidden_tty: None,
         };
         let content = Content { status, messages: Messages::default() };
@@ -86,13 +90,20 @@ impl Board {
         self.content.send_modify(|content| change(&mut content.status));
     }
 
-    /// Who watches now, and on which terminal the hidden client is.
-    pub fn update_viewers(&self, viewers: Vec<Viewer>, hidden_tty: Option<String>) {
-        self.content.send_if_modified(|content| {
-            let status = &mut content.status;
-            let is_new = status.viewers != viewers || status.hidden_tty != hidden_tty;
-            (status.viewers, status.hidden_tty) = (viewers, hidden_tty);
-            is_new
+    /// Who watches now, who waits, who is kept out, and on which terminal the hidden client is.
+    pub fn update_viewers(&self, viewers: &Viewers, bans: &Bans, hidden_tty: Option<String>) {
+        let (now, unix_now) = (Instant::now(), unix_time());
+        let since = |at| unix_now.saturating_sub(now.saturating_duration_since(at).as_secs());
+        let present: Vec<_> =
+            viewers.since().map(|(who, at)| Since { who: who.clone(), since: since(at) }).collect();
+        let waiting: Vec<_> = viewers
+            .waiting()
+            .map(|(who, at)| Since { who: who.clone(), since: since(at) })
+            .collect();
+        let banned: Vec<_> = bans.iter().map(|ban| ban.person.clone()).collect();
+        self.update(|status| {
+            (status.viewers, status.waiting, status.banned) = (present, waiting, banned);
+            status.hidden_tty = hidden_tty;
         });
     }
 

@@ -2,22 +2,25 @@
 
 use crate::core::drop_in::flags::{FlagError, Flags};
 use crate::core::drop_in::options::{self, Settings};
+use crate::core::menus::Choice;
 use crate::core::prediction::display::Mode;
 use crate::core::wishes::Wishes;
+use crate::shell::attendance::{BanOptions, ViewersOptions, WhomOptions};
 use crate::shell::drop_in::Program;
 use crate::shell::drop_in::config::Config;
 use crate::shell::join::{self, JoinArgs, Refused};
 use crate::shell::play::{self, PlayOptions};
-use crate::shell::protocol::{Connection, Request};
+use crate::shell::protocol::{Chosen, Connection, Request};
 use crate::shell::recording::Existing;
 use crate::shell::register::RegisterOptions;
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
-    agent_start, agents, commands, completing, doctor, drop_in, inside_tmux, manual, own_tmux,
-    plain, program, register, run_command, start_view, tty,
+    agent_start, agents, attendance, commands, completing, doctor, drop_in, inside_tmux, manual,
+    menus, own_tmux, plain, program, register, run_command, start_view, tty,
 };
 use anyhow::bail;
+use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -94,6 +97,10 @@ pub struct ShareArgs {
     /// honoured, and a line with an option that can't be lets nobody in.
     #[arg(short, long, env = "TERN_AUTHORIZED_KEYS", value_name = "FILE")]
     pub authorized_keys: Option<PathBuf>,
+    /// Be asked before somebody joins: by a menu in your tmux, or answer with `tern approve` and
+    /// `tern deny`. Who gets no answer within two minutes is not let in.
+    #[arg(long, env = "TERN_APPROVE", value_parser = FalseyValueParser::new())]
+    pub approve: bool,
     /// Configuration of the new tmux, in place of ~/.tern.conf, ~/.tmate.conf or tmux's own files.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -153,6 +160,7 @@ impl ShareArgs {
             name_ro: self.name_ro.clone(),
             api_key: self.api_key.clone(),
             authorized_keys: self.authorized_keys.as_ref().map(absolute),
+            asks_before_join: self.approve.then_some(true),
             ..Wishes::default()
         }
     }
@@ -203,11 +211,11 @@ pub enum LogFormat {
 
 /// Which sharing a command means.
 #[derive(Debug, Args)]
-struct Which {
+pub struct Which {
     /// Which sharing is meant, if there are several: its tmux's socket, or its name.
     #[arg(short = 'S', long, value_name = "SOCKET",
           add = ArgValueCandidates::new(completing::sessions))]
-    socket: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
 }
 
 /// What a command shows.
@@ -360,6 +368,17 @@ enum Sub {
     Stop(Which),
     /// Show how to join, over which relay, how it is connected, and who watches.
     Status(Look),
+    /// List who watches and who waits to be let in: number, rights, program, window, how long, who.
+    Viewers(ViewersOptions),
+    /// Let in somebody who waits (see --approve).
+    Approve(WhomOptions),
+    /// Turn away somebody who waits. They may ask again, unless --ban says otherwise.
+    Deny(BanOptions),
+    /// Remove a viewer at once. The line that they have still works, unless --ban says otherwise; to
+    /// make it useless, end the sharing.
+    Kick(BanOptions),
+    /// Take back a --ban: they may come again. By the number that `tern viewers` lists.
+    Unban(WhomOptions),
     /// Show the log of the sharing: join lines, who came and went, what the relay does.
     ShowMessages(Look),
     /// Look at all that sharing needs: tmux, the terminal, the clock, keys, the relay over SSH and
@@ -395,6 +414,19 @@ enum Sub {
     PaneDied {
         /// The agent's socket.
         agent: PathBuf,
+    },
+    /// Tells an agent what was chosen from a menu of its (started by tmux).
+    #[command(hide = true)]
+    AtDoor {
+        /// The agent's socket.
+        agent: PathBuf,
+        /// Number of whom the menu is about.
+        number: u32,
+        /// What was chosen.
+        #[arg(value_parser = menus::parse_choice)]
+        choice: Choice,
+        /// The terminal that the menu was at.
+        tty: String,
     },
     /// The process that shares a session (started by tern itself).
     #[command(hide = true)]
@@ -555,6 +587,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Some(Sub::ShowMessages(look)) => {
             commands::show_messages(look.which.socket.as_deref(), look.reveal)?;
         }
+        Some(Sub::Viewers(options)) => attendance::list(&options)?,
+        Some(Sub::Approve(options)) => attendance::approve(&options)?,
+        Some(Sub::Deny(options)) => attendance::deny(&options)?,
+        Some(Sub::Kick(options)) => attendance::kick(&options)?,
+        Some(Sub::Unban(options)) => attendance::unban(&options)?,
         Some(Sub::Doctor(options)) => return doctor::run(&options.relay_args()),
         Some(Sub::Completions { shell }) => {
             completions::write_script(shell, "tern", &mut std::io::stdout())?;
@@ -567,6 +604,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         }
         Some(Sub::AtPrompt { socket }) => drop_in::prompt::run(&socket)?,
         Some(Sub::PaneDied { agent }) => drop(agents::ask(&agent, Request::PaneDied)?),
+        Some(Sub::AtDoor { agent, number, choice, tty }) => {
+            drop(agents::ask(&agent, Request::Chosen(Chosen { number, choice, tty }))?);
+        }
         Some(Sub::Agent) => return agent_start::run(),
         Some(Sub::StartView { agent }) => start_view::follow_agent(&agent, Vec::new())?,
     }

@@ -1,9 +1,9 @@
 //! The subcommands that ask an agent.
 
-use crate::core::viewers::ViewerRole;
+use crate::core::viewers::Viewer;
 use crate::shell::agents;
 use crate::shell::board::unix_time;
-use crate::shell::protocol::{Answer, Connection, Request, Status};
+use crate::shell::protocol::{Answer, Connection, Request, Since, Status};
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -47,7 +47,12 @@ pub fn show_messages(socket: Option<&Path>, reveals: bool) -> anyhow::Result<()>
                 }
             }
             Answer::End => break,
-            Answer::Status(_) | Answer::Stopped | Answer::Ready | Answer::Refused(_) => {}
+            Answer::Status(_)
+            | Answer::Stopped
+            | Answer::Ready
+            | Answer::Done(_)
+            | Answer::Undone(_)
+            | Answer::Refused(_) => {}
         }
     }
     Ok(())
@@ -85,12 +90,12 @@ fn status_text(status: &Status, now: u64) -> String {
         );
     }
     text += &format!("viewers: {}\n", status.viewers.len());
-    for viewer in &status.viewers {
-        let role = match viewer.role {
-            ViewerRole::ReadWrite => "read-write",
-            ViewerRole::ReadOnly => "read-only",
-        };
-        text += &format!("  {} {role} {}x{}\n", viewer.address, viewer.cols, viewer.rows);
+    for Since { who: Viewer { person, cols, rows }, .. } in &status.viewers {
+        text += &format!("  {} {} {cols}x{rows}\n", person.address, person.rights());
+    }
+    if !status.waiting.is_empty() {
+        let count = status.waiting.len();
+        text += &format!("waiting to be let in: {count} (see `tern viewers`)\n");
     }
     text
 }
@@ -99,10 +104,17 @@ fn status_text(status: &Status, now: u64) -> String {
 mod tests {
     use super::*;
     use crate::core::messages::JoinLines;
-    use crate::core::viewers::Viewer;
+    use crate::core::person::{Person, ViewerRole};
 
     #[test]
     fn status_tells_lines_relay_connection_and_viewers() {
+        let person = Person {
+            number: 1,
+            role: ViewerRole::ReadOnly,
+            address: "192.0.2.1".into(),
+            key: None,
+            is_by_tern: false,
+        };
         let status = Status {
             software: "tern".into(),
             pid: 1,
@@ -116,14 +128,10 @@ mod tests {
             trouble: None,
             lines: Some(JoinLines::new("tok", "ro-tok", "relay.example", 22)),
             is_ready: true,
-            viewers: vec![Viewer {
-                role: ViewerRole::ReadOnly,
-                address: "192.0.2.1".into(),
-                key: None,
-                is_by_tern: false,
-                cols: 80,
-                rows: 24,
-            }],
+            viewers: vec![Since { who: Viewer { person, cols: 80, rows: 24 }, since: 100 }],
+            waiting: Vec::new(),
+            banned: Vec::new(),
+            is_asking: false,
             hidden_tty: None,
         };
         assert_eq!(

@@ -1,7 +1,8 @@
-//! What a shell completes for `tern` that changes: sessions that are shared here, relays that were
-//! used before, programs on the path. (Tokens are kept nowhere, so they can't be completed.)
+//! What a shell completes for `tern` that changes: sessions that are shared here, people who are
+//! there, relays that were used before, programs on the path. (Tokens are kept nowhere, so they can't be completed.)
 
 use crate::core::join_target::SSH_PORT;
+use crate::core::person::Person;
 use crate::shell::agents;
 use crate::shell::drop_in::config::Config;
 use crate::shell::paths::state_folder;
@@ -21,6 +22,21 @@ pub fn sessions() -> Vec<CompletionCandidate> {
         .into_iter()
         .map(|(name, what)| CompletionCandidate::new(name).help(Some(what.into())))
         .collect()
+}
+
+/// Numbers of those who are in or wait, where it is clear which sharing is meant.
+pub fn people() -> Vec<CompletionCandidate> {
+    let status = agents::find(None).and_then(|agent| agents::status(&agent));
+    let Ok(status) = status else { return Vec::new() };
+    let present = status.viewers.iter().map(|viewer| (&viewer.who.person, "in"));
+    let waiting = status.waiting.iter().map(|waiting| (&waiting.who, "waits"));
+    let banned = status.banned.iter().map(|person| (person, "kept out"));
+    let people = waiting.chain(present).chain(banned);
+    let candidate = |(person, state): (&Person, &str)| {
+        let help = format!("{state}: {}", person.name());
+        CompletionCandidate::new(person.number.to_string()).help(Some(help.into()))
+    };
+    people.map(candidate).collect()
 }
 
 /// Relays that the configuration names, and those whose keys were learnt.

@@ -1,10 +1,11 @@
-//! The agent's unix socket: answers `tern status`, `tern stop`, `tern show-messages` and the
-//! start view. Only the same user gets an answer.
+//! The agent's unix socket: answers `tern status`, `tern stop`, `tern approve`, `tern show-messages`
+//! and the start view. Only the same user gets an answer.
 
+use crate::core::decisions::{Deciding, Undecided};
 use crate::core::messages::Message;
 use crate::shell::board::{Board, Content};
 use crate::shell::protocol::{
-    self, Answer, Connection, FrameError, Request, Status, VIEWERS_LISTED_MAX,
+    self, Answer, Chosen, Connection, FrameError, Request, Status, VIEWERS_LISTED_MAX,
 };
 use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
@@ -25,6 +26,17 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Somebody asked for the sharing's end; the sender is dropped when it has ended.
 pub type StopRequest = oneshot::Sender<()>;
+
+/// What the session's task is to do for somebody who asked.
+#[derive(Debug)]
+pub enum Errand {
+    /// End the sharing.
+    Stop(StopRequest),
+    /// Carry out a decision, and tell what was done.
+    Decide(Deciding, oneshot::Sender<Result<Vec<String>, Undecided>>),
+    /// Something was chosen from a menu.
+    Chosen(Chosen),
+}
 
 /// The socket; its file goes when this is dropped.
 #[derive(Debug)]
@@ -47,7 +59,7 @@ impl Drop for LocalSocket {
 pub fn serve(
     path: &Path,
     board: Board,
-    stops: mpsc::Sender<StopRequest>,
+    errands: mpsc::Sender<Errand>,
 ) -> anyhow::Result<LocalSocket> {
     let context = || format!("cannot listen at {}", path.display());
     let Some(lock) = lock(&path.with_extension("lock")).with_context(context)? else {
@@ -56,7 +68,7 @@ pub fn serve(
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path).with_context(context)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).with_context(context)?;
-    tokio::spawn(accept(listener, board, stops));
+    tokio::spawn(accept(listener, board, errands));
     Ok(LocalSocket { path: path.to_owned(), _lock: lock })
 }
 
@@ -79,7 +91,7 @@ fn lock(path: &Path) -> std::io::Result<Option<File>> {
     }
 }
 
-async fn accept(listener: UnixListener, board: Board, stops: mpsc::Sender<StopRequest>) {
+async fn accept(listener: UnixListener, board: Board, errands: mpsc::Sender<Errand>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
@@ -96,9 +108,9 @@ async fn accept(listener: UnixListener, board: Board, stops: mpsc::Sender<StopRe
             tracing::warn!("another user knocked at the agent's socket");
             continue;
         }
-        let (board, stops) = (board.clone(), stops.clone());
+        let (board, errands) = (board.clone(), errands.clone());
         tokio::spawn(async move {
-            if let Err(error) = answer(stream, board, stops).await {
+            if let Err(error) = answer(stream, board, errands).await {
                 tracing::debug!(%error, "a local connection broke");
             }
             drop(permit);
@@ -109,7 +121,7 @@ async fn accept(listener: UnixListener, board: Board, stops: mpsc::Sender<StopRe
 async fn answer(
     mut stream: UnixStream,
     board: Board,
-    stops: mpsc::Sender<StopRequest>,
+    errands: mpsc::Sender<Errand>,
 ) -> Result<(), FrameError> {
     let request = match tokio::time::timeout(REQUEST_TIME_MAX, read_request(&mut stream)).await {
         Ok(Ok(request)) => request,
@@ -128,7 +140,7 @@ async fn answer(
         Request::Stop => {
             let (sender, ended) = oneshot::channel();
             // If the agent is ending already, the answer is the same.
-            let _ = stops.send(sender).await;
+            let _ = errands.send(Errand::Stop(sender)).await;
             let _ = ended.await;
             send(&mut stream, &Answer::Stopped).await
         }
@@ -149,6 +161,20 @@ async fn answer(
         }
         Request::PaneDied => {
             board.pane_died().notify_one();
+            send(&mut stream, &Answer::End).await
+        }
+        Request::Decide(deciding) => {
+            let (sender, decided) = oneshot::channel();
+            let _ = errands.send(Errand::Decide(deciding, sender)).await;
+            let answer = match decided.await {
+                Ok(Ok(told)) => Answer::Done(told),
+                Ok(Err(undecided)) => Answer::Undone(undecided.to_string()),
+                Err(_) => Answer::Undone("the sharing is ending".into()),
+            };
+            send(&mut stream, &answer).await
+        }
+        Request::Chosen(chosen) => {
+            let _ = errands.send(Errand::Chosen(chosen)).await;
             send(&mut stream, &Answer::End).await
         }
         Request::ReadOptions => {
@@ -223,12 +249,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.agent");
         let board = || Board::new("a shell".into(), None, None, "relay".into());
-        let (stops, _stopped) = mpsc::channel(1);
-        let first = serve(&path, board(), stops.clone()).expect("nobody else is there");
-        let error = serve(&path, board(), stops.clone()).expect_err("it is taken");
+        let (errands, _asked) = mpsc::channel(1);
+        let first = serve(&path, board(), errands.clone()).expect("nobody else is there");
+        let error = serve(&path, board(), errands.clone()).expect_err("it is taken");
         assert!(error.to_string().contains("shared already"), "{error}");
         assert!(path.exists());
         drop(first);
-        assert!(serve(&path, board(), stops).is_ok());
+        assert!(serve(&path, board(), errands).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use crate::shell::access::Access;
 use crate::shell::board::Board;
 use crate::shell::cli::{API_KEY_VARIABLE, ShareArgs};
 use crate::shell::link::{Incoming, Uplink};
-use crate::shell::local_socket::{self, LocalSocket, StopRequest};
+use crate::shell::local_socket::{self, Errand, LocalSocket};
 use crate::shell::passthrough::{Commander, Passthrough};
 use crate::shell::program::{Unusable, exit_code};
 use crate::shell::pty::Pty;
@@ -77,10 +77,10 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
 /// The way to the viewers.
 struct Shared {
     sharing: Sharing,
-    _access: Access,
+    access: Access,
     uplink: Uplink,
     board: Board,
-    stops: mpsc::Receiver<StopRequest>,
+    errands: mpsc::Receiver<Errand>,
     socket_path: PathBuf,
     _socket: LocalSocket,
 }
@@ -93,14 +93,14 @@ impl Shared {
         let mut access = Access::start(&wishes).await?;
         let sharing = Sharing::start(&args.relay_args(&settings), &wishes).await?;
         let board = Board::new("a plain terminal".into(), None, None, sharing.relay_name());
-        let (stop_sender, stops) = mpsc::channel(16);
-        let socket = local_socket::serve(&socket_path, board.clone(), stop_sender)?;
+        let (errand_sender, errands) = mpsc::channel(16);
+        let socket = local_socket::serve(&socket_path, board.clone(), errand_sender)?;
         for notice in sharing.notices() {
             board.log(&notice);
         }
         access.keep(&board);
         let uplink = sharing.link(board.clone(), access.settings());
-        Ok(Self { sharing, _access: access, uplink, board, stops, socket_path, _socket: socket })
+        Ok(Self { sharing, access, uplink, board, errands, socket_path, _socket: socket })
     }
 
     async fn finish(self, text: &str) {
@@ -238,7 +238,7 @@ struct Host {
 /// What the link and its socket have to say.
 enum Happening {
     Incoming(Incoming),
-    Stop(StopRequest),
+    Asked(Errand),
     LinkEnded,
 }
 
@@ -292,10 +292,19 @@ impl Host {
             }
             // The start view and `tern status` show them; here is no place that viewers don't see.
             Happening::Incoming(Incoming::NewLines(_)) => {}
-            Happening::Stop(stop) => {
+            Happening::Asked(Errand::Stop(stop)) => {
                 self.stop_sharing("[sharing stopped by the host]").await;
                 drop(stop);
             }
+            Happening::Asked(Errand::Decide(deciding, answer)) => {
+                let decided = self.session.decide(deciding);
+                self.do_commands();
+                self.publish_status();
+                // Who asked may have gone; it is decided all the same.
+                let _ = answer.send(decided);
+            }
+            // There are no menus here.
+            Happening::Asked(Errand::Chosen(_)) => {}
             Happening::LinkEnded => self.stop_sharing("").await,
         }
     }
@@ -327,6 +336,23 @@ impl Host {
                     self.display.scrollback_wanted(is_wanted);
                 }
                 SessionCommand::Marks(marks) => self.display.answered(marks),
+                SessionCommand::Tell(event) => {
+                    if let Some(shared) = &self.shared
+                        && shared.uplink.events.try_send(event).is_err()
+                    {
+                        tracing::warn!("an event for the relay was lost: too many wait");
+                    }
+                }
+                SessionCommand::Refuse(refused) => {
+                    if let Some(shared) = &self.shared {
+                        shared.access.refuse(refused);
+                    }
+                }
+                SessionCommand::Log(text) => {
+                    if let Some(shared) = &self.shared {
+                        shared.board.log(&text);
+                    }
+                }
                 SessionCommand::Notice(text) => {
                     if let Some(shared) = &self.shared {
                         shared.board.log(&text);
@@ -344,7 +370,7 @@ impl Host {
 
     fn publish_status(&self) {
         if let Some(shared) = &self.shared {
-            shared.board.update_viewers(self.session.viewers().cloned().collect(), None);
+            shared.board.update_viewers(self.session.viewers(), self.session.bans(), None);
         }
     }
 }
@@ -356,7 +382,7 @@ async fn next(shared: &mut Option<Shared>) -> Happening {
                 Some(incoming) => Happening::Incoming(incoming),
                 None => Happening::LinkEnded,
             },
-            Some(stop) = shared.stops.recv() => Happening::Stop(stop),
+            Some(errand) = shared.errands.recv() => Happening::Asked(errand),
         },
         None => std::future::pending().await,
     }

@@ -1,7 +1,10 @@
-//! What `tern status`, `tern stop` and the start view ask an agent over its unix socket: frames of
+//! What `tern status`, `tern stop`, `tern approve` and the start view ask an agent over its unix socket: frames of
 //! a length (32 bits, big-endian) and MessagePack, with a version in each.
 
+use crate::core::decisions::Deciding;
+use crate::core::menus::Choice;
 use crate::core::messages::{JoinLines, Message};
+use crate::core::person::Person;
 use crate::core::viewers::Viewer;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,13 +12,14 @@ use std::io::{self, Read, Write};
 
 /// Version of these messages; agent and asker usually are the same program.
 pub const VERSION: u16 = 1;
-/// Longest frame: a status with [`VIEWERS_LISTED_MAX`] viewers.
-pub const FRAME_SIZE_MAX: usize = 256 * 1024;
-/// Most viewers in a [`Status`]; each takes less than 150 bytes.
+/// Longest frame: a status with [`VIEWERS_LISTED_MAX`] viewers, all who wait
+/// ([`WAITING_MAX`](crate::core::viewers::WAITING_MAX)) and all who are kept out.
+pub const FRAME_SIZE_MAX: usize = 2 * 1024 * 1024;
+/// Most viewers in a [`Status`]; each takes less than 600 bytes, with a key and a comment.
 pub const VIEWERS_LISTED_MAX: usize = 1000;
 
 /// What an agent is asked; one request a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// One [`Answer::Status`].
     Status,
@@ -32,6 +36,10 @@ pub enum Request {
     PaneDied,
     /// The options in tmux may have changed; [`Answer::End`].
     ReadOptions,
+    /// The host's person has decided about somebody; [`Answer::Done`] or [`Answer::Undone`].
+    Decide(Deciding),
+    /// Something was chosen from a menu; [`Answer::End`].
+    Chosen(Chosen),
 }
 
 /// What an agent answers.
@@ -47,8 +55,23 @@ pub enum Answer {
     Ready,
     /// Nothing follows.
     End,
+    /// What was done, for people; a line each.
+    Done(Vec<String>),
+    /// It can't be done, for this reason.
+    Undone(String),
     /// The request is not understood.
     Refused(String),
+}
+
+/// A choice from the menu at a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Of the person that the menu is about.
+    pub number: u32,
+    /// What.
+    pub choice: Choice,
+    /// Where.
+    pub tty: String,
 }
 
 /// How the host is connected to its relay.
@@ -95,10 +118,28 @@ pub struct Status {
     /// Scripts find the lines in tmux.
     #[serde(default)]
     pub is_ready: bool,
-    /// Who watches, at most [`VIEWERS_LISTED_MAX`].
-    pub viewers: Vec<Viewer>,
+    /// Who watches, at most [`VIEWERS_LISTED_MAX`], and since when.
+    pub viewers: Vec<Since<Viewer>>,
+    /// Who waits to be let in.
+    #[serde(default)]
+    pub waiting: Vec<Since<Person>>,
+    /// Who is kept out.
+    #[serde(default)]
+    pub banned: Vec<Person>,
+    /// Whether the host is asked before somebody joins.
+    #[serde(default)]
+    pub is_asking: bool,
     /// Terminal of the hidden client, which is nobody's.
     pub hidden_tty: Option<String>,
+}
+
+/// Somebody who is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Since<T> {
+    /// Who.
+    pub who: T,
+    /// In seconds since 1970.
+    pub since: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,7 +217,10 @@ pub fn read<T: DeserializeOwned>(stream: &mut impl Read) -> Result<Option<T>, Fr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::person::{Key, ViewerRole};
+    use crate::core::viewers::WAITING_MAX;
     use proptest::prelude::*;
+    use tern_sync::session::{COMMENT_SIZE_MAX, REFUSED_MAX};
 
     #[test]
     fn messages_come_through() {
@@ -201,14 +245,17 @@ mod tests {
 
     #[test]
     fn full_status_fits_a_frame() {
-        let viewer = Viewer {
-            role: crate::core::viewers::ViewerRole::ReadWrite,
+        let key = Key { fingerprint: "x".repeat(60), comment: "x".repeat(COMMENT_SIZE_MAX) };
+        let person = Person {
+            number: u32::MAX,
+            role: ViewerRole::ReadWrite,
             address: "2001:0db8:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa".into(),
-            key: None,
+            key: Some(key),
             is_by_tern: false,
-            cols: u16::MAX,
-            rows: u16::MAX,
         };
+        let who = Viewer { person: person.clone(), cols: u16::MAX, rows: u16::MAX };
+        let viewer = Since { who, since: u64::MAX };
+        let waiting = Since { who: person.clone(), since: u64::MAX };
         let status = Status {
             software: "tern".into(),
             pid: 1,
@@ -223,6 +270,9 @@ mod tests {
             lines: None,
             is_ready: false,
             viewers: vec![viewer; VIEWERS_LISTED_MAX],
+            waiting: vec![waiting; WAITING_MAX],
+            banned: vec![person; REFUSED_MAX],
+            is_asking: true,
             hidden_tty: None,
         };
         assert!(encode(&Answer::Status(Box::new(status))).is_ok());

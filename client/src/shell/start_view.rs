@@ -62,7 +62,13 @@ fn view(mut lines: Vec<String>, mut stream: Option<UnixStream>) -> anyhow::Resul
             match protocol::read(messages) {
                 Ok(Some(Answer::Message(message))) => lines.push(message.text),
                 Ok(Some(Answer::Refused(text))) => lines.push(text),
-                Ok(Some(Answer::Status(_) | Answer::Stopped | Answer::Ready)) => {}
+                Ok(Some(
+                    Answer::Status(_)
+                    | Answer::Stopped
+                    | Answer::Ready
+                    | Answer::Done(_)
+                    | Answer::Undone(_),
+                )) => {}
                 Ok(Some(Answer::End) | None) | Err(_) => {
                     lines.push("The sharing has ended.".into());
                     stream = None;

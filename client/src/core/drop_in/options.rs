@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All of them, without their prefix; most are tmate's.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "api-key",
+    "approve",
     "authorized-keys",
     "display-time",
     "foreground-restart",
@@ -169,6 +170,7 @@ impl Settings {
             name_ro: text("session-name-ro"),
             api_key: text("api-key"),
             authorized_keys: path("authorized-keys"),
+            asks_before_join: reader.asks(),
             webhook_url: text("webhook-url"),
             webhook_userdata: text("webhook-userdata").unwrap_or_default(),
             ..Wishes::default()
@@ -274,16 +276,26 @@ impl Reader<'_> {
 
     /// tmate's flags are numbers; tmux's are words.
     fn switch(&mut self, name: &'static str, default: bool) -> bool {
-        match self.values.get(name).map(|value| value.trim()) {
-            None => default,
-            Some("1" | "on" | "yes" | "true") => true,
-            Some("0" | "off" | "no" | "false") => false,
-            Some(text) => {
-                let what = format!("'{text}' is neither 0 (off) nor 1 (on)");
-                self.complain(name, what);
-                default
+        let text = self.values.get(name).map(|value| value.trim());
+        text.and_then(flag).unwrap_or_else(|| {
+            if let Some(text) = text {
+                self.complain(name, format!("'{text}' is neither 0 (off) nor 1 (on)"));
             }
-        }
+            default
+        })
+    }
+
+    /// A mistake must not open the door: who wanted to say something about it wants to be asked.
+    fn asks(&mut self) -> Option<bool> {
+        self.values.contains_key("approve").then(|| self.switch("approve", true))
+    }
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text {
+        "1" | "on" | "yes" | "true" => Some(true),
+        "0" | "off" | "no" | "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -372,6 +384,14 @@ mod tests {
         let expected = ["server-port", "server-ed25519-fingerprint", "display-time"];
         assert_eq!(names[..3], expected);
         assert!(settings.fingerprints.is_empty() && settings.restarts_foreground);
+    }
+
+    #[test]
+    fn host_is_asked_if_it_is_wished_or_can_not_be_read() {
+        let asks = |value| read(&[("approve", value)]).0.wishes.asks_before_join;
+        assert_eq!((asks("on"), asks("0"), asks("perhaps")), (Some(true), Some(false), Some(true)));
+        assert_eq!(read(&[("approve", "perhaps")]).1.len(), 1);
+        assert_eq!(read(&[]).0.wishes.asks_before_join, None);
     }
 
     #[test]

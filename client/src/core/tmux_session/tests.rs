@@ -308,8 +308,66 @@ proptest! {
         world.session.handle_viewers_forgotten(world.now);
         world.pass(LINGER * 20);
         prop_assert!(!world.is_hidden_there);
-        prop_assert!(world.session.viewers().next().is_none());
+        prop_assert!(world.session.viewers().iter().next().is_none());
     }
+}
+
+fn asks(viewer: ViewerId) -> ViewerEvent {
+    let (role, address) = (Role::ReadWrite, "192.0.2.1".to_owned());
+    ViewerEvent::Asks { viewer, who: Visitor { role, address, key: None, place: None } }
+}
+
+fn is_menu(command: &Command) -> bool {
+    matches!(command, Command::ShowMenu(_))
+}
+
+#[test]
+fn menus_come_to_the_hosts_terminals_and_never_to_the_viewers_client() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.event(asks(B));
+    world.pass(REFRESH_INTERVAL_MIN);
+    let shown = world.take(is_menu);
+    let [Command::ShowMenu(menu)] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!((menu.tty.as_str(), menu.number), ("/dev/pts/1", 2));
+    let choose = |world: &mut World, tty: &str| {
+        world.session.handle_menu_choice(tty, 2, Choice::Approve, world.now);
+        world.settle();
+        world.take(is_tell)
+    };
+    world.pass(menus::GUARD_TIME);
+    assert!(choose(&mut world, HIDDEN_TTY).is_empty(), "no menu is there");
+    assert_eq!(choose(&mut world, "/dev/pts/1"), [Command::Tell(HostEvent::Admit { viewer: B })]);
+    assert!(choose(&mut world, "/dev/pts/1").is_empty(), "it is decided");
+    world.pass(menus::QUIET_TIME);
+    assert!(world.take(is_menu).is_empty());
+}
+
+#[test]
+fn menu_goes_with_its_question_and_with_the_sharing() {
+    let is_gone = |command: &Command| matches!(command, Command::TakeMenuAway(_));
+    for ends in [true, false] {
+        let mut world = World::watched_by(A, Role::ReadWrite);
+        world.event(asks(B));
+        world.pass(REFRESH_INTERVAL_MIN);
+        assert_eq!(world.take(is_menu).len(), 1);
+        if ends {
+            world.session.stop(world.now);
+            world.settle();
+        } else {
+            world.event(ViewerEvent::Left { viewer: B });
+        }
+        assert_eq!(world.take(is_gone), [Command::TakeMenuAway("/dev/pts/1".into())]);
+    }
+}
+
+#[test]
+fn old_tmux_has_a_line_in_place_of_a_menu() {
+    let mut world = World::with_version(TmuxVersion::new(2, 9));
+    world.event(asks(A));
+    world.pass(REFRESH_INTERVAL_MIN);
+    assert!(world.take(is_menu).is_empty());
+    let is_told = |line: &String| line.contains("/dev/pts/1") && line.contains("tern approve 1");
+    assert!(world.lines().iter().any(is_told), "{:?}", world.lines());
 }
 
 fn is_attach(command: &Command) -> bool {

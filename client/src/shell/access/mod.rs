@@ -6,7 +6,7 @@ use crate::core::wishes::Wishes;
 use crate::shell::board::Board;
 use keys::Keys;
 use std::time::Duration;
-use tern_sync::session::{Access as Doors, Settings};
+use tern_sync::session::{Access as Doors, Refused, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -29,7 +29,7 @@ pub struct Access {
 impl Access {
     /// Reads what was wished. An error means that nothing may be shared: the wish can't be kept.
     pub async fn start(wishes: &Wishes) -> anyhow::Result<Self> {
-        let mut settings = Settings { asks: wishes.asks_before_join, ..Settings::default() };
+        let mut settings = Settings { asks: wishes.is_asking(), ..Settings::default() };
         let (mut keys, mut notices) = (Keys::of(wishes)?, Vec::new());
         if wishes.webhook_url.is_some() {
             notices.push("tmate-webhook-url is passed over: this version sends no webhooks".into());
@@ -58,10 +58,17 @@ impl Access {
         for notice in std::mem::take(&mut self.notices) {
             board.log(&notice);
         }
+        let is_asking = self.settings.borrow().asks;
+        board.update(|status| status.is_asking = is_asking);
         if let Some(keys) = self.keys.take() {
             let keeping = keep_keys(keys, self.settings.clone(), board.clone());
             self.keeping = Some(tokio::spawn(keeping));
         }
+    }
+
+    /// Who may not join any more, whatever else is wished.
+    pub fn refuse(&self, refused: Vec<Refused>) {
+        self.settings.send_modify(|settings| settings.refused = refused);
     }
 
     /// Something else is wished from now on. What can't be kept lets nobody new in, and is told.

@@ -142,7 +142,12 @@ fn follow(mut stream: UnixStream, events: &mpsc::Sender<Event>) {
                     return;
                 }
             }
-            Answer::Status(_) | Answer::Stopped | Answer::Ready | Answer::Refused(_) => {}
+            Answer::Status(_)
+            | Answer::Stopped
+            | Answer::Ready
+            | Answer::Done(_)
+            | Answer::Undone(_)
+            | Answer::Refused(_) => {}
             Answer::End => break,
         }
     }

@@ -1,0 +1,130 @@
+//! Menus in the local clients of a tmux, by a `tmux display-menu` each, which lasts as long as its
+//! menu does: a control client that asked for one would hear nothing until it is gone.
+
+use crate::core::menus::{CHOICES, Choice, Shown};
+use crate::shell::tmux::{Tmux, shell_quoted};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+/// Menus that have gone and wait to be told of: more than there are at once.
+const CLOSED_MAX: usize = 64;
+
+/// The menus of a session.
+#[derive(Debug)]
+pub struct Menus {
+    tmux: Tmux,
+    program: PathBuf,
+    agent: PathBuf,
+    closing: mpsc::Sender<String>,
+    closed: mpsc::Receiver<String>,
+}
+
+impl Menus {
+    /// What is chosen in them comes to the agent at this socket.
+    pub fn new(tmux: &Tmux, agent: &Path) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find tern's own program file")?;
+        let (closing, closed) = mpsc::channel(CLOSED_MAX);
+        Ok(Self { tmux: tmux.clone(), program, agent: agent.to_owned(), closing, closed })
+    }
+
+    /// The next terminal whose menu has gone. Cancel-safe.
+    pub async fn closed(&mut self) -> String {
+        match self.closed.recv().await {
+            Some(tty) => tty,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Shows one.
+    pub fn show(&self, menu: &Shown) {
+        let mut command = self.command(&["display-menu", "-c", &menu.tty, "-T"]);
+        command.arg(format!("#[align=centre] {}? ", menu.title)).arg("--");
+        for line in &menu.lines {
+            // A hyphen in front: it can't be chosen.
+            command.args([&format!("-{line}"), "", ""]);
+        }
+        command.arg("");
+        for (choice, key, text) in CHOICES {
+            command.args([text, key, &self.chosen(menu, choice)]);
+        }
+        let (closing, tty) = (self.closing.clone(), menu.tty.clone());
+        tokio::spawn(async move {
+            if let Err(error) = command.status().await {
+                tracing::warn!(%error, "a menu could not be shown");
+            }
+            // The agent may have ended.
+            let _ = closing.send(tty).await;
+        });
+    }
+
+    /// Takes one away, where tmux can do that; elsewhere it does nothing any more.
+    pub fn take_away(&self, tty: &str) {
+        if self.tmux.version.has_popup() {
+            let mut command = self.command(&["display-popup", "-C", "-c", tty]);
+            tokio::spawn(async move { command.status().await });
+        }
+    }
+
+    /// What tmux runs when this is chosen. A menu expands formats in it, as `run-shell` does once more;
+    /// between, tmux reads it as a command.
+    fn chosen(&self, menu: &Shown, choice: Choice) -> String {
+        let shell = format!(
+            "{} at-door {} {} {} {} >/dev/null 2>&1",
+            shell_quoted(&self.program),
+            shell_quoted(&self.agent),
+            menu.number,
+            name(choice),
+            shell_quoted(Path::new(&menu.tty)),
+        );
+        let quoted = shell.replace('\\', r"\\").replace('"', "\\\"").replace('$', r"\$");
+        format!("run-shell -b \"{}\"", quoted.replace('#', "####"))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.tmux.command();
+        command.arg("-u").args(args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Command::from(command)
+    }
+}
+
+/// As `tern at-door` reads it.
+fn name(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Later => "later",
+        Choice::Approve => "approve",
+        Choice::Deny => "deny",
+        Choice::Ban => "ban",
+    }
+}
+
+/// What [`name`] wrote.
+pub fn parse_choice(text: &str) -> Result<Choice, &'static str> {
+    let found = CHOICES.into_iter().find(|(choice, _, _)| name(*choice) == text);
+    found.map(|(choice, _, _)| choice).ok_or("no such choice")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tmux_version::TmuxVersion;
+
+    #[tokio::test]
+    async fn paths_with_any_signs_come_through_tmuxs_quoting() {
+        let version = TmuxVersion::parse("3.3a").expect("a version");
+        let tmux = Tmux { binary: "tmux".into(), socket: "/s".into(), version };
+        let menus = Menus::new(&tmux, Path::new("/it's $HOME#{x}\"\\")).expect("a program");
+        let (tty, title, lines) = ("/dev/pts/1".to_owned(), String::new(), Vec::new());
+        let menu = Shown { tty, number: 3, title, lines };
+        let chosen = menus.chosen(&menu, Choice::Deny);
+        let expected = r#"'/it'\\''s \$HOME####{x}\"\\' 3 deny '/dev/pts/1'"#;
+        assert!(chosen.contains(expected), "{chosen}");
+        for (choice, _, _) in CHOICES {
+            assert_eq!(parse_choice(name(choice)), Ok(choice));
+        }
+        assert!(parse_choice("open").is_err());
+    }
+}

@@ -1,0 +1,243 @@
+//! The host decides who gets in: `--approve`, by menu and by command; who has to go: `tern kick`.
+
+use std::process::Command;
+use std::time::Instant;
+use tern_client::core::menus::GUARD_TIME;
+use tern_tests::drop_in::Scripter;
+use tern_tests::host::relay_args;
+use tern_tests::process::text;
+use tern_tests::shared::wait_until_shows;
+use tern_tests::{Host, HostOptions, JoinLine, Relay, Viewer, ViewerOptions, World};
+
+/// What somebody reads who waits.
+const WAITING: &str = "waiting for the host to let you in";
+/// How the menu begins.
+const MENU: &str = "A mate wants to join?";
+
+fn asking(world: &World, relay: &Relay, more: &[&str]) -> Host {
+    let args = ["--approve"].iter().chain(more).map(|arg| (*arg).to_owned()).collect();
+    Host::share_with(world, Some(relay), HostOptions { args, ..HostOptions::default() })
+}
+
+fn ways() -> [ViewerOptions; 2] {
+    [ViewerOptions::default(), ViewerOptions::tern()]
+}
+
+/// Somebody comes, and waits.
+fn knock(world: &World, line: &JoinLine, options: ViewerOptions) -> Viewer {
+    let viewer = Viewer::open(world, line, options);
+    viewer.wait_until_shows(WAITING);
+    viewer
+}
+
+/// The numbers of those of whom `tern viewers` says this.
+fn numbers(host: &Host, state: &str) -> Vec<String> {
+    let listed = text(&host.tern(&["viewers"]));
+    let mut lines = listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_state = |words: Vec<&str>| (words.get(1) == Some(&state)).then(|| words[0].to_owned());
+    lines.by_ref().filter_map(of_state).collect()
+}
+
+#[track_caller]
+fn wait_for_one(world: &World, host: &Host, state: &str) -> String {
+    world.wait_for(&format!("one {state}"), || match numbers(host, state).as_slice() {
+        [number] => Some(number.clone()),
+        _ => None,
+    })
+}
+
+/// Runs a command that has to succeed.
+#[track_caller]
+fn decide(host: &Host, words: &[&str]) -> String {
+    let output = host.tern(words);
+    assert!(output.status.success(), "{words:?}: {}", text(&output));
+    text(&output)
+}
+
+/// Presses a key in the menu, once that has stood there for longer than keys are passed over.
+#[track_caller]
+fn choose(world: &World, host: &Host, key: &str, what: &str, has_counted: impl Fn() -> bool) {
+    let mut seen = None;
+    world.wait_until(what, || {
+        if host.terminal.shows(MENU) {
+            let since = *seen.get_or_insert_with(Instant::now);
+            if since.elapsed() > GUARD_TIME {
+                host.terminal.press(&[key]);
+                seen = None;
+            }
+        } else {
+            seen = None;
+        }
+        has_counted()
+    });
+}
+
+#[test]
+fn nobody_gets_in_before_the_host_says_so_by_command() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = asking(&world, &relay, &[]);
+    host.terminal.enter_line("echo a secret");
+    for options in ways() {
+        let viewer = knock(&world, &host.read_write, options.clone());
+        let number = wait_for_one(&world, &host, "waits");
+        assert!(!viewer.terminal.shows("a secret"), "{}", world.report());
+        viewer.terminal.type_text("touch typed-early");
+        let log = text(&host.tern(&["show-messages"]));
+        assert!(log.contains(&format!("tern approve {number}, or tern deny {number}")), "{log}");
+        let said = decide(&host, &["approve", &number]);
+        assert!(said.contains("Let in: 127.0.0.1"), "{said}");
+        viewer.wait_until_same(&host);
+        assert!(!host.terminal.shows("typed-early"), "{}", world.report());
+        assert_eq!(wait_for_one(&world, &host, "in"), number, "the number stays");
+        let again = host.tern(&["approve", &number]);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(text(&again).contains("nobody who waits has the number"), "{}", text(&again));
+        // Denied ones read it, and may ask again.
+        let denied = knock(&world, &host.read_only, options);
+        let number = wait_for_one(&world, &host, "waits");
+        decide(&host, &["deny", &number]);
+        denied.wait_until_shows("[the host did not let you in]");
+        assert_ne!(denied.wait_until_left(), 0);
+        decide(&host, &["kick", "--all"]);
+        viewer.wait_until_shows("[removed from the session by its host]");
+        assert_ne!(viewer.wait_until_left(), 0);
+        world.wait_until("nobody is there", || {
+            text(&host.tern(&["viewers"])).contains("Nobody is here")
+        });
+    }
+}
+
+#[test]
+fn host_decides_by_a_menu_that_takes_no_key_at_once() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = asking(&world, &relay, &[]);
+    let viewer = knock(&world, &host.read_write, ViewerOptions::default());
+    wait_until_shows(&world, &host.terminal, MENU);
+    assert!(host.terminal.shows("from 127.0.0.1, by ssh"), "{}", world.report());
+    assert!(host.terminal.shows("may type"), "{}", world.report());
+    // What was typed for something else doesn't count, and the menu comes again.
+    host.terminal.press(&["A"]);
+    choose(&world, &host, "A", "the viewer is let in", || !numbers(&host, "in").is_empty());
+    viewer.wait_until_same(&host);
+    // Who is in sees no menu, and has no say in it.
+    let other = knock(&world, &host.read_write, ViewerOptions::tern());
+    wait_until_shows(&world, &host.terminal, MENU);
+    viewer.terminal.press(&["A", "Enter"]);
+    viewer.wait_until_shows("A");
+    assert!(!viewer.terminal.shows(MENU), "{}", world.report());
+    assert!(numbers(&host, "waits").len() == 1 && !other.terminal.shows("$"));
+    choose(&world, &host, "D", "the other is turned away", || other.terminal.exit_code().is_some());
+    other.wait_until_shows("[the host did not let you in]");
+    world.wait_until("the menu is gone", || !host.terminal.shows(MENU));
+    viewer.terminal.enter_line("echo goes $((40 + 2))");
+    viewer.wait_until_shows("goes 42");
+}
+
+#[test]
+fn menu_goes_when_whoever_asked_does_and_who_is_busy_is_asked_by_a_line() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = asking(&world, &relay, &[]);
+    let viewer = knock(&world, &host.read_write, ViewerOptions::default());
+    let number = wait_for_one(&world, &host, "waits");
+    wait_until_shows(&world, &host.terminal, MENU);
+    viewer.signal(rustix::process::Signal::TERM);
+    world.wait_until("the menu is gone", || !host.terminal.shows(MENU));
+    world.wait_until("nobody waits", || numbers(&host, "waits").is_empty());
+    assert_eq!(host.tern(&["approve", &number]).status.code(), Some(1));
+    let log = text(&host.tern(&["show-messages"]));
+    assert!(log.contains("A mate who wanted to join has gone"), "{log}");
+
+    let viewer = knock(&world, &host.read_write, ViewerOptions::tern());
+    let number = wait_for_one(&world, &host, "waits");
+    let line = format!("tern approve {number}, or tern deny {number}");
+    choose(&world, &host, "N", "a line asks", || host.terminal.shows(&line));
+    assert!(!host.terminal.shows(MENU), "{}", world.report());
+    // The next one comes by a line, too.
+    let other = knock(&world, &host.read_only, ViewerOptions::default());
+    wait_until_shows(&world, &host.terminal, "A mate wants to look on (127.0.0.1)");
+    assert!(!host.terminal.shows("?  "), "{}", world.report());
+    decide(&host, &["approve", "--all"]);
+    viewer.wait_until_same(&host);
+    other.wait_until_same(&host);
+}
+
+#[test]
+fn who_is_kicked_may_come_back_and_who_is_banned_may_not_until_it_is_taken_back() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    for options in ways() {
+        let viewer = Viewer::open(&world, &host.read_write, options.clone());
+        viewer.wait_until_same(&host);
+        let number = wait_for_one(&world, &host, "in");
+        decide(&host, &["kick", &number]);
+        viewer.wait_until_shows("[removed from the session by its host]");
+        let viewer = Viewer::open(&world, &host.read_write, options.clone());
+        viewer.wait_until_same(&host);
+        let number = wait_for_one(&world, &host, "in");
+        let said = decide(&host, &["kick", &number, "--ban"]);
+        assert!(said.contains("nobody from this address gets in any more"), "{said}");
+        viewer.wait_until_left();
+        assert_eq!(numbers(&host, "kept"), std::slice::from_ref(&number));
+        let refused = Viewer::open(&world, &host.read_write, options.clone());
+        refused.wait_until_shows("does not let you in any more");
+        assert_ne!(refused.wait_until_left(), 0);
+        decide(&host, &["unban", &number]);
+        let viewer = Viewer::open(&world, &host.read_write, options);
+        viewer.wait_until_same(&host);
+        decide(&host, &["kick", "--all"]);
+        viewer.wait_until_left();
+    }
+    let none = host.tern(&["kick", "77"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none).contains("has the number 77"), "{}", text(&none));
+}
+
+#[test]
+fn where_nobody_sits_the_log_asks_and_a_script_decides() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_tern(&world);
+    let mut words = vec!["-F".to_owned(), "-S".into(), script.socket.display().to_string()];
+    words.extend(relay_args(Some(&relay)));
+    let config = script.write("config", "set -g tern-approve on\n").display().to_string();
+    words.extend(["-f".into(), config, "new-session".into(), "sh".into()]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let output = script.home.join("output");
+    let mut foreground: Command = script.bare(&words);
+    let log = std::fs::File::create(&output).expect("our own home");
+    let mut foreground = foreground.stdout(log).spawn().expect("tern starts");
+    let read = || std::fs::read_to_string(&output).unwrap_or_default();
+    let line = world.wait_for("the join line is printed", || {
+        JoinLine::find_all(&read()).into_iter().find(|line| !line.is_read_only())
+    });
+    let viewer = knock(&world, &line, ViewerOptions::default());
+    world.wait_until("the log asks", || read().contains("A mate wants to join (127.0.0.1): tern"));
+    let ran = script.run_bare(&["approve", "1"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "Let in: 127.0.0.1\n"), "{ran:?}");
+    viewer.terminal.enter_line("echo in $((40 + 2))");
+    viewer.wait_until_shows("in 42");
+    let ran = script.run_bare(&["viewers", "--json"]);
+    assert!(ran.out.contains("\"by\":\"ssh\"") && ran.out.contains("\"is_asked\":true"), "{ran:?}");
+    foreground.kill().expect("it runs");
+    foreground.wait().expect("it ends");
+}
+
+#[test]
+fn without_tmux_a_command_decides() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let args = ["--no-tmux", "--approve", "--", "sh"].map(str::to_owned).to_vec();
+    let host =
+        Host::share_with(&world, Some(&relay), HostOptions { args, ..HostOptions::default() });
+    let viewer = knock(&world, &host.read_write, ViewerOptions::default());
+    let number = wait_for_one(&world, &host, "waits");
+    decide(&host, &["approve", &number]);
+    viewer.terminal.enter_line("echo in $((40 + 2))");
+    viewer.wait_until_shows("in 42");
+    decide(&host, &["kick", &number]);
+    viewer.wait_until_shows("[removed from the session by its host]");
+}
