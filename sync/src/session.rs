@@ -1,13 +1,18 @@
 //! What a shared session keeps in step, as plain data: the channels between host and relay, and
 //! between relay and viewers, the events on them and the topology. The screen's channel, the same on
 //! both ways, is named where the screen is (`tern_term::SCREEN`); what a host wants of its session
-//! has a file of its own ([`Settings`]).
+//! has files of its own ([`Settings`], [`Webhook`]).
 
 mod settings;
+mod webhook;
 
 pub use settings::{
     ACCESS_LINE_SIZE_MAX, ACCESS_LINES_MAX, ACCESS_SIZE_MAX, Access, REFUSED_MAX, Refused,
     SETTINGS, Settings,
+};
+pub use webhook::{
+    About, REPORT_SIZE_MAX, System, USERDATA_SIZE_MAX, WEBHOOK, WEBHOOK_REPORT,
+    WEBHOOK_SECRET_SIZE_MAX, WEBHOOK_URL_SIZE_MAX, Webhook, WebhookReport,
 };
 
 use crate::log::{Entry, Log, Whole};

@@ -1,0 +1,229 @@
+//! The task of one session's webhook: owns its machine, and makes the requests that it wants. It may
+//! outlive the session by a minute; what others have to wait for is nothing.
+
+use super::client::{Ask, AskError, Client};
+use crate::core::address::Reach;
+use crate::core::event::{Sender, Uuid};
+use crate::core::herald::{Clock, Delivery, Happening, Herald, Note};
+use crate::core::rate::Rate;
+use bytes::Bytes;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tern_bootstrap::grant::SessionId;
+use tern_bootstrap::token::random;
+use tern_sync::session::{REPORT_SIZE_MAX, WebhookReport};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::sleep_until;
+
+/// Happenings that wait for the task, which never waits for anybody: a burst of a session with the
+/// most viewers.
+const HAPPENINGS_MAX: usize = 512;
+/// Requests of all sessions at once. A receiver that is silent has one for 40 s at
+/// most.
+const REQUESTS_MAX: usize = 256;
+/// All sessions together make a request so often, in the long run.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(10);
+/// And so often at once: all sessions of a relay that was started again.
+const REQUEST_BURST: u32 = 500;
+/// Webhooks of sessions at once, with those whose session is over and that have not told all: two for
+/// each of a relay's 2000 sessions. Some 25 kB each.
+const COURIERS_MAX: usize = 4000;
+/// How long last events are tried when the process ends.
+const STOP_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// What all webhooks of a relay share, or the one of a host.
+#[derive(Debug)]
+pub struct Post {
+    client: Client,
+    requests: Semaphore,
+    couriers: Arc<Semaphore>,
+    /// A lock, as every webhook asks it; held for a look.
+    rate: Mutex<Rate>,
+}
+
+impl Post {
+    /// For webhooks to these servers.
+    pub fn new(reach: Reach) -> Self {
+        Self {
+            client: Client::new(reach),
+            requests: Semaphore::new(REQUESTS_MAX),
+            couriers: Arc::new(Semaphore::new(COURIERS_MAX)),
+            rate: Mutex::new(Rate::new(REQUEST_INTERVAL, REQUEST_BURST)),
+        }
+    }
+
+    /// Starts a session's courier. `None`: there are too many already. `stop` comes when the process
+    /// ends; `alive` is held until the last event is told or given up. Dropped, the [`Courier`] means
+    /// that the session is over.
+    pub fn courier<T: Send + 'static>(
+        self: &Arc<Self>,
+        session: SessionId,
+        sender: Sender,
+        is_restored: bool,
+        stop: impl Future<Output = ()> + Send + 'static,
+        alive: T,
+    ) -> Option<Courier> {
+        let place = self.couriers.clone().try_acquire_owned().ok()?;
+        let (happenings, on_happening) = mpsc::channel(HAPPENINGS_MAX);
+        let (report, on_report) = watch::channel(WebhookReport::default());
+        let herald = Herald::new(Uuid::of(session.0), sender, is_restored, random());
+        let task = Task { post: Arc::clone(self), herald, happenings: on_happening, report };
+        let running = tracing::Instrument::in_current_span(async move {
+            task.run(stop).await;
+            drop((place, alive));
+        });
+        tokio::spawn(running);
+        Some(Courier { happenings, report: on_report })
+    }
+
+    async fn deliver(&self, delivery: Delivery) -> Result<(), String> {
+        let _place = self.requests.acquire().await.expect("it is never closed");
+        while let Some(ready_at) = self.spend() {
+            sleep_until(ready_at.into()).await;
+        }
+        let mut headers = delivery.headers;
+        headers.push(("content-type", "application/json".into()));
+        headers.push(("accept", "application/json".into()));
+        let ask = Ask {
+            url: &delivery.url,
+            body: Some(Bytes::from(delivery.body)),
+            headers: &headers,
+            answer_size_max: 0,
+        };
+        match self.client.ask(ask).await {
+            Ok(answer) if answer.status.is_success() => Ok(()),
+            Ok(answer) if answer.status.is_redirection() => Err(format!(
+                "{} answers {}, and redirections are not followed",
+                delivery.url, answer.status
+            )),
+            Ok(answer) => Err(format!("{} answers {}", delivery.url, answer.status)),
+            Err(error) => Err(said(&error)),
+        }
+    }
+
+    /// Counts a request, or says when it may be made.
+    fn spend(&self) -> Option<Instant> {
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let ready_at = rate.ready_at(now);
+        if ready_at.is_none() {
+            rate.spend(now);
+        }
+        ready_at
+    }
+}
+
+/// What a report has place for.
+fn said(error: &AskError) -> String {
+    error.to_string().chars().take(REPORT_SIZE_MAX / 4).collect()
+}
+
+/// How a session reaches its courier.
+#[derive(Debug)]
+pub struct Courier {
+    happenings: mpsc::Sender<Happening>,
+    report: watch::Receiver<WebhookReport>,
+}
+
+impl Courier {
+    /// Something happened.
+    pub fn tell(&self, happening: Happening) {
+        if self.happenings.try_send(happening).is_err() {
+            tracing::warn!("too much happens at once: a webhook isn't told of all of it");
+        }
+    }
+
+    /// How it goes, when that has changed; never, when all is told.
+    pub async fn next_report(&mut self) -> WebhookReport {
+        match self.report.changed().await {
+            Ok(()) => self.report.borrow_and_update().clone(),
+            Err(_) => pending().await,
+        }
+    }
+
+    /// When the session is over and all is told, or given up.
+    pub async fn finish(mut self) {
+        self.tell(Happening::Over);
+        while self.report.changed().await.is_ok() {}
+    }
+}
+
+struct Task {
+    post: Arc<Post>,
+    herald: Herald,
+    happenings: mpsc::Receiver<Happening>,
+    report: watch::Sender<WebhookReport>,
+}
+
+type Delivering = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+impl Task {
+    async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        let (mut is_open, mut is_stopping) = (true, false);
+        let mut under_way: Option<Delivering> = None;
+        while !self.herald.is_finished() {
+            if under_way.is_none()
+                && let Some(delivery) = self.herald.poll_delivery(clock())
+            {
+                let post = Arc::clone(&self.post);
+                under_way = Some(Box::pin(async move { post.deliver(delivery).await }));
+            }
+            let due = match under_way {
+                Some(_) => self.herald.until(),
+                None => self.herald.poll_timeout(Instant::now()),
+            };
+            tokio::select! {
+                happening = self.happenings.recv(), if is_open => {
+                    is_open = happening.is_some();
+                    // A session that says nothing more has ended, however it did.
+                    self.herald.handle(happening.unwrap_or(Happening::Over), clock());
+                }
+                result = outcome(&mut under_way) => {
+                    under_way = None;
+                    self.herald.handle_result(result, Instant::now());
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.herald.handle_timeout(Instant::now());
+                }
+                () = &mut stop, if !is_stopping => {
+                    is_stopping = true;
+                    self.herald.hurry(Instant::now() + STOP_TIME_MAX);
+                }
+            }
+            self.note();
+        }
+        self.note();
+    }
+
+    fn note(&mut self) {
+        while let Some(note) = self.herald.poll_note() {
+            match note {
+                Note::Failing(reason) => tracing::info!(reason, "webhook fails"),
+                Note::GivenUp(event) => tracing::warn!(event, "webhook's event is given up"),
+                Note::Recovered => tracing::info!("webhook works again"),
+            }
+        }
+        let report = self.herald.report();
+        self.report.send_if_modified(|told| {
+            let is_new = *told != report;
+            *told = report;
+            is_new
+        });
+    }
+}
+
+async fn outcome(under_way: &mut Option<Delivering>) -> Result<(), String> {
+    match under_way {
+        Some(delivering) => delivering.await,
+        None => pending().await,
+    }
+}
+
+fn clock() -> Clock {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    Clock { now: Instant::now(), unix_micros }
+}

@@ -1,0 +1,5 @@
+//! Carries requests out: names, sockets, TLS, HTTP and time.
+
+pub mod client;
+pub mod courier;
+mod tls;
