@@ -9,6 +9,7 @@ use tern_accounts::Place;
 use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_help::completions::Shell;
 use tern_relay::Limits;
+use tern_web::core::address::Reach;
 
 /// Where terminals are shared: people who run `tern --relay THIS-MACHINE` get a line to hand out,
 /// and others join with plain ssh.
@@ -57,6 +58,11 @@ pub(crate) struct Arguments {
     /// anew each time. Who joins needs a token only
     #[arg(long, env = "TERN_RELAY_AUTHORIZED_HOSTS", value_name = "FILE")]
     pub(crate) authorized_hosts: Option<PathBuf>,
+
+    /// Where webhooks that hosts wish may go: to the public internet (ports 80, 443 and 1024 and
+    /// above), anywhere, which lets hosts reach this machine and its network, or nowhere
+    #[arg(long, env = "TERN_RELAY_WEBHOOKS", value_name = "WHERE", default_value = "public")]
+    pub(crate) webhooks: Webhooks,
 
     /// What is logged to standard error: error, warn, info, debug, trace, or per part, as in
     /// info,tern_relay=debug. Tokens, keys and typed text never are [default: $TERN_LOG, $RUST_LOG
@@ -176,6 +182,28 @@ fn default_data() -> PathBuf {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".local/state");
     state.filter(|folder| folder.is_absolute()).unwrap_or_else(home).join("tern-relay")
+}
+
+/// Where webhooks may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Webhooks {
+    /// To the internet.
+    Public,
+    /// Anywhere.
+    Any,
+    /// None are sent.
+    Off,
+}
+
+impl Webhooks {
+    /// Whom they reach, if they are sent.
+    pub(crate) fn reach(self) -> Option<Reach> {
+        match self {
+            Self::Public => Some(Reach::Public),
+            Self::Any => Some(Reach::Any),
+            Self::Off => None,
+        }
+    }
 }
 
 /// How log lines are written.

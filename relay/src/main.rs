@@ -83,6 +83,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
         is_for_this_machine: false,
         accounts: Some(people.accounts),
         registrar: people.registrar,
+        webhooks: arguments.webhooks.reach(),
         identity,
         limits: arguments.limits.into(),
     })

@@ -29,6 +29,7 @@ pub mod simulated;
 pub mod smtp;
 pub mod terminal;
 pub mod viewer;
+pub mod web;
 pub mod world;
 
 pub use host::{Host, HostOptions, JoinLine};

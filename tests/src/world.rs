@@ -43,6 +43,8 @@ struct Inner {
     folder: TempDir,
     /// Where the people's programs are looked for.
     path: String,
+    /// More environment of its people.
+    environment: Mutex<Vec<(String, String)>>,
     terminals: Mutex<Vec<Terminal>>,
     names: AtomicUsize,
 }
@@ -69,7 +71,8 @@ impl World {
         let path = folder.map_or(PATH.into(), |folder| format!("{}:{PATH}", folder.display()));
         let folder = tempfile::Builder::new().prefix("tern-").tempdir().expect("a folder in /tmp");
         let (terminals, names) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
-        let inner = Inner { folder, path, terminals, names };
+        let environment = Mutex::default();
+        let inner = Inner { folder, path, environment, terminals, names };
         Self { inner: Arc::new(inner) }
     }
 
@@ -102,6 +105,12 @@ impl World {
         home
     }
 
+    /// From now on everybody's processes have this in their environment, a relay too.
+    pub fn set_for_everybody(&self, name: &str, value: &str) {
+        let mut environment = self.inner.environment.lock().expect("nobody panics with it");
+        environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The environment of a person's processes: nothing of the tester's own comes in.
     pub fn environment(&self, home: &Path) -> Vec<(String, String)> {
         let path = self.path();
@@ -127,6 +136,7 @@ impl World {
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
+        .chain(self.inner.environment.lock().expect("nobody panics with it").iter().cloned())
         .collect()
     }
 

@@ -88,6 +88,7 @@ mod tests {
         "tern_term::{PREFIX_SIZE_MAX,",
         "tern_term::{Attrs,",
         "tern_term::{Cell,",
+        "tern_web::core::url::WebUrl",
         "unicode_width::",
         "super::commands::",
         "super::options",

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use tern_bootstrap::grant::NameClaim;
+use tern_sync::session::{USERDATA_SIZE_MAX, WEBHOOK_SECRET_SIZE_MAX};
+use tern_web::core::url::WebUrl;
 
 /// All wishes; the default wants nothing. Its `Debug` shows no key and no secret.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ pub struct Wishes {
     pub webhook_url: Option<String>,
     /// `tmate-webhook-userdata`.
     pub webhook_userdata: String,
+    /// `tern-webhook-secret`.
+    pub webhook_secret: Option<String>,
+    /// `tern-webhook-from-host`.
+    pub is_webhook_from_host: bool,
     /// `-F`: nobody sits at the host.
     pub is_foreground: bool,
 }
@@ -44,6 +50,8 @@ impl Wishes {
             asks_before_join: self.asks_before_join.or(other.asks_before_join),
             webhook_url: self.webhook_url.or(other.webhook_url),
             webhook_userdata: text(self.webhook_userdata, other.webhook_userdata),
+            webhook_secret: self.webhook_secret.or(other.webhook_secret),
+            is_webhook_from_host: self.is_webhook_from_host || other.is_webhook_from_host,
             is_foreground: self.is_foreground || other.is_foreground,
         }
     }
@@ -63,10 +71,70 @@ impl Wishes {
         self.asks_before_join.unwrap_or(false)
     }
 
+    /// Whom to tell what happens, if anybody.
+    pub fn webhook(&self) -> Option<WebhookWish> {
+        self.webhook_url.clone().map(|url| WebhookWish {
+            url,
+            userdata: self.webhook_userdata.clone(),
+            secret: self.webhook_secret.clone().unwrap_or_default(),
+            is_from_host: self.is_webhook_from_host,
+            is_foreground: self.is_foreground,
+        })
+    }
+
+    /// Whether others may join than by `before`.
+    pub fn is_access_other_than(&self, before: &Self) -> bool {
+        let access = |wishes: &Self| {
+            (
+                wishes.authorized_keys.clone(),
+                wishes.authorized_keys_lines.clone(),
+                wishes.asks_before_join,
+            )
+        };
+        access(self) != access(before)
+    }
+
     /// Whether not everybody who has a join line gets in.
     pub fn is_access_limited(&self) -> bool {
         self.is_asking() || self.authorized_keys.is_some() || !self.authorized_keys_lines.is_empty()
     }
+}
+
+/// A web server to be told what happens. No `Debug`: its URL is often a secret, too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookWish {
+    /// Where it is.
+    pub url: String,
+    /// Goes with each event; may be empty.
+    pub userdata: String,
+    /// Signs each event; empty: none does.
+    pub secret: String,
+    /// Whether the host tells it, not the relay.
+    pub is_from_host: bool,
+    /// Whether nobody sits at the host.
+    pub is_foreground: bool,
+}
+
+/// Reads a webhook's URL; an error says what is wrong with it.
+pub fn webhook_url(text: &str) -> Result<String, String> {
+    WebUrl::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Reads what goes with each event.
+pub fn webhook_userdata(text: &str) -> Result<String, String> {
+    at_most(text, USERDATA_SIZE_MAX)
+}
+
+/// Reads what signs each event.
+pub fn webhook_secret(text: &str) -> Result<String, String> {
+    at_most(text, WEBHOOK_SECRET_SIZE_MAX)
+}
+
+fn at_most(text: &str, size_max: usize) -> Result<String, String> {
+    if text.len() > size_max {
+        return Err(format!("at most {size_max} bytes are allowed, not {}", text.len()));
+    }
+    Ok(text.to_owned())
 }
 
 impl fmt::Debug for Wishes {

@@ -4,7 +4,7 @@ use crate::core::drop_in::options::{self, Settings};
 use crate::core::leaving::Departure;
 use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
-use crate::core::wishes::Wishes;
+use crate::core::wishes::{WebhookWish, Wishes};
 use crate::shell::access::Access;
 use crate::shell::board::Board;
 use crate::shell::capture::capture;
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use tern_sync::session::ViewerEvent;
 use tern_term::{Frame, Size};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
@@ -114,7 +114,8 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         session.respawn(pane, now);
     }
     access.keep(&board);
-    let uplink = sharing.link(board.clone(), access.settings());
+    let (webhook, on_webhook) = watch::channel(config.wishes.webhook());
+    let uplink = sharing.link(board.clone(), access.settings(), on_webhook);
     let content = board.subscribe();
     let agent = Agent {
         menus: Menus::new(&tmux, &config.agent_socket)?,
@@ -135,6 +136,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         wishes: config.wishes,
         capturing: None,
         access,
+        webhook,
         lines_due: None,
         errands,
         stopper: None,
@@ -181,6 +183,8 @@ struct Agent {
     capturing: Option<JoinHandle<Option<Vec<u8>>>>,
     /// Who may join.
     access: Access,
+    /// Whom a webhook tells.
+    webhook: watch::Sender<Option<WebhookWish>>,
     /// When the join lines are shown on status lines, if no view showed them before.
     lines_due: Option<Instant>,
     errands: mpsc::Receiver<Errand>,
@@ -348,7 +352,15 @@ impl Agent {
         let wishes = self.flags.clone().or(settings.wishes);
         if wishes != self.wishes {
             tracing::info!(?wishes, "other wishes");
-            self.access.change(&wishes, &self.board).await;
+            let webhook = wishes.webhook();
+            self.webhook.send_if_modified(|wished| {
+                let is_new = *wished != webhook;
+                *wished = webhook;
+                is_new
+            });
+            if wishes.is_access_other_than(&self.wishes) {
+                self.access.change(&wishes, &self.board).await;
+            }
             self.wishes = wishes;
         }
     }

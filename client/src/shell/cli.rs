@@ -4,7 +4,7 @@ use crate::core::drop_in::flags::{FlagError, Flags};
 use crate::core::drop_in::options::{self, Settings};
 use crate::core::menus::Choice;
 use crate::core::prediction::display::Mode;
-use crate::core::wishes::Wishes;
+use crate::core::wishes::{Wishes, webhook_secret, webhook_url, webhook_userdata};
 use crate::shell::attendance::{BanOptions, ViewersOptions, WhomOptions};
 use crate::shell::drop_in::Program;
 use crate::shell::drop_in::config::Config;
@@ -45,8 +45,10 @@ const EXAMPLES: &str = "  \
   tern play FILE                play what `tern join --record FILE` has recorded
   tern stop                     end the sharing; the session goes on";
 
-/// Of the environment; no program in the session gets it, since whoever types there could read it.
-pub const API_KEY_VARIABLE: &str = "TERN_API_KEY";
+const API_KEY_VARIABLE: &str = "TERN_API_KEY";
+const WEBHOOK_SECRET_VARIABLE: &str = "TERN_WEBHOOK_SECRET";
+/// Of the environment; no program in the session gets them, since whoever types there could read them.
+pub const SECRET_VARIABLES: [&str; 2] = [API_KEY_VARIABLE, WEBHOOK_SECRET_VARIABLE];
 
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
 #[derive(Debug, Parser)]
@@ -101,6 +103,9 @@ pub struct ShareArgs {
     /// `tern deny`. Who gets no answer within two minutes is not let in.
     #[arg(long, env = "TERN_APPROVE", value_parser = FalseyValueParser::new())]
     pub approve: bool,
+    /// Whom a webhook tells.
+    #[command(flatten)]
+    pub webhook: WebhookArgs,
     /// Configuration of the new tmux, in place of ~/.tern.conf, ~/.tmate.conf or tmux's own files.
     #[arg(short = 'f', long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -134,6 +139,28 @@ pub struct ShareArgs {
     pub are_fingerprints_named: bool,
 }
 
+/// What can be said about a webhook.
+#[derive(Debug, Args)]
+pub struct WebhookArgs {
+    /// Web server that the relay tells who joins and leaves, and when the session begins and ends, as
+    /// JSON (docs/webhooks.md).
+    #[arg(long, env = "TERN_WEBHOOK_URL", value_name = "URL", hide_env_values = true,
+          value_parser = webhook_url)]
+    pub webhook_url: Option<String>,
+    /// Text that goes with each event of the webhook.
+    #[arg(long, env = "TERN_WEBHOOK_USERDATA", value_name = "TEXT",
+          value_parser = webhook_userdata)]
+    pub webhook_userdata: Option<String>,
+    /// Secret by which the webhook's events are signed (HMAC-SHA256, in the header webhook-signature).
+    #[arg(long, env = WEBHOOK_SECRET_VARIABLE, hide_env_values = true, value_name = "SECRET",
+          value_parser = webhook_secret)]
+    pub webhook_secret: Option<String>,
+    /// Send the webhook from here, not from the relay: for servers that only this machine reaches.
+    #[arg(long, env = "TERN_WEBHOOK_FROM_HOST",
+          value_parser = FalseyValueParser::new())]
+    pub webhook_from_host: bool,
+}
+
 impl ShareArgs {
     /// The same for a session that was shared before: what is not named now is as it was then.
     pub fn relay_args_again(&self, settings: &Settings, before: Option<RelayArgs>) -> RelayArgs {
@@ -161,6 +188,10 @@ impl ShareArgs {
             api_key: self.api_key.clone(),
             authorized_keys: self.authorized_keys.as_ref().map(absolute),
             asks_before_join: self.approve.then_some(true),
+            webhook_url: self.webhook.webhook_url.clone(),
+            webhook_userdata: self.webhook.webhook_userdata.clone().unwrap_or_default(),
+            webhook_secret: self.webhook.webhook_secret.clone(),
+            is_webhook_from_host: self.webhook.webhook_from_host,
             ..Wishes::default()
         }
     }

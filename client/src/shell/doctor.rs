@@ -144,7 +144,7 @@ async fn judge_relay(args: &RelayArgs) -> Vec<Finding> {
     let mut content = board.subscribe();
     // Nothing is said about who may join: so nobody may.
     let settings = watch::channel(Settings::default()).1;
-    let uplink = sharing.link(board.clone(), settings);
+    let uplink = sharing.link(board.clone(), settings, watch::channel(None).1);
     let mut time_max = RELAY_TIME_MAX;
     let connected = loop {
         let status = content.borrow_and_update().status.clone();

@@ -9,6 +9,7 @@ use tern_bootstrap::grant::PORT_DEFAULT;
 use tern_bootstrap::identity::Identity;
 use tern_relay::core::limits::Limits;
 use tern_relay::{Config, Relay};
+use tern_web::core::address::Reach;
 
 /// A running relay of one's own.
 pub struct Embedded {
@@ -64,6 +65,7 @@ async fn listen_somewhere(folder: &Path, host: IpAddr) -> anyhow::Result<Relay> 
                 is_for_this_machine: true,
                 accounts: None,
                 registrar: None,
+                webhooks: Some(Reach::Any),
                 identity: Identity::load_or_create(folder)?,
                 limits: limits(),
             };

@@ -2,9 +2,10 @@
 //! and ends with this process.
 
 use crate::core::plain_session::{Command as SessionCommand, PlainSession};
+use crate::core::wishes::WebhookWish;
 use crate::shell::access::Access;
 use crate::shell::board::Board;
-use crate::shell::cli::{API_KEY_VARIABLE, ShareArgs};
+use crate::shell::cli::{SECRET_VARIABLES, ShareArgs};
 use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{self, Errand, LocalSocket};
 use crate::shell::passthrough::{Commander, Passthrough};
@@ -78,6 +79,8 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
 struct Shared {
     sharing: Sharing,
     access: Access,
+    /// As long as it is here, the wish holds.
+    _webhook: watch::Sender<Option<WebhookWish>>,
     uplink: Uplink,
     board: Board,
     errands: mpsc::Receiver<Errand>,
@@ -99,8 +102,18 @@ impl Shared {
             board.log(&notice);
         }
         access.keep(&board);
-        let uplink = sharing.link(board.clone(), access.settings());
-        Ok(Self { sharing, access, uplink, board, errands, socket_path, _socket: socket })
+        let (webhook, on_webhook) = watch::channel(wishes.webhook());
+        let uplink = sharing.link(board.clone(), access.settings(), on_webhook);
+        Ok(Self {
+            sharing,
+            access,
+            _webhook: webhook,
+            uplink,
+            board,
+            errands,
+            socket_path,
+            _socket: socket,
+        })
     }
 
     async fn finish(self, text: &str) {
@@ -115,7 +128,9 @@ impl Shared {
 async fn share(args: &ShareArgs, shared: Option<Shared>) -> anyhow::Result<u8> {
     let size = tty::size();
     let mut command = program(args);
-    command.env_remove(API_KEY_VARIABLE);
+    for name in SECRET_VARIABLES {
+        command.env_remove(name);
+    }
     if let Some(shared) = &shared {
         command.env(agents::AGENT_ENV, &shared.socket_path);
     }

@@ -1,7 +1,7 @@
 //! What every kind of sharing needs: a relay (somebody's or an embedded one) and the way there.
 
 use crate::core::join_target::SSH_PORT;
-use crate::core::wishes::Wishes;
+use crate::core::wishes::{WebhookWish, Wishes};
 use crate::shell::board::{Board, software};
 use crate::shell::embedded::Embedded;
 use crate::shell::link::{Relays, Uplink};
@@ -81,10 +81,16 @@ impl Sharing {
     }
 
     /// Starts the link.
-    pub fn link(&self, board: Board, settings: watch::Receiver<Settings>) -> Uplink {
+    pub fn link(
+        &self,
+        board: Board,
+        settings: watch::Receiver<Settings>,
+        webhook: watch::Receiver<Option<WebhookWish>>,
+    ) -> Uplink {
         let shown_host = self.embedded.as_ref().map(|embedded| embedded.host.to_string());
         let (options, relays) = (self.options.clone(), self.relays.clone());
-        Uplink::start(options, relays, shown_host, self.is_access_limited, board, settings)
+        let is_access_limited = self.is_access_limited;
+        Uplink::start(options, relays, shown_host, is_access_limited, board, settings, webhook)
     }
 
     /// After the link has ended.

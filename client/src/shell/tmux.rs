@@ -1,7 +1,7 @@
 //! Running tmux: always the server's own binary, and always with its socket.
 
 use crate::core::tmux_version::{OLDEST, TmuxVersion};
-use crate::shell::cli::API_KEY_VARIABLE;
+use crate::shell::cli::SECRET_VARIABLES;
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -56,7 +56,7 @@ impl Tmux {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         // A tmux inside of tmux would take the surrounding session for the target.
-        for name in ["TMUX", "TMUX_PANE", API_KEY_VARIABLE] {
+        for name in ["TMUX", "TMUX_PANE"].iter().chain(&SECRET_VARIABLES) {
             command.env_remove(name);
         }
         command.arg("-S").arg(&self.socket);

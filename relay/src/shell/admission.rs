@@ -18,6 +18,8 @@ use tern_bootstrap::identity::Identity;
 use tern_bootstrap::ticket::TicketKey;
 use tern_bootstrap::token::TokenHash;
 use tern_sync::session::Role;
+use tern_web::core::address::Reach;
+use tern_web::shell::courier::Post;
 use tokio::sync::{mpsc, watch};
 
 /// Whether the relay goes on.
@@ -36,6 +38,7 @@ pub(super) struct Policy {
     pub(super) is_for_this_machine: bool,
     pub(super) accounts: Option<Arc<dyn Owners>>,
     pub(super) registrar: Option<Arc<dyn Registrar>>,
+    pub(super) webhooks: Option<Reach>,
 }
 
 /// Shared by all tasks of a relay.
@@ -54,6 +57,8 @@ pub(super) struct Shared {
     pub(super) accounts: Option<Arc<dyn Owners>>,
     /// Who takes new users in.
     pub(super) registrar: Option<Arc<dyn Registrar>>,
+    /// By which webhooks are sent; `None`: none are.
+    pub(super) post: Option<Arc<Post>>,
     pub(super) running: watch::Receiver<Running>,
     pub(super) places: Places,
     /// Held by every task that draining waits for.
@@ -84,6 +89,7 @@ impl Shared {
             is_for_this_machine: policy.is_for_this_machine,
             accounts: policy.accounts,
             registrar: policy.registrar,
+            post: policy.webhooks.map(|reach| Arc::new(Post::new(reach))),
             running,
             places: Places::default(),
             alive,

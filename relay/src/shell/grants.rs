@@ -49,7 +49,7 @@ pub(super) async fn create(
         owner: named.owner,
     };
     let alive = shared.keep_alive().ok_or_else(stopping)?;
-    let (task, handle) = SessionTask::new(shared);
+    let (task, handle) = SessionTask::new(shared, content.session, false);
     let guard = SessionGuard::create(shared, new_session(&content, address, handle))?;
     let span = tracing::info_span!("session", id = %short(content.session));
     tokio::spawn(task.run(guard, alive).instrument(span));
@@ -183,17 +183,18 @@ impl<'a> Claim<'a> {
         link: Link,
     ) -> Result<bool, Refusal> {
         let (answer, on_answer) = oneshot::channel();
+        let address = self.address;
         // A task that ended meanwhile drops the message, and with it the answer's sender.
         match self.found {
             Some(Found::Session) => {
                 let handle = self.shared.registry().handle(id);
                 let handle = handle.ok_or_else(|| ended(self.shared, id))?;
-                let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
+                let _ = handle.inbox.send(Message::Host { epoch, address, link, answer }).await;
             }
             Some(Found::SessionByTicket(content)) => {
                 naming::check_owner(self.shared, content.owner).await?;
                 let handle = resume(self.shared, &content, self.address)?;
-                let _ = handle.inbox.send(Message::Host { epoch, link, answer }).await;
+                let _ = handle.inbox.send(Message::Host { epoch, address, link, answer }).await;
             }
             Some(Found::Place(place)) => {
                 let _ = place.inbox.send(NewLink { epoch, link, answer }).await;
@@ -274,7 +275,7 @@ fn resume(
 ) -> Result<SessionHandle, Refusal> {
     check_machine(shared, address)?;
     let alive = shared.keep_alive().ok_or_else(stopping)?;
-    let (task, handle) = SessionTask::new(shared);
+    let (task, handle) = SessionTask::new(shared, content.session, true);
     let session = new_session(content, address, handle);
     let (guard, handle) = SessionGuard::resume(shared, session)?;
     if let Some(guard) = guard {

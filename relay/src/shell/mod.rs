@@ -30,3 +30,4 @@ mod typing;
 mod view;
 mod viewer;
 mod waiting;
+mod webhooks;

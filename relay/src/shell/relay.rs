@@ -11,6 +11,7 @@ use std::time::Duration;
 use tern_accounts::{Owners, Registrar};
 use tern_bootstrap::grant::CertificatePin;
 use tern_bootstrap::identity::Identity;
+use tern_web::core::address::Reach;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub accounts: Option<Arc<dyn Owners>>,
     /// Who takes new users in; `None`: nobody.
     pub registrar: Option<Arc<dyn Registrar>>,
+    /// Which servers webhooks may reach; `None`: none are sent.
+    pub webhooks: Option<Reach>,
     /// The relay's keys.
     pub identity: Identity,
     /// What it allows.
@@ -128,6 +131,7 @@ impl Relay {
                 is_for_this_machine: config.is_for_this_machine,
                 accounts: config.accounts.clone(),
                 registrar: config.registrar,
+                webhooks: config.webhooks,
             },
             on_running,
             alive.downgrade(),

@@ -1,14 +1,16 @@
 //! The task of one session: owns its machine, its host's link, and the ways to its viewers.
 
 use super::admission::{Running, SessionGuard, Shared};
+use super::webhooks::Webhooks;
 use crate::core::doors::Doors;
 use crate::core::painter::View;
 use crate::core::session::{CloseCode, Output, Session};
 use std::collections::HashMap;
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
+use tern_bootstrap::grant::SessionId;
 use tern_bootstrap::token::random;
 use tern_sync::link::{Incoming, Link, LinkError};
 use tern_sync::session::{ViewerId, Visitor};
@@ -35,7 +37,7 @@ pub(super) struct SessionHandle {
 /// What others tell a session.
 pub(super) enum Message {
     /// Its host connected and proved itself. The answer: is it resumed; none if it's too late.
-    Host { epoch: u64, link: Link, answer: oneshot::Sender<bool> },
+    Host { epoch: u64, address: IpAddr, link: Link, answer: oneshot::Sender<bool> },
     /// A newer session of the same owner has its names.
     Superseded,
     /// The user whose names it has is gone.
@@ -95,13 +97,14 @@ pub(super) struct SessionTask {
     /// Of viewers at the door.
     admits: HashMap<ViewerId, oneshot::Sender<()>>,
     running: watch::Receiver<Running>,
+    webhooks: Webhooks,
     /// Bytes that the registry knows of.
     memory: usize,
 }
 
 impl SessionTask {
-    /// A session granted now, and how to reach it.
-    pub(super) fn new(shared: &Shared) -> (Self, SessionHandle) {
+    /// A session granted now, or brought back, and how to reach it.
+    pub(super) fn new(shared: &Shared, id: SessionId, is_restored: bool) -> (Self, SessionHandle) {
         let core = Session::new(shared.limits.clone(), seed(), Instant::now());
         let (sender, inbox) = mpsc::channel(INBOX_SIZE);
         let (view, on_view) = watch::channel(core.view());
@@ -117,6 +120,7 @@ impl SessionTask {
             viewers: HashMap::new(),
             admits: HashMap::new(),
             running,
+            webhooks: Webhooks::new(shared, id, is_restored),
             memory: 0,
         };
         (task, SessionHandle { inbox: sender, view: on_view, doors: on_doors })
@@ -141,6 +145,9 @@ impl SessionTask {
                     // The registry holds a handle as long as the guard lives.
                     None => break,
                 },
+                report = self.webhooks.report() => {
+                    self.core.handle_webhook_report(report, Instant::now());
+                }
                 () = wait_until(deadline) => self.core.handle_timeout(Instant::now()),
                 () = stopping(&mut self.running) => self.core.handle_stop(Instant::now()),
             }
@@ -189,6 +196,11 @@ impl SessionTask {
                 Output::Taken { viewer, byte_count } => {
                     if let Some(port) = self.viewers.get(&viewer) {
                         port.credit.add_permits(byte_count);
+                    }
+                }
+                Output::Happened(happening) => {
+                    if let Some(report) = self.webhooks.on_happened(*happening) {
+                        self.core.handle_webhook_report(report, now);
                     }
                 }
                 Output::Ended => guard.bury(),
@@ -250,6 +262,9 @@ impl SessionTask {
         if remote != self.remote {
             tracing::info!(from = ?self.remote, to = ?remote, "host's address changed");
             self.remote = remote;
+            if let Some(remote) = remote {
+                self.webhooks.on_address(remote.ip());
+            }
             self.core.handle_path_changed(now);
         }
     }
@@ -257,7 +272,8 @@ impl SessionTask {
     fn on_message(&mut self, message: Message) {
         let now = Instant::now();
         match message {
-            Message::Host { epoch, link, answer } => {
+            Message::Host { epoch, address, link, answer } => {
+                self.webhooks.on_address(address);
                 self.on_host(epoch, link, answer, now);
             }
             Message::Superseded => self.core.handle_superseded(now),

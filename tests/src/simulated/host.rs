@@ -16,7 +16,7 @@ use tern_sync::link::{Link, QuicLink};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     Access, HOST_EVENTS, HostEvent, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology,
-    VIEWER_EVENTS, ViewerEvent,
+    VIEWER_EVENTS, ViewerEvent, WEBHOOK, WEBHOOK_REPORT, WebhookReport,
 };
 use tern_sync::{Endpoint, Event};
 use tern_term::{SCREEN, Shown};
@@ -253,7 +253,9 @@ fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
     endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
     endpoint.open_sender(SCROLLBACK, Log::new());
+    endpoint.open_sender(WEBHOOK, Whole(None));
     endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
+    endpoint.open_receiver(WEBHOOK_REPORT, Whole(WebhookReport::default()));
     endpoint
 }
 

@@ -219,7 +219,10 @@ impl RelaySide {
                 Output::Ended | Output::Retire | Output::Over => {
                     self.shared.journal().accuse(time, "the session ended");
                 }
-                Output::Taken { .. } | Output::Doors(_) | Output::Admit(_) => {}
+                Output::Taken { .. }
+                | Output::Doors(_)
+                | Output::Admit(_)
+                | Output::Happened(_) => {}
             }
         }
         self.shared.look();

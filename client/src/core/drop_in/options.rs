@@ -2,13 +2,13 @@
 //! tmux keeps their values as its user options `@tmate-NAME`, so that it is tmux that evaluates
 //! conditions and quotes.
 
-use crate::core::wishes::Wishes;
+use crate::core::wishes::{Wishes, webhook_secret, webhook_url, webhook_userdata};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All of them, without their prefix; most are tmate's.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 20] = [
     "api-key",
     "approve",
     "authorized-keys",
@@ -25,6 +25,8 @@ pub const NAMES: [&str; 18] = [
     "session-name-ro",
     "set",
     "wait-timeout",
+    "webhook-from-host",
+    "webhook-secret",
     "webhook-url",
     "webhook-userdata",
 ];
@@ -171,8 +173,12 @@ impl Settings {
             api_key: text("api-key"),
             authorized_keys: path("authorized-keys"),
             asks_before_join: reader.asks(),
-            webhook_url: text("webhook-url"),
-            webhook_userdata: text("webhook-userdata").unwrap_or_default(),
+            webhook_url: reader.checked("webhook-url", webhook_url),
+            webhook_userdata: reader
+                .checked("webhook-userdata", webhook_userdata)
+                .unwrap_or_default(),
+            webhook_secret: reader.checked("webhook-secret", webhook_secret),
+            is_webhook_from_host: reader.switch("webhook-from-host", false),
             ..Wishes::default()
         };
         read_set(&mut reader, &mut wishes);
@@ -262,6 +268,16 @@ impl Reader<'_> {
     fn complain(&mut self, name: &'static str, what: String) {
         let value = self.values.get(name).cloned().unwrap_or_default();
         self.bad.push(BadValue { name, value, what });
+    }
+
+    /// What `read` makes of the value; an error says what is wrong with it.
+    fn checked<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let read = read(self.values.get(name)?);
+        read.map_err(|what| self.complain(name, what)).ok()
     }
 
     fn number(&mut self, name: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {

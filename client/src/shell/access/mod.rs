@@ -31,9 +31,6 @@ impl Access {
     pub async fn start(wishes: &Wishes) -> anyhow::Result<Self> {
         let mut settings = Settings { asks: wishes.is_asking(), ..Settings::default() };
         let (mut keys, mut notices) = (Keys::of(wishes)?, Vec::new());
-        if wishes.webhook_url.is_some() {
-            notices.push("tmate-webhook-url is passed over: this version sends no webhooks".into());
-        }
         settings.access = match &mut keys {
             None => Doors::Everybody,
             Some(keys) => {

@@ -1,6 +1,6 @@
 //! Keeps a granted session in step with the relay, over whatever reaches it.
 
-use super::{Incoming, Link, SessionEnd, relays};
+use super::{Incoming, Link, SessionEnd, relays, webhook};
 use crate::core::dialling::Carrier;
 use crate::core::failover::Failover;
 use crate::core::notice;
@@ -14,7 +14,7 @@ use tern_sync::log::{LOG_SIZE_MAX, Log, Whole};
 use tern_sync::scrollback::{Scrollback, Trickle};
 use tern_sync::session::{
     HOST_EVENTS, HostEvent, SCROLLBACK, SETTINGS, Settings, TEXT_SIZE_MAX, TOPOLOGY, Topology,
-    VIEWER_EVENTS, ViewerEvent,
+    VIEWER_EVENTS, ViewerEvent, WEBHOOK, WEBHOOK_REPORT, WebhookReport,
 };
 use tern_sync::{Endpoint, Event, Patience};
 use tern_term::{SCREEN, Shown};
@@ -59,6 +59,8 @@ impl Synced {
         endpoint.open_sender(TOPOLOGY, Whole(Topology::default()));
         endpoint.open_sender(HOST_EVENTS, Log::<HostEvent>::new());
         endpoint.open_sender(SCROLLBACK, Log::new());
+        endpoint.open_sender(WEBHOOK, Whole(None));
+        endpoint.open_receiver(WEBHOOK_REPORT, Whole(WebhookReport::default()));
         endpoint.open_receiver(VIEWER_EVENTS, Log::<ViewerEvent>::new());
         Self { endpoint, epoch, is_used: false, trickle: None }
     }
@@ -78,6 +80,8 @@ struct Kept {
     told: Told,
     /// People have the join lines.
     is_announced: bool,
+    /// There was a link.
+    was_linked: bool,
     failover: Failover,
     /// Other relays are being asked.
     asking: Option<JoinHandle<relays::Answer>>,
@@ -136,6 +140,7 @@ impl Link {
             ),
             told: Told::Nothing,
             is_announced: false,
+            was_linked: false,
             failover: Failover::default(),
             asking: None,
         };
@@ -185,6 +190,10 @@ impl Link {
                     let settings = self.settings.borrow_and_update().clone();
                     kept.synced.endpoint.set(SETTINGS, Whole(settings), Instant::now());
                 }
+                Ok(()) = self.webhooks.wish.changed() => {
+                    self.webhooks.apply(&mut kept.synced.endpoint, Instant::now());
+                }
+                report = webhook::report(&mut self.webhooks.courier) => self.on_webhook_report(report).await,
                 Ok(()) = self.shown.changed() => {
                     let shown = self.shown.borrow_and_update().clone();
                     kept.synced.endpoint.set(SCREEN, shown, Instant::now());
@@ -231,6 +240,8 @@ impl Link {
     /// State 0, with what is current to be sent.
     async fn begin_anew(&mut self, kept: &mut Kept, epoch: u64) {
         kept.synced = Synced::new(epoch);
+        self.webhooks.on_viewers_forgotten();
+        self.webhooks.wish.mark_changed();
         self.settings.mark_changed();
         self.shown.mark_changed();
         self.topology.mark_changed();
@@ -254,6 +265,11 @@ impl Link {
         kept.synced.is_used = true;
         let was_over_ssh = kept.roaming.take_up(link, carrier, now) == Some(Carrier::Ssh);
         self.announce_once(kept, granted).await;
+        if std::mem::replace(&mut kept.was_linked, true)
+            && (is_restarted || kept.told != Told::Nothing)
+        {
+            self.webhooks.on_back(&mut kept.synced.endpoint, now);
+        }
         let port = granted.grant.quic_port;
         let over = match carrier {
             Carrier::Quic => "QUIC".to_owned(),
@@ -282,6 +298,7 @@ impl Link {
             self.shown.mark_changed();
             self.topology.mark_changed();
             self.announce(granted).await;
+            self.webhooks.wish.mark_changed();
         }
     }
 
@@ -291,6 +308,7 @@ impl Link {
             let told = std::mem::replace(&mut kept.told, Told::Nothing);
             if told != Told::Nothing {
                 self.board.update(|s| s.connection = Connection::Connected(unix_time()));
+                self.webhooks.on_back(&mut kept.synced.endpoint, now);
             }
             if told == Told::Notice {
                 self.notice("Reconnected").await;
@@ -318,6 +336,7 @@ impl Link {
         }
         if outage >= OUTAGE_TOLD_AFTER && kept.told == Told::Status {
             kept.told = Told::Notice;
+            self.webhooks.on_lost();
             let reason = notice::printable(kept.roaming.reason());
             self.notice(&format!("Reconnecting... ({reason})")).await;
         }
@@ -326,11 +345,16 @@ impl Link {
     /// Hands on what viewers did.
     async fn deliver(&mut self, synced: &mut Synced) {
         while let Some(event) = synced.endpoint.poll_event() {
+            if event == Event::Received(WEBHOOK_REPORT.id) {
+                let report = synced.endpoint.received(WEBHOOK_REPORT).0.clone();
+                self.on_webhook_report(report).await;
+            }
             if event == Event::Received(VIEWER_EVENTS.id) {
                 for event in synced.endpoint.take(VIEWER_EVENTS) {
                     if let ViewerEvent::Scrollback { is_wanted } = event {
                         synced.trickle = is_wanted.then(Trickle::default);
                     }
+                    self.webhooks.on_viewer(&event);
                     self.tell(Incoming::Viewer(event)).await;
                 }
             }
@@ -348,7 +372,8 @@ impl Link {
         push_event(endpoint, HostEvent::Ended { text: text.clone() });
         if kept.is_announced {
             // Viewers at the relay wait for us, so a way there is looked for once more.
-            let _ = timeout(FAREWELL_TIME_MAX, await_acknowledgement(kept, &text)).await;
+            let told = timeout(FAREWELL_TIME_MAX, await_acknowledgement(kept, &text));
+            let (_, ()) = tokio::join!(told, self.webhooks.finish());
         }
         if kept.roaming.close("session ended") {
             // The close must leave the machine before the process ends.

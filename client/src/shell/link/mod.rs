@@ -3,12 +3,14 @@
 
 mod keep;
 mod relays;
+mod webhook;
 
 pub use relays::Relays;
 
 use crate::core::messages::JoinLines;
 use crate::core::naming;
 use crate::core::notice;
+use crate::core::wishes::WebhookWish;
 use crate::shell::board::Board;
 use crate::shell::protocol::Connection;
 use keep::FAREWELL_TIME_MAX;
@@ -20,6 +22,7 @@ use tern_sync::session::{HostEvent, Settings, Topology, ViewerEvent};
 use tern_term::Shown;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
+use webhook::Webhooks;
 
 /// How long after a failed request for a session the next one follows.
 const BOOTSTRAP_RETRY_DELAY: Duration = Duration::from_secs(2);
@@ -63,7 +66,7 @@ pub struct Uplink {
 impl Uplink {
     /// Starts the task, for one of these relays. `shown_host` stands in join lines if the relay names
     /// no host itself and the one that it was reached by is of no use to others. `settings` are what
-    /// the relay is told before anything else.
+    /// the relay is told before anything else; `webhook` is whom it, or the host, tells of it.
     pub fn start(
         options: Options,
         relays: Relays,
@@ -71,6 +74,7 @@ impl Uplink {
         is_access_limited: bool,
         board: Board,
         settings: watch::Receiver<Settings>,
+        webhook: watch::Receiver<Option<WebhookWish>>,
     ) -> Self {
         let shown = watch::Sender::new(Shown::default());
         let topology = watch::Sender::new(Topology::default());
@@ -88,6 +92,7 @@ impl Uplink {
             topology: topology.subscribe(),
             scrollback: scrollback.subscribe(),
             settings,
+            webhooks: Webhooks::new(webhook),
             events: event_receiver,
             incoming: incoming_sender,
         };
@@ -118,6 +123,7 @@ struct Link {
     topology: watch::Receiver<Topology>,
     scrollback: watch::Receiver<Scrollback>,
     settings: watch::Receiver<Settings>,
+    webhooks: Webhooks,
     events: mpsc::Receiver<HostEvent>,
     incoming: mpsc::Sender<Incoming>,
 }
@@ -237,6 +243,8 @@ impl Link {
         };
         let host = notice::printable(&host);
         let lines = JoinLines::new(&grant.token, &grant.token_ro, &host, grant.ssh_port);
+        let template = JoinLines::new("%s", "%s", &host, grant.ssh_port);
+        self.webhooks.on_session(grant, template, self.options.claim.is_some());
         self.board.set_lines_shown(false);
         for text in lines.messages() {
             self.board.log(&text);

@@ -95,6 +95,7 @@ impl Session {
         let announced = viewer.announced.map_or(id, |(number, _)| number);
         self.outputs.push_back(Output::Admit(id));
         self.announce(id, announced, now);
+        self.tell_joined(id);
     }
 }
 

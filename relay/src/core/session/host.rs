@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     HOST_EVENTS, HostStanding, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology, VIEWER_EVENTS,
+    WEBHOOK, WEBHOOK_REPORT, WebhookReport,
 };
 use tern_sync::{Endpoint, Patience, PeerError};
 use tern_term::{SCREEN, Shown};
@@ -93,7 +94,9 @@ pub(super) fn new_endpoint(seed: u64, now: Instant) -> Endpoint {
     endpoint.open_receiver(HOST_EVENTS, Log::new());
     endpoint.open_receiver(SCROLLBACK, Log::new());
     endpoint.open_receiver(SETTINGS, Whole(Settings::default()));
+    endpoint.open_receiver(WEBHOOK, Whole(None));
     endpoint.open_sender(VIEWER_EVENTS, Log::new());
+    endpoint.open_sender(WEBHOOK_REPORT, Whole(WebhookReport::default()));
     endpoint
 }
 
@@ -118,6 +121,7 @@ impl Session {
         self.host = Host::Connected { epoch, heard_at: now };
         if !is_known {
             self.scrollback.handle_host_anew();
+            self.tell_webhook_report(now);
             self.announce_all(now);
         }
         self.update(now);

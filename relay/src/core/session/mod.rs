@@ -5,7 +5,8 @@
 //!  host ───────────────────────────────────► Session ◄─────────────────────────────── viewers
 //!       ◄───────────────────────────────────    │    ───────────────────────────────►
 //!          Output::Link, CloseLink              │       Output::Show, Release, Taken
-//!                                               └──► Output::Ended, Retire, Over (registry)
+//!                                               ├──► Output::Ended, Retire, Over (registry)
+//!                                               └──► Output::Happened (webhook)
 //! ```
 
 mod asking;
@@ -13,6 +14,7 @@ mod events;
 mod host;
 mod scrollback;
 mod viewers;
+mod webhook;
 mod work;
 
 #[cfg(test)]
@@ -27,9 +29,12 @@ use scrollback::KeptScrollback;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_sync::session::{HOST_EVENTS, HostEvent, HostStanding, SCROLLBACK, SETTINGS, ViewerId};
+use tern_sync::session::{
+    HOST_EVENTS, HostEvent, HostStanding, SCROLLBACK, SETTINGS, ViewerId, WEBHOOK, WebhookReport,
+};
 use tern_sync::{Endpoint, Event};
 use tern_term::SCREEN;
+use tern_web::core::herald::Happening;
 use viewers::{PasteHold, Viewer};
 use work::Work;
 
@@ -78,6 +83,8 @@ pub enum Output {
         /// Bytes, as they were given to [`Session::handle_input`].
         byte_count: usize,
     },
+    /// For whom a webhook tells of it.
+    Happened(Box<Happening>),
     /// The host ended the session: no ticket brings it back.
     Ended,
     /// The tokens are dead.
@@ -113,6 +120,8 @@ pub struct Session {
     scrollback: KeptScrollback,
     /// What the host said last; `None` before it did.
     doors: Option<Arc<Doors>>,
+    /// How it goes with the host's webhook.
+    webhook_report: WebhookReport,
     shown: Arc<View>,
     is_frame_changed: bool,
     notice_at: Option<Instant>,
@@ -137,6 +146,7 @@ impl Session {
             paste: None,
             scrollback: KeptScrollback::default(),
             doors: None,
+            webhook_report: WebhookReport::default(),
             shown: Arc::new(View { notice, ..View::default() }),
             is_frame_changed: false,
             notice_at: None,
@@ -197,6 +207,9 @@ impl Session {
             }
             Phase::Over => return,
         }
+        if code == CloseCode::Stopping {
+            self.outputs.push_back(Output::Happened(Happening::Stopping.into()));
+        }
         self.end(for_viewers, EXIT_LOST, now);
         self.close_link(code, for_host.into(), now);
         self.finish(now);
@@ -246,6 +259,7 @@ impl Session {
                     self.scrollback.handle_entries(entries);
                 }
                 Event::Received(id) if id == SETTINGS.id => self.on_settings(now),
+                Event::Received(id) if id == WEBHOOK.id => self.on_webhook(),
                 Event::Received(_) | Event::Acknowledged(_) => {}
             }
         }
@@ -297,6 +311,7 @@ impl Session {
         }
         self.phase = Phase::Ending { until: now + ENDING_TIME_MAX };
         self.outputs.push_back(Output::Retire);
+        self.outputs.push_back(Output::Happened(Happening::Over.into()));
         for viewer in std::mem::take(&mut self.viewers).into_keys() {
             self.outputs.push_back(Output::Release { viewer, text: text.into(), exit_status });
         }
@@ -316,6 +331,7 @@ impl Session {
     fn update_view(&mut self, now: Instant) {
         let (standing, next) = self.standing(now);
         self.notice_at = next.filter(|_| self.phase == Phase::Live);
+        self.tell_standing(standing);
         let is_changed = self.is_frame_changed
             || standing != self.shown.standing
             || self.scrollback.is_changed();

@@ -75,6 +75,7 @@ impl Session {
         };
         self.viewers.insert(id, viewer);
         self.announce(id, id, now);
+        self.tell_joined(id);
         // The host may have shown it the door since it was looked at.
         self.turn_out_refused(now);
         self.update(now);
@@ -95,6 +96,7 @@ impl Session {
         while self.has_room_for_keys() && self.take_keys(id, now) {}
         if let Some(viewer) = self.viewers.remove(&id) {
             self.retract(&viewer, now);
+            self.tell_left(id);
             self.update(now);
         }
     }
@@ -188,6 +190,7 @@ impl Session {
     ) {
         if let Some(viewer) = self.viewers.remove(&id) {
             self.retract(&viewer, now);
+            self.tell_left(id);
             let text = text.to_owned();
             self.outputs.push_back(Output::Release { viewer: id, text, exit_status });
         }

@@ -15,7 +15,7 @@ use tern_sync::link::{Incoming, Link, LinkError, QuicLink, StreamLink, transport
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     Access, HOST_EVENTS, HostEvent, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology,
-    VIEWER_EVENTS, ViewerEvent, ViewerId,
+    VIEWER_EVENTS, ViewerEvent, ViewerId, WEBHOOK, WEBHOOK_REPORT, WebhookReport,
 };
 use tern_term::{Frame, SCREEN, Shown};
 use tokio::sync::{mpsc, watch};
@@ -312,6 +312,8 @@ fn new_endpoint(settings: &Settings) -> Endpoint {
     endpoint.open_sender(SCROLLBACK, Log::new());
     endpoint.open_sender(SETTINGS, Whole(Settings::default()));
     endpoint.set(SETTINGS, Whole(settings.clone()), Instant::now());
+    endpoint.open_sender(WEBHOOK, Whole(None));
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
+    endpoint.open_receiver(WEBHOOK_REPORT, Whole(WebhookReport::default()));
     endpoint
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tern_bootstrap::identity::Identity;
 use tern_relay::{Config, Limits, Relay};
 use tern_term::Size;
+use tern_web::core::address::Reach;
 use tokio::time::timeout;
 
 /// Longest wait for anything: only a failing test waits so long.
@@ -54,6 +55,7 @@ pub(crate) fn config(limits: Limits) -> Config {
         is_for_this_machine: false,
         accounts: None,
         registrar: None,
+        webhooks: Some(Reach::Any),
         identity: Identity::ephemeral(),
         limits,
     }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod random;
+mod webhook;
 mod world;
 
 use super::events::UNTOLD_MAX;

@@ -12,9 +12,10 @@ use tern_sync::Endpoint;
 use tern_sync::log::{Log, Whole};
 use tern_sync::session::{
     Access, HOST_EVENTS, HostEvent, Role, SCROLLBACK, SETTINGS, Settings, TOPOLOGY, Topology,
-    VIEWER_EVENTS, ViewerEvent, ViewerId, Visitor,
+    VIEWER_EVENTS, ViewerEvent, ViewerId, Visitor, WEBHOOK, WEBHOOK_REPORT, Webhook, WebhookReport,
 };
 use tern_term::{Frame, SCREEN, Shown, Size};
+use tern_web::core::herald::Happening;
 
 pub(super) const SIZE: Size = Size { cols: 80, rows: 24 };
 const DATAGRAM_SIZE: usize = 1200;
@@ -43,6 +44,8 @@ pub(super) struct World {
     pub(super) released: Vec<(ViewerId, String, u32)>,
     pub(super) taken: BTreeMap<ViewerId, usize>,
     pub(super) closed: Vec<CloseCode>,
+    /// What a webhook would be told.
+    pub(super) happened: Vec<Happening>,
     pub(super) is_ended: bool,
     pub(super) is_retired: bool,
     pub(super) is_over: bool,
@@ -69,6 +72,7 @@ impl World {
             released: Vec::new(),
             taken: BTreeMap::new(),
             closed: Vec::new(),
+            happened: Vec::new(),
             is_ended: false,
             is_retired: false,
             is_over: false,
@@ -129,6 +133,11 @@ impl World {
         self.settle();
     }
 
+    pub(super) fn host_wants_webhook(&mut self, webhook: Option<Webhook>) {
+        self.host.set(WEBHOOK, Whole(webhook), self.now);
+        self.settle();
+    }
+
     pub(super) fn host_says(&mut self, event: HostEvent) {
         self.host.update(HOST_EVENTS, self.now, |log| {
             log.push(event);
@@ -181,6 +190,7 @@ impl World {
                 Output::Taken { viewer, byte_count } => {
                     *self.taken.entry(viewer).or_default() += byte_count;
                 }
+                Output::Happened(happening) => self.happened.push(*happening),
                 Output::Ended => self.is_ended = true,
                 Output::Retire => self.is_retired = true,
                 Output::Over => self.is_over = true,
@@ -297,6 +307,8 @@ fn host_endpoint(now: Instant) -> Endpoint {
     endpoint.open_sender(HOST_EVENTS, Log::new());
     endpoint.open_sender(SCROLLBACK, Log::new());
     endpoint.open_sender(SETTINGS, Whole(Settings::default()));
+    endpoint.open_sender(WEBHOOK, Whole(None));
     endpoint.open_receiver(VIEWER_EVENTS, Log::new());
+    endpoint.open_receiver(WEBHOOK_REPORT, Whole(WebhookReport::default()));
     endpoint
 }
