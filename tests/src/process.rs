@@ -163,6 +163,13 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// Where `tests/tmux-versions` has built a version of tmux, beside the programs under test.
+pub fn tmux_folder(version: &str) -> Option<PathBuf> {
+    let target = binary("tern").parent()?.parent()?.to_path_buf();
+    let folder = target.join("tmux").join(version).join("bin");
+    folder.join("tmux").exists().then_some(folder)
+}
+
 /// Whether `program` is on the path.
 pub fn is_installed(program: &str) -> bool {
     find_program(program).is_file()

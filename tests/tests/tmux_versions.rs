@@ -2,7 +2,6 @@
 //! `tests/tmux-versions` can build, and one between. What each test does is what changed between
 //! versions: client flags, features, popups, sizes, control mode, widths.
 
-use std::path::PathBuf;
 use tern_tests::shared::wait_until_shows;
 use tern_tests::{Host, HostOptions, JoinLine, Relay, Shared, Viewer, ViewerOptions, World};
 use tern_tests::{process, viewer};
@@ -13,7 +12,7 @@ macro_rules! with_each_version {
         $(
             #[test]
             fn $name() {
-                match folder_of($version) {
+                match process::tmux_folder($version) {
                     Some(folder) => $scenario(World::with_tmux(Some(&folder)), $version),
                     None => eprintln!("skipped: tmux {} is not built (./test does)", $version),
                 }
@@ -32,13 +31,6 @@ with_each_version! {
     sizes_and_leaving_work_with_tmux_3_1: sizes_and_leaving_work("3.1c");
     sizes_and_leaving_work_with_tmux_3_5: sizes_and_leaving_work("3.5a");
     sizes_and_leaving_work_with_tmux_3_6: sizes_and_leaving_work("3.6a");
-}
-
-/// Where a version was built, beside the programs under test.
-fn folder_of(version: &str) -> Option<PathBuf> {
-    let target = process::binary("tern").parent()?.parent()?.to_path_buf();
-    let folder = target.join("tmux").join(version).join("bin");
-    folder.join("tmux").exists().then_some(folder)
 }
 
 fn session_is_shared(world: World, version: &str) {

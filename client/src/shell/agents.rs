@@ -248,9 +248,10 @@ fn with_prefix(prefix: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What the folder of the configuration's copies is called, for the tmux at this socket.
-pub fn config_name(tmux_socket: &Path) -> String {
-    format!("{}.config", prefix_for(tmux_socket))
+/// What folders of the configuration's copies are called, for the tmux at this socket; behind it is
+/// the number of the process that made them.
+pub fn config_prefix(tmux_socket: &Path) -> String {
+    format!("{}.config-", prefix_for(tmux_socket))
 }
 
 /// A socket's path as a short name: FNV-1a, 64 bits. Nobody else makes files in this folder, so

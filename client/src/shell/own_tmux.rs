@@ -7,6 +7,7 @@ use crate::shell::agent::AgentConfig;
 use crate::shell::agent_start::StartedAgent;
 use crate::shell::cli::ShareArgs;
 use crate::shell::drop_in::config::{Config, Program};
+use crate::shell::drop_in::copies;
 use crate::shell::drop_in::start::{self, Opened, Opening, Plan};
 use crate::shell::program::CodeFile;
 use crate::shell::tmux::Tmux;
@@ -156,9 +157,7 @@ pub fn clean_up(tmux: &Tmux) -> bool {
     let has_ended = UnixStream::connect(&tmux.socket).is_err();
     if has_ended {
         let _ = std::fs::remove_file(&tmux.socket);
-        if let Ok(folder) = paths::runtime_folder() {
-            let _ = std::fs::remove_dir_all(folder.join(agents::config_name(&tmux.socket)));
-        }
+        copies::remove(&tmux.socket);
     }
     has_ended
 }

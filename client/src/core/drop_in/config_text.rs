@@ -77,18 +77,59 @@ pub fn sourced(text: &str) -> Vec<Sourced> {
     let mut found = Vec::new();
     for line in text.split_inclusive('\n') {
         let is_comment = line.trim_start().starts_with('#');
-        for at in commands_in(line, &["source-file"]).into_iter().filter(|_| !is_comment) {
+        let places = commands_in(line, &["source-file"]).into_iter();
+        for at in places.filter(|&at| !is_comment && !is_of_shell(&line[..at])) {
             let is_bound = line.trim_start().starts_with("bind");
             let start = line_start + at;
             let mut words = Words { text, at: start };
             words.next();
-            found.extend(words.skip_flags(b"t").map(|(path_at, path_end)| Sourced {
-                command_at: start,
-                path_at,
-                path_end,
-                path: unquoted(&text[path_at..path_end]),
-                is_bound,
+            let mut paths = Vec::from_iter(words.skip_flags(b"t"));
+            paths.extend(std::iter::from_fn(|| words.next()));
+            // A comment, what a key does next, or the end of the quotes around all of it, behind them.
+            let around = ['\'', '"'].map(|quote| is_open(&text[line_start..start], quote));
+            let ends = |&(at, end): &(usize, usize)| {
+                let word = &text[at..end];
+                let closes =
+                    around[0] && word.starts_with('\'') || around[1] && word.starts_with('"');
+                word.starts_with('#') || word.ends_with("\\;") || closes
+            };
+            let end = paths.iter().position(ends);
+            paths.truncate(end.unwrap_or(paths.len()));
+            // What a key does is replaced as a whole, which is only done for one path.
+            let is_known = !is_bound || paths.len() == 1;
+            found.extend(paths.into_iter().filter(|_| is_known).map(|(path_at, path_end)| {
+                let path = unquoted(&text[path_at..path_end]);
+                Sourced { command_at: start, path_at, path_end, path, is_bound }
             }));
+        }
+        line_start += line.len();
+    }
+    found
+}
+
+/// Variables that are set by lines of their own or by `set-environment`, each with its value as it
+/// stands there, without quotes; `None`: it is removed, or has none.
+pub fn assignments(text: &str) -> Vec<(String, Option<String>)> {
+    let mut line_start = 0;
+    let mut found = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let words = line.trim_start();
+        let words = words.strip_prefix("%hidden").map_or(words, str::trim_start);
+        let is_name = |name: &str| {
+            let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            !name.is_empty() && name.bytes().all(is_of_name)
+        };
+        if let Some((name, _)) = words.split_once('=').filter(|(name, _)| is_name(name)) {
+            let at = line_start + line.len() - words.len() + name.len() + 1;
+            let value = Words { text, at }.next().filter(|&(start, _)| start == at);
+            found.push((name.to_owned(), value.map(|(at, end)| unquoted(&text[at..end]))));
+        }
+        for at in commands_in(line, &["set-environment"]) {
+            let mut words = Words { text, at: line_start + at };
+            words.next();
+            let name = words.skip_flags(b"t").map(|(at, end)| unquoted(&text[at..end]));
+            let value = words.next().map(|(at, end)| unquoted(&text[at..end]));
+            found.extend(name.map(|name| (name, value)));
         }
         line_start += line.len();
     }
@@ -97,7 +138,7 @@ pub fn sourced(text: &str) -> Vec<Sourced> {
 
 /// The text for tmux. `replaced` gives, for what is sourced, what stands in its place: another
 /// path, or for a binding a program to run.
-pub fn rewritten(text: &str, replaced: impl Fn(&Sourced) -> Option<String>) -> String {
+pub fn rewritten(text: &str, mut replaced: impl FnMut(&Sourced) -> Option<String>) -> String {
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
     for mention in mentions(text) {
         let Some(option) = mention.option else { continue };
@@ -136,6 +177,23 @@ pub fn rewritten(text: &str, replaced: impl Fn(&Sourced) -> Option<String>) -> S
         at = end;
     }
     result + &text[at..]
+}
+
+/// Whether what follows on a line is a word of a shell's command, rather than of tmux's: it stands in
+/// quotes, but not at the beginning of what they hold. (`run 'tmux source ~/.tmux.conf'`)
+fn is_of_shell(before: &str) -> bool {
+    let is_open = |quote| is_open(before, quote);
+    let may_begin = match before.trim_end().chars().last() {
+        Some(quote @ ('\'' | '"')) => is_open(quote),
+        Some(';' | '{' | '\\') | None => true,
+        Some(_) => false,
+    };
+    (is_open('\'') || is_open('"')) && !may_begin
+}
+
+/// Whether quotes of this kind are open behind this part of a line, if nothing is escaped.
+fn is_open(before: &str, quote: char) -> bool {
+    before.matches(quote).count() % 2 == 1
 }
 
 /// Where in a line words begin that mean one of these commands.
@@ -359,6 +417,47 @@ mod tests {
     }
 
     #[test]
+    fn variables_are_found_with_their_values() {
+        let text = "A=1\n%hidden B=\"$HOME/b c\" # x\nsetenv -g C 'd e'\nsetenv -gu F\nset -g x y=z\n\
+                    if x 'set-environment -g G h'\nI=\n";
+        let some = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+        let expected = [
+            some("A", "1"),
+            some("B", "$HOME/b c"),
+            some("C", "d e"),
+            ("F".to_owned(), None),
+            some("G", "h"),
+            ("I".to_owned(), None),
+        ];
+        assert_eq!(assignments(text), expected);
+    }
+
+    #[test]
+    fn what_a_shell_sources_is_not_tmuxs() {
+        for text in [
+            "run 'tmux source ~/a'",
+            "bind r run '\"$TMUX_PROGRAM\" source ~/a'",
+            "bind r run \"sh -c 'tmux source \\\"$A\\\"'\"",
+        ] {
+            assert_eq!(sourced(text), [], "{text}");
+        }
+        for text in ["if x 'source a'", "if x \"set -g a b; source a\"", "bind r \"source a\""] {
+            assert_eq!(sourced(text).len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn several_files_of_one_command_are_each_replaced() {
+        let text = "source -q ~/a '~/b' # ~/c\nbind x source a b\nbind y source c \\; source d\n";
+        let paths: Vec<_> = sourced(text).into_iter().map(|sourced| sourced.path).collect();
+        assert_eq!(paths, ["~/a", "~/b", "c", "d"]);
+        assert_eq!(
+            rewritten(text, |_| Some("/copy".into())),
+            "source -q /copy /copy # ~/c\nbind x source a b\nbind y run-shell /copy \\; run-shell /copy\n"
+        );
+    }
+
+    #[test]
     fn sourced_files_are_found_and_replaced() {
         let text = "source ~/.a.conf\nif-shell x \"source-file -q '/b c'\"\nbind r source-file ~/.tmate.conf \\; display hi\n# source no\n";
         let found = sourced(text);
@@ -379,7 +478,7 @@ mod tests {
             let result = plainly_rewritten(&text);
             prop_assert_eq!(text.matches('\n').count(), result.matches('\n').count());
             prop_assert_eq!(plainly_rewritten(&result), result.clone());
-            let _ = sourced(&text);
+            let _ = (sourced(&text), assignments(&text));
         }
     }
 }

@@ -3,9 +3,12 @@
 //! options, `wait tmate-ready`, the log, and that a new session is shared.
 
 pub mod config;
+pub mod copies;
 pub mod foreground;
 pub mod pass;
 pub mod prompt;
+pub mod sourced_path;
+pub mod sources;
 pub mod start;
 
 use crate::core::drop_in::commands::{self, Command, Meaning, meaning};

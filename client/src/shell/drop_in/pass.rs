@@ -2,6 +2,7 @@
 
 use super::NESTED;
 use super::config::{Config, Program};
+use super::sourced_path::SourcedPath;
 use crate::core::drop_in::commands::{self, Command};
 use crate::core::drop_in::config_text;
 use crate::core::drop_in::flags::Flags;
@@ -12,7 +13,7 @@ use crate::shell::protocol::{Answer, Request};
 use crate::shell::tmux::{Surrounding, Tmux};
 use crate::shell::{agents, commands as asking};
 use anyhow::{Context, bail};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -223,18 +224,27 @@ fn replace_source(command: &mut Command, socket: &Path) -> anyhow::Result<Option
         return Ok(None);
     }
     let at = command.operands_at("t");
-    let mut found = None;
-    for word in command.words.iter_mut().skip(at) {
-        let path = PathBuf::from(&*word);
-        if path.is_file() {
-            let (config, copy) = Config::for_source(&path, socket)?;
-            if copy != std::path::absolute(&path)? {
-                *word = OsString::from(copy);
-                found = Some(config);
-            }
+    let words = command.words.split_off(at);
+    let groups: Vec<Vec<PathBuf>> = words.iter().map(|word| files_of(word)).collect();
+    let Some((config, read)) = Config::for_source(&groups.concat(), socket)? else {
+        command.words.extend(words);
+        return Ok(None);
+    };
+    let mut read = read.into_iter();
+    for (word, group) in words.into_iter().zip(groups) {
+        match group.len() {
+            0 => command.words.push(word),
+            count => command.words.extend(read.by_ref().take(count).map(OsString::from)),
         }
     }
-    Ok(found)
+    Ok(Some(config))
+}
+
+/// The files that a word means that the shell has read already; none: tmux's to complain about.
+fn files_of(word: &OsStr) -> Vec<PathBuf> {
+    let meant = word.to_str().map(|word| SourcedPath::read(word, |_| None));
+    let files = meant.as_ref().map_or(&[][..], SourcedPath::files);
+    files.iter().filter(|path| path.is_file()).cloned().collect()
 }
 
 /// `wait tmate-ready`.

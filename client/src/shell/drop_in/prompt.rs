@@ -17,6 +17,8 @@ const DEFAULT_BINDING: &str = "command-prompt";
 /// What tmux draws before what is typed. A prompt of one's own gets a blank behind it, which its own
 /// has not; in a format that isn't closed, it comes to nothing.
 const PROMPT: &str = ":#{";
+/// What `list-keys -N` tells of it.
+const NOTE: &str = "Prompt for a command";
 /// What was typed last.
 const TYPED: &str = "@tern-prompt";
 
@@ -41,8 +43,8 @@ pub fn bind(tmux: &Tmux) -> anyhow::Result<()> {
          if-shell -F \"#{{m/r:(tmate|tern)-,#{{{TYPED}}}}}\" \
          {{ run-shell -b \"{run}\" }} {{ run-shell -C \"#{{{TYPED}}}\" }}"
     );
-    let bind = ["bind-key", "-T", "prefix", ":", "command-prompt", "-p", PROMPT, &template];
-    tmux.run(&bind).map(drop)
+    let bind = ["bind-key", "-N", NOTE, "-T", "prefix", ":"];
+    tmux.run(&[&bind[..], &["command-prompt", "-p", PROMPT, &template]].concat()).map(drop)
 }
 
 /// Runs what was typed; what is wrong with it is shown where it was typed.
