@@ -131,7 +131,7 @@ fn people_with_listed_keys_get_in_with_their_rights_and_others_do_not() {
 }
 
 #[test]
-fn change_of_the_file_counts_for_who_comes_next() {
+fn change_of_the_file_counts_for_who_comes_next_and_a_spoilt_one_lets_nobody_in() {
     let world = World::new();
     let relay = Relay::start(&world);
     let keys = Keys::new(&world);
@@ -141,17 +141,60 @@ fn change_of_the_file_counts_for_who_comes_next() {
     let host = with_keys(&world, &relay, &file, &[]);
     let viewer = by_ssh(&world, &host.read_write, &first);
     viewer.wait_until_same(&host);
-    fs::write(&file, keys.line("second")).expect("our own folder");
-    wait_until_log(&world, &host, "has changed: it lets in 1 key");
-    let said = refused(&world, &host.read_write, &first);
-    assert!(said.contains("Permission denied"), "{said}");
-    by_ssh(&world, &host.read_write, &second).wait_until_same(&host);
-    // Who is in stays.
+    refused(&world, &host.read_write, &second);
+    fs::write(&file, keys.line("first") + &keys.line("second")).expect("our own folder");
+    wait_until_log(&world, &host, "has changed: it lets in 2 keys");
+    by_tern(&world, &host.read_write, &second).wait_until_same(&host);
+    fs::write(&file, "ssh-ed25519 nonsense\n").expect("our own folder");
+    wait_until_shows(&world, &host.terminal, "Nobody new is let in until it is mended");
+    for key in [&first, &second] {
+        let said = refused(&world, &host.read_write, key);
+        assert!(said.contains("Permission denied (publickey)"), "{said}");
+    }
+    let late = by_tern(&world, &host.read_write, &first);
+    late.wait_until_shows("only people whose SSH keys its host has listed");
     viewer.terminal.enter_line("echo still $((6 * 7))");
     viewer.wait_until_shows("\nstill 42");
+    fs::write(&file, keys.line("second")).expect("our own folder");
+    wait_until_log(&world, &host, "has changed: it lets in 1 key");
+    by_ssh(&world, &host.read_write, &second).wait_until_same(&host);
+    refused(&world, &host.read_write, &first);
     fs::remove_file(&file).expect("it was there");
-    wait_until_log(&world, &host, "Nobody new is let in until it is mended");
+    wait_until_log(&world, &host, "Nobody new is let in until it is mended: cannot read");
     refused(&world, &host.read_write, &second);
+}
+
+#[test]
+fn list_can_be_named_and_taken_back_while_the_session_is_shared() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let keys = Keys::new(&world);
+    let [right, wrong] = ["right", "wrong"].map(|name| keys.make(name, &["ed25519"]));
+    let host = Host::share(&world, &relay);
+    let socket = host.home.join("tmux").display().to_string();
+    by_ssh(&world, &host.read_write, &wrong).wait_until_same(&host);
+    let file = keys.folder.join("list");
+    // By tmux itself; the file comes later.
+    let path = file.display().to_string();
+    host.tmux(&["set-option", "-g", "@tmate-authorized-keys", &path]);
+    wait_until_log(&world, &host, "Nobody new is let in until it is mended: cannot read");
+    refused(&world, &host.read_write, &right);
+    fs::write(&file, keys.line("right")).expect("our own folder");
+    wait_until_log(&world, &host, "has changed: it lets in 1 key");
+    by_ssh(&world, &host.read_write, &right).wait_until_same(&host);
+    refused(&world, &host.read_write, &wrong);
+    // Another option changes nothing about it.
+    let set = |option: &str, value: &str| {
+        let output = host.tern(&["-S", &socket, "set", "-g", option, value]);
+        assert!(output.status.success(), "{}", text(&output));
+    };
+    set("tmate-server-host", "elsewhere.example");
+    wait_until_log(&world, &host, "tmate-server-host counts when the sharing begins anew");
+    wait_until_shows(&world, &host.terminal, "tmate-server-host counts when");
+    refused(&world, &host.read_write, &wrong);
+    host.tmux(&["set-option", "-gu", "@tmate-authorized-keys"]);
+    wait_until_log(&world, &host, "SSH keys are not asked for any more");
+    by_tern(&world, &host.read_write, &wrong).wait_until_same(&host);
 }
 
 fn wait_until_log(world: &World, host: &Host, what: &str) {

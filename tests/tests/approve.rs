@@ -241,3 +241,46 @@ fn without_tmux_a_command_decides() {
     decide(&host, &["kick", &number]);
     viewer.wait_until_shows("[removed from the session by its host]");
 }
+
+#[test]
+fn whether_the_host_is_asked_can_be_said_while_it_shares() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    let socket = host.home.join("tmux").display().to_string();
+    let wait_until_asked = |is_asked: bool| {
+        let told = format!("\"is_asked\":{is_asked}");
+        world.wait_until(&format!("the agent says {told}"), || {
+            text(&host.tern(&["viewers", "--json"])).contains(&told)
+        });
+    };
+    let is_let_in_by_hand = || {
+        let viewer = knock(&world, &host.read_only, ViewerOptions::default());
+        let number = wait_for_one(&world, &host, "waits");
+        decide(&host, &["approve", &number]);
+        viewer.wait_until_same(&host);
+        decide(&host, &["kick", &number]);
+    };
+    decide(&host, &["-S", &socket, "set", "-g", "tern-approve", "on"]);
+    wait_until_shows(&world, &host.terminal, "From now on you are asked");
+    wait_until_asked(true);
+    is_let_in_by_hand();
+    // In tmux, under the name that it keeps it by.
+    host.tmux(&["set-option", "-g", "@tmate-approve", "off"]);
+    wait_until_asked(false);
+    let viewer = Viewer::join(&world, &host, &host.read_write);
+    // At the prompt, by somebody who is in.
+    viewer.terminal.press(&["C-b", ":"]);
+    viewer.wait_until_shows("\n:");
+    viewer.terminal.enter_line("set -g tern-approve 1");
+    wait_until_asked(true);
+    is_let_in_by_hand();
+    // A mistake is told, and opens no door.
+    host.tmux(&["set-option", "-g", "@tmate-approve", "perhaps"]);
+    world.wait_until("the mistake is told", || {
+        text(&host.tern(&["show-messages"])).contains("'perhaps' is neither 0 (off) nor 1 (on)")
+    });
+    is_let_in_by_hand();
+    host.tmux(&["set-option", "-gu", "@tmate-approve"]);
+    wait_until_asked(false);
+}

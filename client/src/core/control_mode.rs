@@ -71,6 +71,11 @@ pub enum Notification {
     },
     /// Another client is gone.
     ClientDetached,
+    /// What this subscription is about has another value.
+    SubscriptionChanged {
+        /// As it was given to `refresh-client -B`.
+        name: String,
+    },
 }
 
 /// The machine. `T` tags commands, so that their replies can be told apart.
@@ -212,6 +217,7 @@ fn notification<'a>(name: &str, mut words: impl Iterator<Item = &'a str>) -> Opt
             Notification::ClientSessionChanged { client: word(), session: word() }
         }
         "%client-detached" => Notification::ClientDetached,
+        "%subscription-changed" => Notification::SubscriptionChanged { name: word() },
         _ => return None,
     };
     Some(notification)
@@ -231,6 +237,15 @@ mod tests {
 
     fn drain(machine: &mut ControlMode<u32>) -> Vec<Event<u32>> {
         std::iter::from_fn(|| machine.poll_event()).collect()
+    }
+
+    #[test]
+    fn subscriptions_are_told_by_their_names() {
+        let mut machine = ControlMode::default();
+        machine.handle_bytes(b"%subscription-changed tern-options $0 - - - : a: b,?%exit\n");
+        let name = "tern-options".to_owned();
+        let expected = Event::Notification(Notification::SubscriptionChanged { name });
+        assert_eq!(drain(&mut machine), [expected]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ mod tests {
         "std::ffi::{OsStr, OsString}",
         "std::net::IpAddr",
         "std::os::unix::ffi::OsStrExt",
-        "std::path::PathBuf",
+        "std::path::Path",
         "std::path::{Path, PathBuf}",
         "std::time::",
         "tern_bootstrap::authorized_keys::Fingerprint",

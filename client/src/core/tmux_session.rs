@@ -9,6 +9,7 @@
 
 use crate::core::control_mode::{Event, Notification, Reply, quoted};
 use crate::core::decisions::{Bans, Deciding, Undecided, Verdict, Whom};
+use crate::core::drop_in::run_time;
 use crate::core::hidden::Hidden;
 use crate::core::input::InputMerger;
 use crate::core::keys_place::{self, KeysPlace, PLACE_FORMAT};
@@ -107,6 +108,8 @@ pub enum Command {
     Capture(usize),
     /// What viewers may have of what scrolled off is another one.
     Scrollback(Scrollback),
+    /// Read our options anew: somebody has set one.
+    ReadOptions,
     /// The relay is to keep these out.
     Refuse(Vec<Refused>),
     /// Ask the host's people at one of their terminals; the menu's end is told by
@@ -453,6 +456,10 @@ impl TmuxSession {
         if self.version.has_no_output_by_refresh() {
             self.tmux(Query::Nothing, "refresh-client -F no-output".into());
         }
+        if self.version.has_subscriptions() {
+            let line = format!("refresh-client -B {}", quoted(&run_time::subscription()));
+            self.tmux(Query::Nothing, line);
+        }
         self.window_sizes.handle_answers_lost();
         self.variables.handle_answers_lost();
         self.tell_variables();
@@ -511,6 +518,11 @@ impl TmuxSession {
                     self.tmux(Query::Nothing, format!("switch-client -c {client} -t {id}"));
                 }
                 self.refresh.want(now);
+            }
+            Event::Notification(Notification::SubscriptionChanged { name }) => {
+                if name == run_time::SUBSCRIPTION {
+                    self.commands.push_back(Command::ReadOptions);
+                }
             }
             Event::Notification(
                 Notification::TopologyChanged

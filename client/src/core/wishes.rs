@@ -96,7 +96,12 @@ impl Wishes {
 
     /// Whether not everybody who has a join line gets in.
     pub fn is_access_limited(&self) -> bool {
-        self.is_asking() || self.authorized_keys.is_some() || !self.authorized_keys_lines.is_empty()
+        self.is_asking() || self.wants_keys()
+    }
+
+    /// Whether a token isn't enough.
+    pub fn wants_keys(&self) -> bool {
+        self.authorized_keys.is_some() || !self.authorized_keys_lines.is_empty()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The agent: a process of its own that shares a tmux session. If it dies, the session goes on.
 
-use crate::core::drop_in::options::{self, Settings};
+use crate::core::drop_in::options::{self, OptionsText, Values};
+use crate::core::drop_in::run_time::RunTime;
 use crate::core::leaving::Departure;
 use crate::core::tmux_session::{Command, TmuxSession};
 use crate::core::tmux_version::TmuxVersion;
@@ -68,6 +69,9 @@ pub struct AgentConfig {
     /// The part of it that the command line says.
     #[serde(default)]
     pub wishes_of_flags: Wishes,
+    /// The options as they were when all this was wished.
+    #[serde(default)]
+    pub options: OptionsText,
 }
 
 /// Runs the agent until the session or the sharing ends. Standard error is the log. Whether
@@ -132,8 +136,12 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
         is_status_old: false,
         checking: None,
         options: None,
-        flags: config.wishes_of_flags,
-        wishes: config.wishes,
+        run_time: RunTime::new(
+            options::parse(&config.options.0),
+            config.wishes,
+            config.wishes_of_flags,
+        ),
+        display_time,
         capturing: None,
         access,
         webhook,
@@ -176,10 +184,10 @@ struct Agent {
     is_status_old: bool,
     checking: Option<JoinHandle<bool>>,
     /// Our options are being read from tmux.
-    options: Option<JoinHandle<Option<Settings>>>,
-    /// What the command line wishes, whatever the options say.
-    flags: Wishes,
-    wishes: Wishes,
+    options: Option<JoinHandle<Option<Values>>>,
+    run_time: RunTime,
+    /// How long notices stay if no option says it.
+    display_time: Duration,
     capturing: Option<JoinHandle<Option<Vec<u8>>>>,
     /// Who may join.
     access: Access,
@@ -240,10 +248,10 @@ impl Agent {
                     let is_there = is_there.unwrap_or(false);
                     self.session.handle_session_checked(is_there, Instant::now());
                 }
-                settings = await_task(&mut self.options) => {
+                values = await_task(&mut self.options) => {
                     self.options = None;
-                    if let Some(settings) = settings.flatten() {
-                        self.handle_settings(settings).await;
+                    if let Some(values) = values.flatten() {
+                        self.handle_options(values).await;
                     }
                 }
                 captured = await_task(&mut self.capturing) => {
@@ -259,6 +267,11 @@ impl Agent {
                 tty = self.menus.closed() => self.session.handle_menu_closed(&tty, Instant::now()),
                 () = board.pane_died().notified() => self.session.handle_pane_died(),
                 () = board.options_changed().notified() => self.ask_options(),
+                alerts = board.alerts() => {
+                    for text in alerts {
+                        self.session.notify(&text, Instant::now());
+                    }
+                }
                 Some(errand) = self.errands.recv(), if self.stopper.is_none() => match errand {
                     Errand::Stop(stop) => {
                         tracing::info!("asked to stop");
@@ -340,28 +353,30 @@ impl Agent {
         let (tmux, id) = (self.tmux.clone(), self.id.clone());
         self.options = Some(tokio::task::spawn_blocking(move || {
             let text = tmux.run(&["display-message", "-p", "-t", &id, &options::format()]).ok()?;
-            let home = paths::home().ok()?;
-            Some(Settings::read(&options::parse(&text), &home).0)
+            Some(options::parse(&text))
         }));
     }
 
-    async fn handle_settings(&mut self, settings: Settings) {
-        if let Some(time) = settings.display_time_ms {
-            self.session.set_display_time(Duration::from_millis(time));
+    async fn handle_options(&mut self, values: Values) {
+        let Ok(home) = paths::home() else { return };
+        let changes = self.run_time.handle_values(values, &home);
+        if let Some(time) = changes.display_time_ms {
+            let time = time.map_or(self.display_time, Duration::from_millis);
+            self.session.set_display_time(time);
         }
-        let wishes = self.flags.clone().or(settings.wishes);
-        if wishes != self.wishes {
+        for text in &changes.told {
+            self.board.alert(text);
+        }
+        let wishes = self.run_time.wishes();
+        let webhook = wishes.webhook();
+        self.webhook.send_if_modified(|wished| {
+            let is_new = *wished != webhook;
+            *wished = webhook;
+            is_new
+        });
+        if changes.is_access_new {
             tracing::info!(?wishes, "other wishes");
-            let webhook = wishes.webhook();
-            self.webhook.send_if_modified(|wished| {
-                let is_new = *wished != webhook;
-                *wished = webhook;
-                is_new
-            });
-            if wishes.is_access_other_than(&self.wishes) {
-                self.access.change(&wishes, &self.board).await;
-            }
-            self.wishes = wishes;
+            self.access.change(wishes, &self.board).await;
         }
     }
 
@@ -427,6 +442,7 @@ impl Agent {
                 Command::Scrollback(kept) => {
                     self.uplink.scrollback.send_replace(kept);
                 }
+                Command::ReadOptions => self.ask_options(),
                 Command::ShowMenu(menu) => self.menus.show(&menu),
                 Command::TakeMenuAway(tty) => self.menus.take_away(&tty),
                 Command::Refuse(refused) => self.access.refuse(refused),

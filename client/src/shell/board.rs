@@ -6,8 +6,8 @@ use crate::core::messages::Messages;
 use crate::core::notice;
 use crate::core::viewers::Viewers;
 use crate::shell::protocol::{Connection, Since, Status};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, watch};
 
@@ -30,6 +30,18 @@ pub struct Board {
     round_trip: Arc<AtomicU64>,
     options_changed: Arc<Notify>,
     pane_died: Arc<Notify>,
+    alerts: Arc<Alerts>,
+}
+
+/// Most alerts that wait to be shown; the log has them all.
+const ALERTS_MAX: usize = 20;
+
+/// What people should see besides its being in the log.
+#[derive(Debug, Default)]
+struct Alerts {
+    /// Held only to push and to take.
+    waiting: Mutex<Vec<String>>,
+    came: Notify,
 }
 
 impl Board {
@@ -66,6 +78,7 @@ impl Board {
             round_trip: Arc::default(),
             options_changed: Arc::default(),
             pane_died: Arc::default(),
+            alerts: Arc::default(),
         }
     }
 
@@ -83,6 +96,28 @@ impl Board {
     pub fn log(&self, text: &str) {
         let text = notice::printable(text);
         self.content.send_modify(|content| content.messages.push(text, unix_time()));
+    }
+
+    /// Adds a line to the log that people should see at once.
+    pub fn alert(&self, text: &str) {
+        self.log(text);
+        let mut waiting = self.alerts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < ALERTS_MAX {
+            waiting.push(text.to_owned());
+            self.alerts.came.notify_one();
+        }
+    }
+
+    /// What [`Self::alert`] was told, for whoever shows it; waits until there is something.
+    /// Cancel-safe.
+    pub async fn alerts(&self) -> Vec<String> {
+        loop {
+            self.alerts.came.notified().await;
+            let mut waiting = self.alerts.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if !waiting.is_empty() {
+                return std::mem::take(&mut waiting);
+            }
+        }
     }
 
     /// Changes the status.

@@ -1,5 +1,6 @@
 //! `tern` inside of tmux: the session that it runs in is shared where it is.
 
+use crate::core::drop_in::options::{self, OptionsText};
 use crate::core::tmux_clients::{self, CLIENT_FORMAT, TmuxClient};
 use crate::shell::agent::AgentConfig;
 use crate::shell::cli::ShareArgs;
@@ -56,6 +57,13 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             respawned_pane: None,
             wishes: args.wishes().or(settings.wishes),
             wishes_of_flags: args.wishes(),
+            options: OptionsText(tmux.run(&[
+                "display-message",
+                "-p",
+                "-t",
+                &id,
+                &options::format(),
+            ])?),
         })?;
     }
     // What is printed here is seen by every viewer, so the lines come where only this client is.

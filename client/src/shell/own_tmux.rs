@@ -137,6 +137,7 @@ pub fn agent_config(
         respawned_pane: None,
         wishes: args.wishes().or(opened.settings.wishes.clone()),
         wishes_of_flags: args.wishes(),
+        options: opened.options.clone(),
     }
 }
 

@@ -254,6 +254,7 @@ struct Host {
 enum Happening {
     Incoming(Incoming),
     Asked(Errand),
+    Alerts(Vec<String>),
     LinkEnded,
 }
 
@@ -317,6 +318,11 @@ impl Host {
                 self.publish_status();
                 // Who asked may have gone; it is decided all the same.
                 let _ = answer.send(decided);
+            }
+            Happening::Alerts(alerts) => {
+                for text in alerts {
+                    self.display.notice(text);
+                }
             }
             // There are no menus here.
             Happening::Asked(Errand::Chosen(_)) => {}
@@ -398,6 +404,7 @@ async fn next(shared: &mut Option<Shared>) -> Happening {
                 None => Happening::LinkEnded,
             },
             Some(errand) = shared.errands.recv() => Happening::Asked(errand),
+            alerts = shared.board.alerts() => Happening::Alerts(alerts),
         },
         None => std::future::pending().await,
     }

@@ -5,3 +5,4 @@ pub mod commands;
 pub mod config_text;
 pub mod flags;
 pub mod options;
+pub mod run_time;

@@ -76,6 +76,16 @@ pub fn format() -> String {
 /// Values by name; an empty one is as good as none.
 pub type Values = BTreeMap<&'static str, String>;
 
+/// What tmux made of [`format()`]. Its `Debug` shows nothing, since keys are among it.
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OptionsText(pub String);
+
+impl std::fmt::Debug for OptionsText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OptionsText").finish_non_exhaustive()
+    }
+}
+
 /// Reads what tmux made of [`format()`]. A value may have several lines.
 pub fn parse(text: &str) -> Values {
     let mut values = Values::new();

@@ -317,6 +317,22 @@ fn asks(viewer: ViewerId) -> ViewerEvent {
     ViewerEvent::Asks { viewer, who: Visitor { role, address, key: None, place: None } }
 }
 
+#[test]
+fn options_are_read_anew_when_tmux_tells_of_them() {
+    let mut world = World::new();
+    let subscribes = |line: &String| line.starts_with("refresh-client -B 'tern-options::");
+    assert!(world.lines().iter().any(subscribes), "{:?}", world.lines());
+    for (name, count) in [("tern-options", 1), ("somebody-elses", 0)] {
+        let name = name.to_owned();
+        let event = Event::Notification(Notification::SubscriptionChanged { name });
+        world.session.handle_control_event(event, world.now);
+        world.settle();
+        assert_eq!(world.take(|command| *command == Command::ReadOptions).len(), count);
+    }
+    let old = World::with_version(TmuxVersion::new(3, 1));
+    assert!(!old.lines().iter().any(subscribes));
+}
+
 fn is_menu(command: &Command) -> bool {
     matches!(command, Command::ShowMenu(_))
 }

@@ -46,6 +46,14 @@ pub(super) struct Reading {
     pub(super) notices: Vec<String>,
 }
 
+impl Reading {
+    /// Nothing can be used.
+    pub(super) fn nobody(error: &anyhow::Error) -> Self {
+        let text = format!("Nobody new is let in until it is mended: {error:#}");
+        Self { lines: Vec::new(), notices: vec![text] }
+    }
+}
+
 impl Keys {
     /// Of these wishes; `None`: everybody with a token may join.
     pub(super) fn of(wishes: &Wishes) -> anyhow::Result<Option<Self>> {
@@ -102,10 +110,7 @@ impl Keys {
                     .push(format!("{name} has changed: it lets in {}", people(&read.lines)));
                 read
             }
-            Err(error) => {
-                let text = format!("Nobody new is let in until it is mended: {error:#}");
-                Reading { lines: Vec::new(), notices: vec![text] }
-            }
+            Err(error) => Reading::nobody(&error),
         })
     }
 

@@ -68,24 +68,28 @@ impl Access {
         self.settings.send_modify(|settings| settings.refused = refused);
     }
 
-    /// Something else is wished from now on. What can't be kept lets nobody new in, and is told.
+    /// Something else is wished from now on. What can't be kept lets nobody new in, until it can.
     pub async fn change(&mut self, wishes: &Wishes, board: &Board) {
-        match Self::start(wishes).await {
-            Ok(mut other) => {
-                let settings = other.settings.borrow().clone();
-                self.settings.send_modify(|now| {
-                    (now.access, now.asks) = (settings.access, settings.asks);
-                });
-                self.stop_keeping();
-                (self.keys, self.notices) = (other.keys.take(), other.notices);
-                self.keep(board);
+        self.stop_keeping();
+        let (access, keys) = match Keys::of(wishes) {
+            Ok(None) => (Doors::Everybody, None),
+            Ok(Some(mut keys)) => {
+                let read = match keys.read().await {
+                    Ok(read) => {
+                        self.notices.extend(keys.announcements());
+                        read
+                    }
+                    Err(error) => keys::Reading::nobody(&error),
+                };
+                (take(read, board), Some(keys))
             }
-            Err(error) => {
-                board.log(&format!("Nobody new is let in until it is mended: {error:#}"));
-                self.stop_keeping();
-                self.settings.send_modify(|settings| settings.access = Doors::Keys(Vec::new()));
-            }
-        }
+            Err(error) => (take(keys::Reading::nobody(&error), board), None),
+        };
+        self.keys = keys;
+        self.settings.send_modify(|now| {
+            (now.access, now.asks) = (access, wishes.is_asking());
+        });
+        self.keep(board);
     }
 
     fn stop_keeping(&mut self) {
@@ -104,14 +108,24 @@ async fn keep_keys(mut keys: Keys, settings: watch::Sender<Settings>, board: Boa
             () = settings.closed() => return,
         }
         let Some(read) = keys.read_again().await else { continue };
-        for notice in read.notices {
-            board.log(&notice);
-        }
-        let access = Doors::Keys(read.lines);
+        let access = take(read, &board);
         settings.send_if_modified(|settings| {
             let is_new = settings.access != access;
             settings.access = access;
             is_new
         });
     }
+}
+
+/// Tells what there is to tell of a list, and gives what the relay is to know. That nobody new gets in
+/// is for the person's eyes.
+fn take(read: keys::Reading, board: &Board) -> Doors {
+    for notice in &read.notices {
+        if read.lines.is_empty() {
+            board.alert(notice);
+        } else {
+            board.log(notice);
+        }
+    }
+    Doors::Keys(read.lines)
 }

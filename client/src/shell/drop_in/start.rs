@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::{pass, prompt};
 use crate::core::drop_in::commands::{self, Command};
-use crate::core::drop_in::options::{self, Settings};
+use crate::core::drop_in::options::{self, OptionsText, Settings};
 use crate::shell::tmux::Tmux;
 use anyhow::{Context, bail};
 use std::ffi::OsString;
@@ -31,6 +31,8 @@ pub struct Opened {
     pub id: String,
     /// What the options say.
     pub settings: Settings,
+    /// The same, as tmux has it.
+    pub options: OptionsText,
     /// What is wrong with the configuration, a line each.
     pub complaints: Vec<String>,
     /// Why it must not be shared as it is.
@@ -91,7 +93,8 @@ pub fn open(tmux: &Tmux, plan: &Plan) -> anyhow::Result<Opening> {
     }
     let values = tmux.run(&["display-message", "-p", "-t", &id, &options::format()])?;
     let (settings, bad) = plan.config.settings(&options::parse(&values))?;
-    let mut opened = Opened { id, settings, complaints, refusal: None };
+    let options = OptionsText(values);
+    let mut opened = Opened { id, settings, options, complaints, refusal: None };
     for bad in &bad {
         let text = plan.config.complaint_about(bad);
         if bad.name.ends_with("-fingerprint") {
