@@ -216,9 +216,7 @@ impl Host {
     /// The process that shares (`tern agent`), wherever it runs.
     pub fn agent(&self) -> Process {
         self.world.wait_for("the agent runs", || {
-            self.world.processes().into_iter().find(|process| {
-                process.name() == "tern" && process.args.iter().any(|a| a == "agent")
-            })
+            self.world.processes().into_iter().find(Process::is_agent)
         })
     }
 }

@@ -24,6 +24,11 @@ impl Process {
         self.args.first().map_or("", |program| program.rsplit('/').next().unwrap_or(program))
     }
 
+    /// Whether it shares a session of tmux's.
+    pub fn is_agent(&self) -> bool {
+        self.name() == "tern" && self.args.iter().any(|argument| argument == "agent")
+    }
+
     /// Number of the process that started it.
     pub fn parent(&self) -> Option<i32> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;

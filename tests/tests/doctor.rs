@@ -59,3 +59,41 @@ fn blocked_udp_is_a_warning() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("!!  UDP") && said.contains("-> open UDP"), "{said}");
 }
+
+#[test]
+fn relay_of_the_configuration_is_looked_at_as_sharing_would() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let home = world.home("patient");
+    let config = format!(
+        "# set -g tmate-nonsense 1\nset -g tmate-server-host {}\nset -g tmate-server-port {}\n\
+         set -g tmate-server-ed25519-fingerprint {}\nset -g tern-bogus 1\n\
+         set -g tmate-display-time soon\n",
+        relay.address, relay.port, relay.fingerprint
+    );
+    let file = home.join(".tmate.conf");
+    std::fs::write(&file, config).expect("our own home");
+    let (said, code) = doctor(&world, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    let name = relay.name();
+    for found in [
+        "ok  config".into(),
+        format!("{} names {name}", file.display()),
+        format!("{}:5: invalid option: tern-bogus. Allowed are", file.display()),
+        format!("{}:6: tmate-display-time: 'soon' is no number", file.display()),
+        "ok  relay".into(),
+    ] {
+        assert!(said.contains(&found), "{found}: {said}");
+    }
+    assert!(said.contains(&relay.port.to_string()) && !said.contains("nonsense"), "{said}");
+    // ~/.tern.conf is read instead, if it is there, and what is said counts more.
+    let other = home.join(".tern.conf");
+    std::fs::write(&other, "set -g tern-server-host 127.0.0.1:9\n").expect("our own home");
+    let (said, code) = doctor(&world, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("127.0.0.1:9"), "{said}");
+    let (said, code) = doctor(&world, &["-f", &file.display().to_string()]);
+    assert_eq!(code, Some(0), "{said}");
+    let (said, code) = ask(&world, &relay, &relay.fingerprint);
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -192,6 +192,39 @@ fn socket_goes_when_the_shell_exits_though_no_relay_answers() {
 }
 
 #[test]
+fn session_at_a_named_socket_is_shared_again_from_within_and_leaves_nothing() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_tern(&world);
+    assert_eq!(start(&script, &relay).code, Some(0));
+    let key = script.home.join("key");
+    let mut keygen = world.command("ssh-keygen", &script.home);
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key);
+    assert!(tern_tests::process::run(&mut keygen).status.success());
+    let list = key.with_extension("pub").display().to_string();
+    script.run(&["set", "-g", "tmate-authorized-keys", &list]);
+    assert_eq!(script.run(&["wait", "tmate-ready"]).code, Some(0));
+    let before = script.display("#{tmate_ssh}");
+    let agents = || world.processes().into_iter().filter(|process| process.is_agent());
+    agents().for_each(|agent| agent.signal(Signal::KILL));
+    world.wait_until("the agent is gone", || agents().next().is_none());
+    let tern = tern_tests::process::binary("tern").display().to_string();
+    script.run(&["send-keys", &tern, "Enter"]);
+    world.wait_until("it is shared again", || {
+        script.run(&["wait", "tmate-ready"]).code == Some(0)
+            && ![before.as_str(), ""].contains(&script.display("#{tmate_ssh}").as_str())
+    });
+    // What was set in the session still holds.
+    let line = JoinLine::find_all(&script.display("#{tmate_ssh}")).remove(0);
+    let stranger = Viewer::open(&world, &line, ViewerOptions::default());
+    assert_ne!(stranger.wait_until_left(), 0, "{}", world.report());
+    let ssh_args = ["-i", &key.display().to_string()].map(str::to_owned).to_vec();
+    let friend = Viewer::open(&world, &line, ViewerOptions { ssh_args, ..Default::default() });
+    friend.terminal.enter_line("exit");
+    world.wait_until("the socket is gone", || !script.has_socket());
+}
+
+#[test]
 fn wrong_pin_is_told_to_who_waits() {
     let world = World::new();
     let relay = Relay::start(&world);
@@ -360,6 +393,57 @@ fn missing_configuration_is_an_error() {
     let ran = Scripter::with_tern(&world).run(&["-f", "/nonexistent", "new-session", "-d"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("cannot read the configuration /nonexistent"), "{}", ran.err);
+}
+
+/// What is wrong with what a script asks for costs the sharing or the name, and never the session.
+#[test]
+fn bad_input_is_told_to_scripts_and_never_costs_the_session() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let operator = tern_tests::accounts::Operator::of(&world, &relay);
+    let key = operator.add("alice");
+    let closed = world.home("closed").join("nobody.keys");
+    std::fs::write(&closed, "# nobody\n").expect("our own home");
+    let closed = closed.display().to_string();
+    let refusing =
+        Relay::start_with(&world, std::net::Ipv4Addr::LOCALHOST, &["--authorized-hosts", &closed]);
+    let garbage = world.home("garbage").join("keys");
+    std::fs::write(&garbage, "-----BEGIN NONSENSE-----\nno key\n").expect("our own home");
+    let garbage = garbage.display().to_string();
+    // Words, the relay, whether anybody can join, and what is said.
+    let cases: [(&[&str], &Relay, bool, &str); 6] = [
+        (&["-a", &garbage], &relay, false, "no usable key"),
+        (&["-a", "/nonexistent"], &relay, false, "cannot read /nonexistent"),
+        (&["-n", "web", "-k", "tmk-wrong"], &relay, true, "The provided api key is invalid"),
+        (&["-n", "a;b", "-k", &key], &relay, true, "may only contain alphanumeric characters"),
+        (&["-n", "web"], &relay, true, "specify your api key with -k"),
+        (&[], &refusing, false, "accepts none of your SSH keys"),
+    ];
+    for (words, relay, is_shared, expected) in cases {
+        let script = Scripter::with_tern(&world);
+        let host = relay.name();
+        let start = ["--relay", &host, "--relay-fingerprint", &relay.fingerprint];
+        let start = [words, &start, &["new-session", "-d", "-x", "80", "-y", "24"]].concat();
+        // A list that can't be used is told at once: nothing must be shared without it.
+        let started = script.run(&start);
+        assert_eq!(started.code, Some(i32::from(words.contains(&"-a"))), "{words:?} {started:?}");
+        let waited = script.run(&["wait", "tmate-ready"]);
+        assert_eq!(waited.code, Some(i32::from(!is_shared)), "{words:?} {waited:?}");
+        let messages = script.run(&["show-messages"]).out;
+        let said = [started.err, waited.err, messages].concat();
+        assert!(said.contains(expected), "{words:?} {said}");
+        assert!(!said.contains(&key), "no key is shown");
+        assert_eq!(script.display("#{session_windows}"), "1");
+        assert_eq!(script.run(&["kill-session"]).code, Some(0));
+    }
+    // A private key that is none is named, too.
+    let script = Scripter::with_tern(&world);
+    let host = refusing.name();
+    let start = ["-i", &garbage, "--relay", &host, "new-session", "-d"];
+    assert_eq!(script.run(&start).code, Some(0));
+    let ran = script.run(&["wait", "tmate-ready"]);
+    assert!(ran.code == Some(1) && ran.err.contains(&garbage), "{ran:?}");
+    assert!(script.has_socket(), "the session goes on");
 }
 
 #[test]

@@ -1,18 +1,18 @@
 //! The command line.
 
 use crate::core::drop_in::flags::{FlagError, Flags};
-use crate::core::drop_in::options::{self, Settings};
+use crate::core::drop_in::options::Settings;
 use crate::core::menus::Choice;
 use crate::core::prediction::display::Mode;
 use crate::core::wishes::{Wishes, webhook_secret, webhook_url, webhook_userdata};
 use crate::shell::attendance::{BanOptions, ViewersOptions, WhomOptions};
 use crate::shell::drop_in::Program;
-use crate::shell::drop_in::config::Config;
 use crate::shell::join::{self, JoinArgs, Refused};
 use crate::shell::play::{self, PlayOptions};
 use crate::shell::protocol::{Chosen, Connection, Request};
 use crate::shell::recording::Existing;
 use crate::shell::register::RegisterOptions;
+use crate::shell::relay_options::{RelayOptions, TrustOptions, absolute, plain_settings};
 use crate::shell::sharing::{RelayArgs, parse_relay};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::{
@@ -69,20 +69,9 @@ struct Cli {
 /// What can be said about a sharing that starts.
 #[derive(Debug, Args)]
 pub struct ShareArgs {
-    /// Relay to share over (default port 2200). Without one, a relay is run on this machine, for
-    /// people in the same network. Of several, with commas, the most responsive one is taken.
-    #[arg(long, env = "TERN_RELAY", value_delimiter = ',', value_name = "HOST[:PORT]",
-          add = ArgValueCandidates::new(completing::relays))]
-    pub relay: Vec<String>,
-    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
-    /// Without it, known_hosts is asked, and an unknown relay's key is learnt with a notice.
-    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
-          value_parser = fingerprint)]
-    pub relay_fingerprint: Vec<String>,
-    /// Private key for a relay that lets only some people share. May be repeated; keys of
-    /// ssh-agent are tried, too.
-    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
-    pub identity: Vec<PathBuf>,
+    /// Which relay.
+    #[command(flatten)]
+    pub relay: RelayOptions,
     /// Name for the session: the line to join with is `ssh USER/NAME@RELAY`, after every restart
     /// of host or relay. Needs a key.
     #[arg(short, long, env = "TERN_SESSION_NAME", value_name = "NAME")]
@@ -167,7 +156,7 @@ impl ShareArgs {
         let now = self.relay_args(settings);
         match before {
             Some(before) if !self.is_relay_named => {
-                let are_identities_named = !self.identity.is_empty();
+                let are_identities_named = !self.relay.trust.identity.is_empty();
                 let choose = |is_new| if is_new { &now } else { &before };
                 RelayArgs {
                     relays: before.relays.clone(),
@@ -181,12 +170,11 @@ impl ShareArgs {
 
     /// What else the command line wants.
     pub fn wishes(&self) -> Wishes {
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Wishes {
             name: self.name.clone(),
             name_ro: self.name_ro.clone(),
             api_key: self.api_key.clone(),
-            authorized_keys: self.authorized_keys.as_ref().map(absolute),
+            authorized_keys: self.authorized_keys.as_deref().map(absolute),
             asks_before_join: self.approve.then_some(true),
             webhook_url: self.webhook.webhook_url.clone(),
             webhook_userdata: self.webhook.webhook_userdata.clone().unwrap_or_default(),
@@ -198,20 +186,7 @@ impl ShareArgs {
 
     /// What is said about the relay: here, or else by the configuration.
     pub fn relay_args(&self, settings: &Settings) -> RelayArgs {
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let named: Vec<_> = self.relay.iter().filter(|relay| !relay.is_empty()).cloned().collect();
-        // A pin is for the relay that it was given with.
-        let is_configured = named.is_empty();
-        let fingerprints = match is_configured && self.relay_fingerprint.is_empty() {
-            true => settings.fingerprints.clone(),
-            false => self.relay_fingerprint.clone(),
-        };
-        let identities = match (self.identity.as_slice(), &settings.identity) {
-            ([], Some(identity)) => vec![identity.clone()],
-            (named, _) => named.iter().map(absolute).collect(),
-        };
-        let relays = if is_configured { settings.relays.clone() } else { named };
-        RelayArgs { relays, fingerprints, identities }
+        self.relay.args(settings)
     }
 
     /// How long notices stay.
@@ -221,12 +196,7 @@ impl ShareArgs {
 
     /// What the configuration says where no tmux of ours evaluates it.
     pub fn plain_settings(&self) -> Settings {
-        let config = Config::to_look_into(self.config.as_deref());
-        let (settings, bad) = config.settings(&config.plain_values()).unwrap_or_default();
-        for bad in bad {
-            eprintln!("tern: {}", config.complaint_about(&bad));
-        }
-        settings
+        plain_settings(self.config.as_deref())
     }
 }
 
@@ -269,15 +239,8 @@ struct JoinOptions {
     /// The relay's SSH port, as for ssh; without one, 2200 is tried, then 22.
     #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
-    /// Without it, known_hosts is asked, and an unknown relay's key is learnt with a notice.
-    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
-          value_parser = fingerprint)]
-    relay_fingerprint: Vec<String>,
-    /// Private key, where the session or the relay asks for one. May be repeated; keys of ssh-agent
-    /// are tried, too.
-    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
-    identity: Vec<PathBuf>,
+    #[command(flatten)]
+    trust: TrustOptions,
     /// When to show what you type before the host has: on slow links, always, or never. It is
     /// underlined while it is a guess and the link is very slow.
     #[arg(long, env = "TERN_PREDICT", value_name = "WHEN", value_enum, default_value_t)]
@@ -307,27 +270,11 @@ struct JoinOptions {
 /// What can be said to `tern doctor`: as for a sharing.
 #[derive(Debug, Args)]
 struct DoctorOptions {
-    /// Relay to look at; without one, the one that `tern` would run on this machine.
-    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]",
-          add = ArgValueCandidates::new(completing::relays))]
-    relay: Option<String>,
-    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
-    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
-          value_parser = fingerprint)]
-    relay_fingerprint: Vec<String>,
-    /// Private key for a relay that lets only some people share. May be repeated.
-    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
-    identity: Vec<PathBuf>,
-}
-
-impl DoctorOptions {
-    fn relay_args(self) -> RelayArgs {
-        RelayArgs {
-            relays: self.relay.filter(|relay| !relay.is_empty()).into_iter().collect(),
-            fingerprints: self.relay_fingerprint,
-            identities: self.identity,
-        }
-    }
+    #[command(flatten)]
+    relay: RelayOptions,
+    /// Configuration in which the relay may be named, in place of ~/.tern.conf or ~/.tmate.conf.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 /// When keys are shown before the host has echoed them.
@@ -354,11 +301,6 @@ impl From<Predict> for Mode {
 
 impl JoinOptions {
     fn args(self) -> JoinArgs {
-        let relay = RelayArgs {
-            relays: Vec::new(),
-            fingerprints: self.relay_fingerprint,
-            identities: self.identity,
-        };
         let existing = match (self.overwrite, self.append) {
             (true, _) => Existing::Overwrite,
             (false, true) => Existing::Append,
@@ -367,7 +309,7 @@ impl JoinOptions {
         JoinArgs {
             words: self.line,
             port: self.port,
-            relay,
+            relay: self.trust.args(),
             is_clipboard_allowed: self.clipboard,
             predict: self.predict.into(),
             record: self.record.map(|path| (path, existing)),
@@ -623,7 +565,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Some(Sub::Deny(options)) => attendance::deny(&options)?,
         Some(Sub::Kick(options)) => attendance::kick(&options)?,
         Some(Sub::Unban(options)) => attendance::unban(&options)?,
-        Some(Sub::Doctor(options)) => return doctor::run(&options.relay_args()),
+        Some(Sub::Doctor(options)) => {
+            return doctor::run(&options.relay, options.config.as_deref());
+        }
         Some(Sub::Completions { shell }) => {
             completions::write_script(shell, "tern", &mut std::io::stdout())?;
         }
@@ -688,15 +632,6 @@ fn share(args: &ShareArgs) -> anyhow::Result<u8> {
     }
 }
 
-/// As `ssh-keygen -l` prints it.
-pub(super) fn fingerprint(text: &str) -> Result<String, &'static str> {
-    if options::is_fingerprint(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(options::FINGERPRINT_ALLOWED)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -711,7 +646,7 @@ mod tests {
         let cli = Cli::try_parse_from(["tern", "--relay", "r:1", "--", "ls", "-la", "a b"]);
         let cli = cli.expect("it is right");
         assert_eq!(cli.share.command, ["ls", "-la", "a b"]);
-        assert_eq!(cli.share.relay, ["r:1"]);
+        assert_eq!(cli.share.relay.relay, ["r:1"]);
         assert!(Cli::try_parse_from(["tern", "htop"]).is_err());
     }
 
@@ -723,7 +658,7 @@ mod tests {
             identities: vec!["/before".into()],
         };
         let mut share = Cli::try_parse_from(["tern"]).expect("it is right").share;
-        share.relay = vec!["usual".into()];
+        share.relay.relay = vec!["usual".into()];
         let settings = Settings::default();
         let args = share.relay_args_again(&settings, Some(before.clone()));
         assert_eq!(

@@ -1,18 +1,21 @@
 //! `tern doctor`: looks at everything that sharing needs, up to a session at the relay (which is
 //! ended again), and tells what to do where something is missing.
 
+use crate::core::drop_in::options::Settings;
 use crate::core::findings::{Finding, Gravity, TerminalFacts, judge_terminal};
 use crate::core::wishes::Wishes;
 use crate::shell::board::{Board, unix_time};
+use crate::shell::drop_in::config::Config;
 use crate::shell::protocol::Connection;
+use crate::shell::relay_options::RelayOptions;
 use crate::shell::sharing::{RelayArgs, Sharing, identities};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
 use crate::shell::tty;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tern_sync::session::Settings;
+use tern_sync::session;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -25,8 +28,8 @@ const QUIC_TIME_MAX: Duration = Duration::from_secs(5);
 /// No clock that is right shows less: this code is younger (in seconds since 1970).
 const TIME_MIN: u64 = 1_767_225_600;
 
-/// Runs it; 1 if something is bad.
-pub fn run(relay: &RelayArgs) -> anyhow::Result<u8> {
+/// Runs it; 1 if something is bad. `config` is a configuration in place of the usual.
+pub fn run(options: &RelayOptions, config: Option<&Path>) -> anyhow::Result<u8> {
     let is_colored = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut worst = Gravity::Good;
     let mut tell = |finding: Finding| {
@@ -37,6 +40,9 @@ pub fn run(relay: &RelayArgs) -> anyhow::Result<u8> {
     tell(judge_tmux());
     judge_terminal(&terminal_facts()).into_iter().for_each(&mut tell);
     tell(judge_clock());
+    let (settings, found) = judge_config(config);
+    found.into_iter().for_each(&mut tell);
+    let relay = &options.args(&settings);
     tell(judge_keys(relay));
     if std::io::stderr().is_terminal() {
         eprint!("    asking the relay...\r");
@@ -109,6 +115,36 @@ fn judge_clock() -> Finding {
     }
 }
 
+/// What sharing would read of our own options, and what is wrong with it; nothing if there is no file.
+fn judge_config(named: Option<&Path>) -> (Settings, Vec<Finding>) {
+    const SUBJECT: &str = "config";
+    if let Some(path) = named
+        && let Err(error) = std::fs::File::open(path)
+    {
+        let text = format!("cannot read {}: {error}", path.display());
+        return (Settings::default(), vec![Finding::bad(SUBJECT, text, "name one that is there")]);
+    }
+    let config = Config::to_look_into(named);
+    let Some(file) = config.file() else { return (Settings::default(), Vec::new()) };
+    let (settings, bad) = match config.settings(&config.plain_values()) {
+        Ok(read) => read,
+        Err(error) => {
+            let found = Finding::bad(SUBJECT, format!("{error:#}"), "set HOME");
+            return (Settings::default(), vec![found]);
+        }
+    };
+    let relays = match settings.relays.as_slice() {
+        [] => "names no relay".to_owned(),
+        relays => format!("names {}", relays.join(", ")),
+    };
+    let mut found = vec![Finding::good(SUBJECT, format!("{} {relays}", file.display()))];
+    let wrong = bad.iter().map(|bad| config.complaint_about(bad));
+    for text in wrong.chain(config.unknown_options()).chain(settings.notices.clone()) {
+        found.push(Finding::warning(SUBJECT, text, "mend that line; the others count"));
+    }
+    (settings, found)
+}
+
 /// Only a relay or a session that asks for keys needs them.
 fn judge_keys(relay: &RelayArgs) -> Finding {
     const SUBJECT: &str = "keys";
@@ -143,7 +179,7 @@ async fn judge_relay(args: &RelayArgs) -> Vec<Finding> {
     let board = Board::new("nothing".into(), None, None, name.clone());
     let mut content = board.subscribe();
     // Nothing is said about who may join: so nobody may.
-    let settings = watch::channel(Settings::default()).1;
+    let settings = watch::channel(session::Settings::default()).1;
     let uplink = sharing.link(board.clone(), settings, watch::channel(None).1);
     let mut time_max = RELAY_TIME_MAX;
     let connected = loop {

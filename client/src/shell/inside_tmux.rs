@@ -1,9 +1,10 @@
 //! `tern` inside of tmux: the session that it runs in is shared where it is.
 
-use crate::core::drop_in::options::{self, OptionsText};
+use crate::core::drop_in::options::{self, Settings};
 use crate::core::tmux_clients::{self, CLIENT_FORMAT, TmuxClient};
 use crate::shell::agent::AgentConfig;
 use crate::shell::cli::ShareArgs;
+use crate::shell::drop_in::start;
 use crate::shell::protocol::Connection;
 use crate::shell::tmux::{Surrounding, Tmux, shell_quoted};
 use crate::shell::{agent_start, agents, paths, remembered, tty};
@@ -40,7 +41,13 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
     let is_shared = agents::is_alive(&agent_socket) && !has_given_up(&agent_socket)?;
     if !is_shared {
         let size = tty::size();
-        let settings = args.plain_settings();
+        // A server of ours knows what its configuration came to, and what was set since.
+        let is_own_server = start::is_own(&tmux);
+        let options = start::options_in(&tmux, &id)?;
+        let settings = match is_own_server {
+            true => Settings::read(&options::parse(&options.0), &paths::home()?).0,
+            false => args.plain_settings(),
+        };
         let relay = args.relay_args_again(&settings, remembered::recall(&tmux, &id));
         remembered::remember(&tmux, &id, &relay);
         agent_start::start(&AgentConfig {
@@ -49,7 +56,7 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             tmux_version: tmux.version.to_string(),
             session_id: id.clone(),
             size: (size.cols, size.rows),
-            is_own_server: tmux.socket.parent() == paths::runtime_folder().ok().as_deref(),
+            is_own_server,
             agent_socket: agent_socket.clone(),
             relay,
             verbosity: args.verbosity,
@@ -57,13 +64,7 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             respawned_pane: None,
             wishes: args.wishes().or(settings.wishes),
             wishes_of_flags: args.wishes(),
-            options: OptionsText(tmux.run(&[
-                "display-message",
-                "-p",
-                "-t",
-                &id,
-                &options::format(),
-            ])?),
+            options,
         })?;
     }
     // What is printed here is seen by every viewer, so the lines come where only this client is.

@@ -36,6 +36,7 @@ pub mod protocol;
 pub mod pty;
 pub mod recording;
 pub mod register;
+pub mod relay_options;
 pub mod remembered;
 pub mod roaming;
 pub mod run_command;

@@ -1,20 +1,21 @@
 //! `tern register`: an account at a relay, by which sessions can be named.
 
 use crate::shell::board::software;
-use crate::shell::cli::fingerprint;
-use crate::shell::completing;
-use crate::shell::sharing::{RelayArgs, host_key_policy, identities, parse_relay};
+use crate::shell::relay_options::{RelayOptions, plain_settings};
+use crate::shell::sharing::{host_key_policy, identities, parse_relay};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::io::Write;
-use std::path::PathBuf;
 use tern_bootstrap::client::{BootstrapError, Options, register};
 use tern_bootstrap::grant::WireError;
 use tern_bootstrap::register::Wish;
-use tern_help::completions::ArgValueCandidates;
+
+const RELAY_HELP: &str =
+    "At which relay (default port 2200); without one, that of the configuration is meant";
 
 /// What can be said about registering.
 #[derive(Debug, Args)]
+#[command(mut_arg("relay", |relay| relay.help(RELAY_HELP).long_help(RELAY_HELP)))]
 pub struct RegisterOptions {
     /// The name that you want: the first part of your sessions' names.
     #[arg(required_unless_present = "code")]
@@ -25,29 +26,11 @@ pub struct RegisterOptions {
     /// The code in the mail, to get the key.
     #[arg(long, value_name = "CODE", conflicts_with_all = ["name", "email"])]
     code: Option<String>,
-    /// At which relay (default port 2200).
-    #[arg(long, env = "TERN_RELAY", value_name = "HOST[:PORT]",
-          add = ArgValueCandidates::new(completing::relays))]
-    relay: Option<String>,
-    /// Trust only a relay with this host key, as `tern-relay` prints it. May be repeated.
-    #[arg(long, env = "TERN_RELAY_FINGERPRINT", value_delimiter = ',', value_name = "SHA256:...",
-          value_parser = fingerprint)]
-    relay_fingerprint: Vec<String>,
-    /// Private key for a relay that lets only some people share. May be repeated; keys of
-    /// ssh-agent are tried, too.
-    #[arg(short, long, env = "TERN_IDENTITY", value_name = "FILE")]
-    identity: Vec<PathBuf>,
+    #[command(flatten)]
+    relay: RelayOptions,
 }
 
 impl RegisterOptions {
-    fn relay_args(&self) -> RelayArgs {
-        RelayArgs {
-            relays: self.relay.iter().filter(|relay| !relay.is_empty()).cloned().collect(),
-            fingerprints: self.relay_fingerprint.clone(),
-            identities: self.identity.clone(),
-        }
-    }
-
     fn wish(self) -> Wish {
         match self.code {
             Some(code) => Wish::Key { code },
@@ -61,9 +44,13 @@ impl RegisterOptions {
 
 /// Asks the relay. The key goes to standard output, everything else to standard error.
 pub fn run(options: RegisterOptions) -> anyhow::Result<()> {
-    let (relay, wish) = (options.relay_args(), options.wish());
+    let relay = options.relay.args(&plain_settings(None));
+    let wish = options.wish();
     let Some(name) = relay.relays.first() else {
-        bail!("at which relay? Name it with --relay HOST, or in TERN_RELAY");
+        bail!(
+            "at which relay? Name it with --relay HOST, in TERN_RELAY, or in ~/.tern.conf \
+             (set -g tern-server-host HOST)"
+        );
     };
     let options = Options {
         relay: parse_relay(name)?,

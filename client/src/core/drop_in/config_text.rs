@@ -35,6 +35,13 @@ pub struct Mention {
     pub shows: bool,
 }
 
+impl Mention {
+    /// The option's name, as it stands in the text.
+    pub fn name<'a>(&self, text: &'a str) -> &'a str {
+        &text[self.name_at..self.name_end]
+    }
+}
+
 /// A place in a text where a file is sourced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sourced {

@@ -104,6 +104,29 @@ impl Config {
         config
     }
 
+    /// The file that everything begins with, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.sources.files.first().map(|source| source.path.as_path())
+    }
+
+    /// Complaints about options whose names begin as ours do and that there aren't.
+    pub fn unknown_options(&self) -> Vec<String> {
+        let unknown = self.sources.files.iter().flat_map(|source| {
+            let is_comment = |line: usize| {
+                let line = source.text.lines().nth(line.saturating_sub(1));
+                line.is_some_and(|line| line.trim_start().starts_with('#'))
+            };
+            let mentions = source.mentions.iter().filter(|mention| mention.option.is_none());
+            let mentions = mentions.filter(|mention| !is_comment(mention.line));
+            let of_tmux = mentions.map(|mention| {
+                let (path, line) = (source.path.display(), mention.line);
+                format!("{path}:{line}: invalid option: {}", mention.name(&source.text))
+            });
+            of_tmux.collect::<Vec<_>>()
+        });
+        unknown.map(|line| self.complaint(&line)).collect()
+    }
+
     /// What the options are set to, as far as that is plain without tmux: by lines that stand under
     /// no condition.
     pub fn plain_values(&self) -> Values {

@@ -13,6 +13,20 @@ use tern_term::Size;
 /// Flags of `new-session` that have a value.
 pub const NEW_SESSION_VALUES: &str = "ceEfFnstxy";
 
+/// By this option of a tmux server it is known that we have started it.
+const OWN: &str = "@tern-own";
+
+/// Whether a server is one that we have started: it lives for what is shared alone, and what it
+/// leaves behind is ours to remove.
+pub fn is_own(tmux: &Tmux) -> bool {
+    tmux.run(&["show-options", "-gqv", OWN]).is_ok_and(|value| value == "1")
+}
+
+/// Our options in a running server, as tmux prints them.
+pub fn options_in(tmux: &Tmux, session: &str) -> anyhow::Result<OptionsText> {
+    tmux.run(&["display-message", "-p", "-t", session, &options::format()]).map(OptionsText)
+}
+
 /// What makes the session.
 #[derive(Debug)]
 pub struct Plan {
@@ -55,6 +69,7 @@ pub fn open(tmux: &Tmux, plan: &Plan) -> anyhow::Result<Opening> {
     // What is wrong with the configuration would be shown in the first pane, to all, in the copies'
     // names. `source-file` takes it out of there.
     command.args(["source-file", "/dev/null", ";"]);
+    command.args(["set-option", "-g", OWN, "1", ";"]);
     let hidden = if tmux.version.has_hidden_environment() { "-gh" } else { "-g" };
     for prefix in ["tmate", "tern"] {
         let name = format!("{prefix}_num_clients");
@@ -91,9 +106,8 @@ pub fn open(tmux: &Tmux, plan: &Plan) -> anyhow::Result<Opening> {
     if let Err(error) = prompt::bind(tmux) {
         tracing::debug!(%error, "the prompt stays tmux's");
     }
-    let values = tmux.run(&["display-message", "-p", "-t", &id, &options::format()])?;
-    let (settings, bad) = plan.config.settings(&options::parse(&values))?;
-    let options = OptionsText(values);
+    let options = options_in(tmux, &id)?;
+    let (settings, bad) = plan.config.settings(&options::parse(&options.0))?;
     let mut opened = Opened { id, settings, options, complaints, refusal: None };
     for bad in &bad {
         let text = plan.config.complaint_about(bad);
