@@ -13,6 +13,7 @@
 //! fails the test with every terminal's screen in the message.
 
 pub mod accounts;
+pub mod certified;
 pub mod drop_in;
 pub mod fixtures;
 pub mod host;

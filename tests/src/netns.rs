@@ -4,7 +4,7 @@
 use crate::process::{run, text};
 use netsim::real::Lab;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Namespace {
 enum Place {
     /// At a cable to this machine.
     Cabled(Arc<Inner>),
+    /// The same, with a file of names.
+    Named(Arc<Inner>, PathBuf),
     /// A lab's host: what enters it, and what it lives as long as.
     InLab { enter: Vec<String>, _lab: Arc<Lab> },
 }
@@ -35,11 +37,8 @@ impl Namespace {
         let [network, ..] = lab.namespace_paths(host).expect("a host of the lab");
         let network = format!("--net={}", network.display());
         // The lab's own mounts have a /proc of other processes, so only the names are taken over.
-        let names = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
-        let mut enter = ["nsenter", &network, "--", "unshare", "--mount", "sh", "-c", names]
-            .map(str::to_owned)
-            .to_vec();
-        enter.push(hosts.display().to_string());
+        let mut enter = ["nsenter", &network, "--"].map(str::to_owned).to_vec();
+        enter.extend(with_names(hosts));
         Self { place: Place::InLab { enter, _lab: Arc::clone(lab) } }
     }
 
@@ -65,6 +64,11 @@ impl Namespace {
         })
     }
 
+    /// The same, with this file as `/etc/hosts`.
+    pub fn with_hosts(&self, hosts: &Path) -> Self {
+        Self { place: Place::Named(Arc::clone(self.cable()), hosts.to_owned()) }
+    }
+
     /// This machine's address at the cable.
     pub fn host_address(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 233, self.cable().number, 1)
@@ -76,13 +80,18 @@ impl Namespace {
             Place::Cabled(inner) => {
                 ["ip", "netns", "exec", &inner.name].map(str::to_owned).to_vec()
             }
+            Place::Named(inner, hosts) => {
+                let mut enter = ["ip", "netns", "exec", &inner.name].map(str::to_owned).to_vec();
+                enter.extend(with_names(hosts));
+                enter
+            }
             Place::InLab { enter, .. } => enter.clone(),
         }
     }
 
-    fn cable(&self) -> &Inner {
+    fn cable(&self) -> &Arc<Inner> {
         match &self.place {
-            Place::Cabled(inner) => inner,
+            Place::Cabled(inner) | Place::Named(inner, _) => inner,
             Place::InLab { .. } => panic!("a lab's host has no cable: make events in the lab"),
         }
     }
@@ -97,6 +106,13 @@ impl Namespace {
     pub fn mend(&self) {
         ip(&["-n", &self.cable().name, "link", "set", "eth0", "up"]).expect("our own namespace");
     }
+}
+
+/// What runs a command that finds names in this file.
+fn with_names(hosts: &Path) -> Vec<String> {
+    let names = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    let words = ["unshare", "--mount", "sh", "-c", names, &hosts.display().to_string()];
+    words.map(str::to_owned).to_vec()
 }
 
 impl Inner {

@@ -1,5 +1,6 @@
 //! A real PostgreSQL server, from Debian's package, in a folder of its own on a port of its own.
 
+use crate::certified::Certified;
 use crate::process::{MARK, run, send_signal, text};
 use crate::world::World;
 use crate::{ports, process};
@@ -22,11 +23,21 @@ pub struct Postgres {
     folder: TempDir,
     child: Option<Child>,
     port: u16,
+    speaks_tls: bool,
 }
 
 impl Postgres {
     /// Makes a database and starts its server.
     pub fn start(world: &World) -> Self {
+        Self::start_with(world, None)
+    }
+
+    /// The same with TLS.
+    pub fn start_tls(world: &World, certified: &Certified) -> Self {
+        Self::start_with(world, Some(certified))
+    }
+
+    fn start_with(world: &World, certified: Option<&Certified>) -> Self {
         // Not in the sandbox's own folder, into which no other user can look.
         let folder = tempfile::Builder::new().prefix("tern-pg-").tempdir().expect("a folder");
         if rustix::process::geteuid().is_root() {
@@ -38,7 +49,9 @@ impl Postgres {
         fs::write(&password, PASSWORD).expect("the sandbox can be written");
         let port = ports::free(Ipv4Addr::LOCALHOST);
         let programs = find_programs();
-        let mut server = Self { world: world.clone(), programs, folder, child: None, port };
+        let speaks_tls = certified.is_some();
+        let mut server =
+            Self { world: world.clone(), programs, folder, child: None, port, speaks_tls };
         let mut init = server.program("initdb");
         init.args([
             "-U",
@@ -52,6 +65,9 @@ impl Postgres {
         init.arg(server.data()).stdin(File::open(password).expect("just written"));
         let done = run(&mut init);
         assert!(done.status.success(), "initdb: {}", text(&done));
+        if let Some(certified) = certified {
+            server.write_certificate(certified);
+        }
         server.start_again();
         server
     }
@@ -59,6 +75,31 @@ impl Postgres {
     /// What connects to it.
     pub fn url(&self) -> String {
         format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The same over TLS, whose certificate must be by this authority.
+    pub fn tls_url(&self, authority: &Path) -> String {
+        format!(
+            "postgres://postgres:{PASSWORD}@localhost:{}/postgres?sslmode=verify-full&sslrootcert={}",
+            self.port,
+            authority.display()
+        )
+    }
+
+    /// Under the names where PostgreSQL looks for them. Only its user may read the key.
+    fn write_certificate(&self, certified: &Certified) {
+        let (certificate, key) = certified.pems();
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let source = self.world.folder().join(name);
+            fs::write(&source, text).expect("the sandbox can be written");
+            let mut install = Command::new("install");
+            install.args(["-m", "600"]);
+            if rustix::process::geteuid().is_root() {
+                install.args(["-o", SYSTEM_USER]);
+            }
+            let done = run(install.arg(source).arg(self.data().join(name)));
+            assert!(done.status.success(), "{}", process::text(&done));
+        }
     }
 
     /// It is gone at once, as in a crash.
@@ -83,6 +124,9 @@ impl Postgres {
             "-c",
             "shared_buffers=8MB",
         ]);
+        if self.speaks_tls {
+            server.args(["-c", "ssl=on"]);
+        }
         server.stdin(Stdio::null()).stdout(log.try_clone().expect("a file")).stderr(log);
         self.child = Some(server.spawn().expect("postgres can be started"));
         self.world.wait_until("PostgreSQL is ready", || {

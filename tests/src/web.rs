@@ -1,10 +1,7 @@
 //! A web server that keeps what it is asked and answers as a test wants, well or badly.
 
+use crate::certified::Certified;
 use crate::world::World;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -71,10 +68,8 @@ impl Web {
 
     /// The same with TLS, under the name `localhost`, by an authority of its own.
     pub fn start_tls(world: &World) -> Self {
-        let authority = world.folder().join(world.unique("authority"));
-        let (pem, config) = tls();
-        std::fs::write(&authority, pem).expect("the sandbox can be written");
-        Self::with(Some(config), Some(authority))
+        let certified = Certified::new(world);
+        Self::with(Some(certified.server()), Some(certified.authority))
     }
 
     fn with(tls: Option<Arc<ServerConfig>>, authority: Option<PathBuf>) -> Self {
@@ -190,31 +185,4 @@ fn answer_with(answer: &Answer, stream: &mut impl Write) -> io::Result<()> {
         }
     }
     stream.flush()
-}
-
-/// An authority's certificate (PEM), and a server that it vouches for.
-fn tls() -> (String, Arc<ServerConfig>) {
-    let key = KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::new(Vec::new()).expect("no names");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = authority.self_signed(&key).expect("a certificate");
-    let issuer = Issuer::new(authority, key);
-    let key = KeyPair::generate().expect("a key");
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-    let signed = server.signed_by(&key, &issuer).expect("a certificate");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has them")
-        .with_no_client_auth()
-        .with_single_cert(vec![signed.der().clone()], key)
-        .expect("they fit");
-    (pem(certificate.der()), Arc::new(config))
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = BASE64_STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }

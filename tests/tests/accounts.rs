@@ -5,6 +5,7 @@ use tern_accounts::owners::Whose;
 use tern_accounts::{Accounts, ApiKey, Owners, Place, Store, StoreError};
 use tern_bootstrap::ticket::OwnerId;
 use tern_tests::World;
+use tern_tests::certified::Certified;
 use tern_tests::postgres::Postgres;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -192,4 +193,29 @@ fn file_that_is_no_database_is_named() {
         error.contains("cannot use the database") && error.contains("accounts.sqlite"),
         "{error}"
     );
+}
+
+#[test]
+fn server_is_known_by_its_certificate_and_nothing_is_sent_in_clear() {
+    let world = World::new();
+    let (right, wrong) = (Certified::new(&world), Certified::new(&world));
+    let postgres = Postgres::start_tls(&world, &right);
+    let place = Place::parse(&postgres.tls_url(&right.authority)).expect("a URL");
+    run(async {
+        let store = open(&world, &place).await;
+        store.add_user("alice", None, SystemTime::now()).await.expect("there is none yet");
+        store.close().await;
+    });
+    // Another authority, and another name than the certificate's.
+    let stranger = postgres.tls_url(&wrong.authority);
+    let by_address = postgres.tls_url(&right.authority).replace("@localhost:", "@127.0.0.1:");
+    // A server that speaks no TLS.
+    let clear = Postgres::start(&world);
+    let unsafe_url = clear.tls_url(&right.authority);
+    for url in [stranger, by_address, unsafe_url] {
+        let place = Place::parse(&url).expect("a URL");
+        let error = run(Store::open(&place)).err().map(|error| error.to_string());
+        let error = error.unwrap_or_else(|| panic!("{url} is not to be trusted"));
+        assert!(!error.contains("pass@"), "{error}");
+    }
 }

@@ -5,7 +5,7 @@ use netsim::Action;
 use std::net::{IpAddr, Ipv6Addr};
 use tern_tests::lab;
 use tern_tests::shared::wait_until_shows;
-use tern_tests::{Host, HostOptions, Labbed, Namespace, Relay, Viewer, World};
+use tern_tests::{Host, HostOptions, Labbed, Namespace, Relay, Viewer, ViewerOptions, World};
 
 #[test]
 fn host_whose_network_vanishes_for_a_while_goes_on_where_it_was() {
@@ -218,4 +218,52 @@ fn relay_is_reached_by_its_ipv6_address() {
     wait_until_shows(&world, &host.terminal, "\nsix 42");
     let status = tern_tests::process::text(&host.tern(&["status"]));
     assert!(status.contains("over QUIC"), "{status}");
+}
+
+/// `tern --relay NAMES`, each of the relays pinned, in this network.
+fn share_over(world: &World, network: &Namespace, names: &str, relays: &[&Relay]) -> Host {
+    let mut args = vec!["--relay".to_owned(), names.to_owned()];
+    for relay in relays {
+        args.extend(["--relay-fingerprint".to_owned(), relay.fingerprint.clone()]);
+    }
+    let namespace = Some(network.clone());
+    Host::share_with(world, None, HostOptions { namespace, args, ..HostOptions::default() })
+}
+
+#[test]
+fn relays_are_found_by_names_with_several_addresses_and_at_the_port_of_ssh() {
+    let Some(namespace) = Namespace::make() else { return };
+    let world = World::new();
+    let hosts = world.folder().join("hosts");
+    let names = "127.0.0.1 localhost old.example\n127.0.0.2 new.example\n\
+                 127.0.0.9 many.example\n127.0.0.2 many.example\n127.0.0.9 gone.example\n";
+    std::fs::write(&hosts, names).expect("our own folder");
+    let network = namespace.with_hosts(&hosts);
+    let start = |folder: &str, at: &str, name: &str| {
+        let at = at.parse().expect("an address");
+        Relay::start_at(&world, world.home(folder), at, name, Some(&network), &[])
+    };
+    let old = start("old", "127.0.0.1:22", "old.example");
+    let new = start("new", "127.0.0.2:2200", "new.example");
+
+    // Where tmate's servers are, as nobody is at our own port there.
+    let host = share_over(&world, &network, "old.example", &[&old]);
+    assert_eq!((host.read_write.host.as_str(), host.read_write.port), ("old.example", 22));
+    // Whatever SSH server it is would be shown our keys, if none were pinned.
+    let mut tern = world.command(&network.exec_args()[0], &host.home);
+    tern.args(&network.exec_args()[1..]).arg(tern_tests::process::binary("tern"));
+    let said = tern_tests::process::run(tern.args(["doctor", "--relay", "old.example"]));
+    let said = tern_tests::process::text(&said);
+    assert!(said.contains("no  relay") && said.contains("old.example:2200"), "{said}");
+
+    // Of several addresses the one at which a relay is.
+    let host = share_over(&world, &network, "many.example", &[&new]);
+    assert_eq!((host.read_write.host.as_str(), host.read_write.port), ("new.example", 2200));
+    // Of several names, too; one of them is nobody's.
+    let names = "gone.example,nowhere.invalid,new.example";
+    let host = share_over(&world, &network, names, &[&old, &new]);
+    assert_eq!(host.read_write.host, "new.example");
+    let viewer = ViewerOptions { namespace: Some(network), ..ViewerOptions::default() };
+    let viewer = Viewer::open(&world, &host.read_write, viewer);
+    viewer.wait_until_same(&host);
 }

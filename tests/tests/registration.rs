@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 use tern_tests::accounts::Operator;
+use tern_tests::certified::Certified;
 use tern_tests::process::{binary, run, text};
 use tern_tests::shared::wait_until_shows;
 use tern_tests::smtp::{Mail, Smtp};
@@ -246,4 +247,30 @@ fn letter_that_the_server_does_not_take_at_once_comes_later() {
     assert!(!cast.relay.output().contains("alice@"), "{}", cast.relay.output());
     cast.smtp.answer("250 ok");
     cast.world.wait_until("it comes", || cast.smtp.mails().len() == 1);
+}
+
+#[test]
+fn mails_go_over_tls_where_it_is_asked_for_and_to_no_impostor() {
+    let world = World::new();
+    let (right, wrong) = (Certified::new(&world), Certified::new(&world));
+    world.set_for_everybody("SSL_CERT_FILE", &right.authority.display().to_string());
+    let ask = |smtp: &Smtp, url: &str| {
+        let flags = ["--smtp-url", url, "--mail-from", "relay@example.org"];
+        let relay = Relay::start_with(&world, Ipv4Addr::LOCALHOST, &flags);
+        let mut tern = world.command(binary("tern"), &world.home("person"));
+        tern.args(["register", "--relay", &relay.name(), "--relay-fingerprint"]);
+        tern.args([&relay.fingerprint, "alice", "alice@example.org"]).stdin(Stdio::null());
+        assert!(run(&mut tern).status.success(), "{}", relay.output());
+        world.wait_until("the mail goes, or fails", || {
+            !smtp.mails().is_empty() || relay.output().contains("WARN")
+        });
+        smtp.mails().len()
+    };
+    let smtp = Smtp::start_tls(&right);
+    assert_eq!(ask(&smtp, &smtp.tls_url()), 1, "{}", world.report());
+    let impostor = Smtp::start_tls(&wrong);
+    assert_eq!(ask(&impostor, &impostor.tls_url()), 0);
+    // A server that doesn't offer it gets nothing.
+    let clear = Smtp::start();
+    assert_eq!(ask(&clear, &clear.tls_url()), 0);
 }
