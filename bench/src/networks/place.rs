@@ -14,6 +14,8 @@ pub(crate) const NAT: &str = "home";
 pub(crate) const HOST: &str = "h";
 /// Where the relay and the person who measures are: key and echo cross the path.
 pub(crate) const VIEWER: &str = "r";
+/// Where the relay is, if it is by itself.
+const RELAY: &str = "m";
 /// A mapping lasts longer than any pause here: rebinding is what is measured, not forgetting.
 const MAPPING_TIME: Duration = Duration::from_secs(3600);
 
@@ -27,6 +29,8 @@ pub(crate) struct Place {
     pub viewer: Ipv4Addr,
     /// Who is behind the NAT and changes addresses, if anybody does.
     pub mobile: Option<&'static str>,
+    /// Where Tern's relay is, if it is neither beside the host nor beside the viewer.
+    pub relay: Option<(&'static str, Ipv4Addr)>,
 }
 
 impl Place {
@@ -37,6 +41,7 @@ impl Place {
             host: Ipv4Addr::new(10, 0, 1, 1),
             viewer: Ipv4Addr::new(10, 0, 1, 2),
             mobile: None,
+            relay: None,
         }
     }
 
@@ -58,7 +63,24 @@ impl Place {
             .link(Link::new("data", NAT, fixed));
         let (inside, outside) = (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 2, 2));
         let (host, viewer) = if mobile == HOST { (inside, outside) } else { (outside, inside) };
-        Self { description, host, viewer, mobile: Some(mobile) }
+        Self { description, host, viewer, mobile: Some(mobile), relay: None }
+    }
+
+    /// `mobile ─line─ NAT ─data─ relay ─far─ the other`: half of the delay on either side.
+    pub(crate) fn mobile_with_relay_halfway(mobile: &'static str) -> Self {
+        let fixed = if mobile == HOST { VIEWER } else { HOST };
+        let description = Description::new()
+            .host(mobile)
+            .host(RELAY)
+            .host(fixed)
+            .nat(Nat::new(NAT).timeout(MAPPING_TIME))
+            .link(Link::new(LINE, mobile, NAT).delay(RTT / 4))
+            .link(Link::new("data", NAT, RELAY))
+            .link(Link::new("far", RELAY, fixed).delay(RTT / 4));
+        let (inside, outside) = (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 3, 2));
+        let (host, viewer) = if mobile == HOST { (inside, outside) } else { (outside, inside) };
+        let relay = Some((RELAY, Ipv4Addr::new(10, 0, 2, 2)));
+        Self { description, host, viewer, mobile: Some(mobile), relay }
     }
 }
 
@@ -84,6 +106,8 @@ mod tests {
             Place::narrow(Rate::mbit(1), 64_000),
             Place::mobile(HOST),
             Place::mobile(VIEWER),
+            Place::mobile_with_relay_halfway(HOST),
+            Place::mobile_with_relay_halfway(VIEWER),
         ] {
             place.description.check().expect("a network");
             let text = place.description.to_string();

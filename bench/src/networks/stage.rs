@@ -87,10 +87,10 @@ impl Stage {
         let (mut relay, mut sharing, mut sshd) = (None, None, None);
         let viewer = match system {
             System::Tern | System::Join => {
-                let (at, address) = match system {
+                let (at, address) = place.relay.unwrap_or(match system {
                     System::Join => (HOST, place.host),
                     _ => (VIEWER, place.viewer),
-                };
+                });
                 let address = SocketAddrV4::new(address, PORT);
                 let started = RelayProcess::start(&lab, &world, world.home("relay"), at, address)?;
                 let fingerprint = started.fingerprint()?;

@@ -32,7 +32,7 @@ impl Form {
             output += &format!("\x1b[{};1H{name}{}", number + 2, self.fields[number].text());
         }
         output += "\x1b[4;1H----- Message Text -----";
-        output + &self.draw_text()
+        output + &self.draw_cursor()
     }
 
     fn draw_text(&self) -> String {

@@ -1,9 +1,10 @@
 //! The chain of foretold lines against the pictures that come: which of its keys were right, which
 //! wrong, and where the next chain begins.
 
+use super::habits::Origin;
 use super::key::Key;
 use super::line::Line;
-use super::{Pending, Place, Predictor};
+use super::{Pending, Place, Predictor, is_barrier};
 use std::time::Instant;
 use tern_sync::session::ViewerId;
 
@@ -93,7 +94,8 @@ impl Predictor {
         let mut before = self.base.take();
         for pending in self.pending.drain(..count) {
             self.statistics.right += 1;
-            is_proof |= pending.key.text().is_none_or(|text| !MASKS.contains(&text));
+            let is_masked = pending.key.text().is_some_and(|text| MASKS.contains(&text));
+            is_proof |= pending.motion.is_none() && !is_masked;
             if let Place::After(after) = pending.place {
                 // What changed nothing proves nothing.
                 let has_effect = before.is_some_and(|before| before != after);
@@ -114,6 +116,7 @@ impl Predictor {
         if is_proof {
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
             self.prompts.remember(&line);
+            self.habits.note_echo(&line, &self.shown.frame);
         }
         self.base = Some(self.prompts.begin(line.refreshed(&self.shown.frame)));
         self.lay_chain();
@@ -130,33 +133,42 @@ impl Predictor {
             self.prompts.forget(base);
         }
         self.is_mode_open = true;
+        let mut origin = None;
         for pending in self.pending.drain(..answered) {
             self.statistics.wrong += u64::from(pending.was_shown);
+            if let Some(motion) = &pending.motion {
+                self.vi.refute(motion);
+                self.habits.refute(motion);
+            }
+            origin = pending.origin;
             if let Key::Edit(edit) = pending.key {
                 self.trusted.remove(&edit);
             }
         }
-        self.place_anew(now);
+        self.place_anew(origin, now);
     }
 
     /// The host has answered `answered` keys at the front, none of them foretold.
     fn pass_unknown(&mut self, answered: usize, now: Instant) {
         let mut has_passed = false;
+        let mut origin = None;
         for pending in self.pending.drain(..answered.min(self.pending.len())) {
             has_passed = true;
             if let Key::Other { changes_mode: true, .. } = pending.key {
                 self.is_mode_open = true;
             }
+            origin = pending.origin;
         }
         if has_passed
             && !matches!(self.pending.front(), Some(Pending { place: Place::Unknown, .. }))
         {
-            self.place_anew(now);
+            self.place_anew(origin, now);
         }
     }
 
     /// What is pending begins a chain on the newest picture, which may show the first of it already.
-    fn place_anew(&mut self, now: Instant) {
+    /// The newest key that was answered was typed at `origin`, if it may have a habit.
+    fn place_anew(&mut self, origin: Option<Origin>, now: Instant) {
         self.base = None;
         let echoed = self.echoed_count(now);
         let text: String = self.pending.iter().take(echoed).filter_map(|p| p.key.text()).collect();
@@ -165,8 +177,11 @@ impl Predictor {
         self.begin(columns);
         // The picture may be of a time when such a key was read, and what stands before it with it:
         // perhaps it was a password.
-        let is_ambiguous = self.pending.iter().any(|p| matches!(p.key, Key::Other { .. }));
+        let is_ambiguous = self.pending.iter().any(|p| is_barrier(&p.key, p.motion.as_ref()));
         self.is_confident &= !is_ambiguous;
+        if let (Some(origin), Some(base)) = (origin, &self.base) {
+            self.habits.learn(origin, base, &self.shown.frame);
+        }
         self.lay_chain();
     }
 
@@ -175,10 +190,11 @@ impl Predictor {
         let mut line = self.base.clone();
         let mut has_ended = line.is_none();
         for number in 0..self.pending.len() {
-            let key = &self.pending[number].key;
+            let Pending { key, motion, .. } = &self.pending[number];
+            let motion = motion.as_ref();
             let place = match &line {
-                Some(line) => self.after(line, key),
-                None if has_ended && !matches!(key, Key::Other { .. }) => Place::Behind,
+                Some(line) => self.after(line, key, motion),
+                None if has_ended && !is_barrier(key, motion) => Place::Behind,
                 None => Place::Unknown,
             };
             line = match &place {

@@ -14,15 +14,15 @@ pub(super) struct Slot {
     pub(super) style: Style,
     pub(super) is_wide: bool,
     /// The border between two panes, or of a box.
-    is_border: bool,
+    pub(super) is_border: bool,
 }
 
 impl Slot {
-    fn blank() -> Self {
+    pub(super) fn blank() -> Self {
         Self { text: " ".into(), style: Style::PLAIN, is_wide: false, is_border: false }
     }
 
-    fn is_blank(&self) -> bool {
+    pub(super) fn is_blank(&self) -> bool {
         self.text == " "
     }
 }
@@ -48,22 +48,32 @@ fn is_border(frame: &Frame, col: u16, row: u16, text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) slots: Vec<Slot>,
-    cursor: usize,
+    /// Its row, if it isn't the one with the true cursor.
+    pub(super) row: Option<u16>,
+    /// The line that was typed in before, as it was left.
+    pub(super) before: Option<Box<Self>>,
+    /// All above it went up by a row.
+    pub(super) has_scrolled: bool,
+    pub(super) cursor: usize,
     /// Where what is typed begins: nothing is deleted before it.
-    start: usize,
+    pub(super) start: usize,
     /// A prompt that is known ends at `start`.
-    is_at_prompt: bool,
+    pub(super) is_at_prompt: bool,
     /// Where what is typed ends.
-    end: usize,
+    pub(super) end: usize,
     /// Up to here keys have moved what stood there.
-    moved: usize,
+    pub(super) moved: usize,
 }
 
 impl Line {
     /// The line with the cursor. What `typed` columns left of it hold was typed.
     pub(super) fn of(frame: &Frame, typed: usize) -> Self {
         let cursor = frame.cursor();
-        let line = Self::of_row(frame, cursor.row, usize::from(cursor.col));
+        let mut line = Self::of_row(frame, cursor.row, usize::from(cursor.col));
+        // vi's sign of a row behind the text stays there until something is typed.
+        if line.cursor == line.left_edge() && line.text() == "~" {
+            line.slots[line.cursor] = Slot::blank();
+        }
         Self { start: line.cursor.saturating_sub(typed), ..line }
     }
 
@@ -78,6 +88,9 @@ impl Line {
         });
         Self {
             slots: slots.collect(),
+            row: None,
+            before: None,
+            has_scrolled: false,
             cursor: at,
             start: at,
             is_at_prompt: false,
@@ -105,8 +118,8 @@ impl Line {
 
     /// The same line as it is now, of which this was typed in.
     pub(super) fn refreshed(&self, frame: &Frame) -> Self {
-        let now = Self::of(frame, 0);
-        Self { slots: now.slots, moved: 0, ..self.clone() }
+        let Self { cursor, start, is_at_prompt, end, .. } = *self;
+        Self { cursor, start, is_at_prompt, end, ..Self::of(frame, 0) }
     }
 
     /// Whether the picture shows this line, as far as it was typed, with the cursor there.
@@ -114,6 +127,7 @@ impl Line {
         let cursor = frame.cursor();
         if usize::from(cursor.col) != self.cursor
             || usize::from(frame.size().cols) != self.slots.len()
+            || self.row.is_some_and(|row| row != cursor.row)
         {
             return false;
         }
@@ -134,7 +148,7 @@ impl Line {
     }
 
     /// Where it ends.
-    fn right_edge(&self) -> usize {
+    pub(super) fn right_edge(&self) -> usize {
         let right = self.slots[self.cursor..].iter();
         self.cursor + right.take_while(|slot| !slot.is_border).count()
     }
@@ -166,10 +180,26 @@ impl Line {
         text.rsplit(' ').next().unwrap_or_default().to_owned()
     }
 
-    /// What stands left of where the typing began, without blanks at its end.
-    pub(super) fn prompt(&self) -> String {
+    /// What stands left of where the typing began.
+    pub(super) fn label(&self) -> String {
         let left = &self.slots[self.left_edge()..self.start];
-        let text: String = left.iter().map(|slot| slot.text.as_str()).collect();
+        left.iter().map(|slot| slot.text.as_str()).collect()
+    }
+
+    /// The same without blanks at its end.
+    pub(super) fn prompt(&self) -> String {
+        self.label().trim_end().to_owned()
+    }
+
+    /// Whether something was typed in it behind a known prompt.
+    pub(super) fn has_text_at_prompt(&self) -> bool {
+        self.is_at_prompt && self.end > self.start
+    }
+
+    /// All that stands in it, in its pane, without blanks at its end.
+    pub(super) fn text(&self) -> String {
+        let slots = &self.slots[self.left_edge()..self.right_edge()];
+        let text: String = slots.iter().map(|slot| slot.text.as_str()).collect();
         text.trim_end().to_owned()
     }
 
@@ -189,7 +219,7 @@ impl Line {
     }
 
     /// The column of the cursor.
-    pub(super) fn cursor(&self) -> u16 {
+    pub(super) fn cursor_col(&self) -> u16 {
         self.cursor as u16
     }
 

@@ -4,8 +4,10 @@
 //! Programs that wrap words do it somewhere from column 72 on, or shortly before the margin. There
 //! nothing is foretold until it was seen once what this program does.
 
-use super::line::Line;
+use super::key::Key;
+use super::line::{Line, Slot};
 use tern_term::{Frame, KeyTarget};
+use unicode_width::UnicodeWidthStr;
 
 /// Columns of a line in which the usual widths end: 72 (mails, commit messages) to 80.
 const USUAL: std::ops::RangeInclusive<usize> = 71..=80;
@@ -13,6 +15,9 @@ const USUAL: std::ops::RangeInclusive<usize> = 71..=80;
 const BEFORE_MARGIN: usize = 9;
 /// A line that is shorter has not been wrapped because it was full.
 const WRAP_COLUMN_MIN: usize = 30;
+
+/// How often a line has to have wrapped beyond a column until it is foretold that one does.
+const COUNT_MIN: u32 = 2;
 
 /// What is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,8 +27,8 @@ pub(super) enum Margin {
     Unknown,
     /// Lines go on to the terminal's margin.
     Free,
-    /// Lines were seen to wrap beyond this column.
-    At(usize),
+    /// Lines were seen to wrap beyond this column, or a later one.
+    At { column: usize, count: u32 },
 }
 
 impl Margin {
@@ -35,8 +40,36 @@ impl Margin {
             _ if target == KeyTarget::Echoed || at < WRAP_COLUMN_MIN => true,
             Self::Unknown => !USUAL.contains(&at) && left > BEFORE_MARGIN,
             Self::Free => true,
-            Self::At(column) => at < column,
+            Self::At { column, .. } => at < column,
         }
+    }
+
+    /// A character in the last column: what is typed next goes to the row below.
+    pub(super) fn at_the_edge(self, line: &Line, text: &str, frame: &Frame) -> Option<Line> {
+        let is_last = line.columns_left() == 1 && line.cursor >= line.end && text.width() == 1;
+        if !is_last || !matches!(self, Self::Free) {
+            return None;
+        }
+        let mut full = line.clone();
+        full.slots[line.cursor] = Slot { text: text.into(), ..Slot::blank() };
+        let below = line.below(bottom(line, frame)?, frame)?;
+        Some(below.after_line(full))
+    }
+
+    /// A character for which the line has no room: its word goes to the row below.
+    pub(super) fn with_wrapped_word(self, line: &Line, text: &str, frame: &Frame) -> Option<Line> {
+        let word = line.last_word();
+        let is_known = matches!(self, Self::At { count: COUNT_MIN.., .. });
+        let width = word.chars().count();
+        let is_movable = !word.is_empty() && width < line.column() && line.cursor >= line.end;
+        if !is_known || !is_movable || text == " " || word.width() != width {
+            return None;
+        }
+        let mut left = line.clone();
+        left.slots[line.cursor - width..line.cursor].fill(Slot::blank());
+        let below = line.below(bottom(line, frame)?, frame)?.after_line(left);
+        let text = word.chars().chain(text.chars()).map(|c| Key::of(c.to_string().as_bytes()));
+        text.into_iter().try_fold(below, |line, key| line.after(&key))
     }
 
     /// A text, and nothing but a text, was typed between two pictures.
@@ -50,16 +83,38 @@ impl Margin {
             if above.is_full() {
                 *self = Self::Free;
             } else if !word.is_empty() && new.text_before().trim_start().starts_with(&word) {
-                *self = Self::At(old.column());
+                *self = match *self {
+                    Self::At { column, count } => {
+                        Self::At { column: column.max(old.column()), count: count + 1 }
+                    }
+                    Self::Unknown | Self::Free => Self::At { column: old.column(), count: 1 },
+                };
             }
         } else if next == row && new.column() == old.column() + 1 {
             let is_beyond = new.column() > *USUAL.end() || new.columns_left() <= 1;
             match self {
                 Self::Unknown if is_beyond => *self = Self::Free,
                 // The word before had begun earlier, or several keys came at once.
-                Self::At(column) if *column < new.column() => *self = Self::At(new.column()),
-                Self::Unknown | Self::Free | Self::At(_) => {}
+                Self::At { column, count } if *column < new.column() => {
+                    (*column, *count) = (new.column(), 1);
+                }
+                Self::Unknown | Self::Free | Self::At { .. } => {}
             }
         }
     }
+}
+
+/// The row below those that the line's text may be in; `None` if its next row is somebody else's.
+fn bottom(line: &Line, frame: &Frame) -> Option<u16> {
+    let (next, rows) = (line.row_in(frame) + 1, frame.size().rows);
+    if next >= rows {
+        return Some(rows);
+    }
+    let below = Line::of_row(frame, next, line.left_edge());
+    // vi marks what is behind the end of its text so.
+    if below.is_empty() || below.text() == "~" {
+        return Some(rows);
+    }
+    // The last row is the multiplexer's.
+    (next + 1 == rows).then_some(next)
 }

@@ -23,19 +23,24 @@
 
 mod chain;
 pub mod display;
+mod habits;
 mod key;
 mod line;
 mod margin;
 mod mode_line;
+mod motion;
 mod overlay;
 mod prompts;
 mod statistics;
+mod vi;
 
 use display::{Display, Mode};
+use habits::{Habits, Origin};
 use key::{Edit, Key};
 use line::Line;
 use margin::Margin;
 use mode_line::says_inserting;
+use motion::Motion;
 use prompts::Prompts;
 pub use statistics::Statistics;
 use std::collections::{BTreeSet, VecDeque};
@@ -43,6 +48,7 @@ use std::time::{Duration, Instant};
 use tern_relay::core::keys::{Cut, cut};
 use tern_sync::session::ViewerId;
 use tern_term::{Frame, KeyTarget, Shown};
+use vi::Vi;
 
 /// Most keys without an answer that are foretold: a minute of fast typing into an outage.
 const PENDING_MAX: usize = 512;
@@ -51,6 +57,9 @@ const TYPED_SIZE_MAX: usize = 100;
 /// How long a picture may show something else than the chain, without the host's having answered,
 /// before the chain is given up, beside some round trips.
 const DOUBT_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long the kernel has to have echoed, with all keys answered, until nobody has to prove it: sudo and
+/// its kin turn the echo off within milliseconds of their start.
+const ECHO_SETTLE_TIME: Duration = Duration::from_millis(500);
 /// Round trip that is assumed before one was measured.
 const RTT_ASSUMED: Duration = Duration::from_millis(100);
 
@@ -58,6 +67,10 @@ const RTT_ASSUMED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 struct Pending {
     key: Key,
+    /// It only moves the cursor, if what is known of the program is right.
+    motion: Option<Motion>,
+    /// It may be a habit that it moves the cursor from here.
+    origin: Option<Origin>,
     mark: u32,
     typed_at: Instant,
     place: Place,
@@ -91,6 +104,8 @@ pub struct Predictor {
     is_confident: bool,
     /// The program for which the kernel echoes has been typed to, or was there from the beginning.
     is_echo_known: bool,
+    /// Since when the kernel echoes, and no key waits for an answer.
+    echoed_since: Option<Instant>,
     /// A key may have changed how the program reads keys: a prompt proves nothing now.
     is_mode_open: bool,
     /// Row in which Enter was typed while keys were echoed, to be answered.
@@ -103,6 +118,8 @@ pub struct Predictor {
     margin: Margin,
     /// A key was typed by which an editor leaves its insert mode, and its mode line still stands.
     is_leaving: bool,
+    vi: Vi,
+    habits: Habits,
     /// Edits that did here what they do in readline.
     trusted: BTreeSet<Edit>,
     /// The newest key that is no character.
@@ -123,6 +140,7 @@ impl Predictor {
             pending: VecDeque::new(),
             is_confident: false,
             is_echo_known: true,
+            echoed_since: None,
             is_mode_open: false,
             entered_row: None,
             doubt_since: None,
@@ -130,6 +148,8 @@ impl Predictor {
             prompts: Prompts::default(),
             margin: Margin::default(),
             is_leaving: false,
+            vi: Vi::default(),
+            habits: Habits::default(),
             trusted: BTreeSet::new(),
             other_mark: 0,
             statistics: Statistics::default(),
@@ -157,9 +177,31 @@ impl Predictor {
         self.note_shown();
     }
 
+    /// What goes to the multiplexer, or is too much.
     fn push_unknown(&mut self, mark: u32, now: Instant) {
-        let key = Key::Other { changes_mode: true, is_enter: false };
-        self.push(key, mark, Place::Unknown, now);
+        self.vi.reset();
+        self.push_unseen(mark, now, true);
+    }
+
+    fn push_unseen(&mut self, mark: u32, typed_at: Instant, changes_mode: bool) {
+        self.pending.push_back(Pending {
+            key: Key::Other { changes_mode, is_enter: false },
+            motion: None,
+            origin: None,
+            mark,
+            typed_at,
+            place: Place::Unknown,
+            was_shown: false,
+        });
+    }
+
+    /// Where the kernel has echoed for a while, it goes on to: what reads a password says so as soon as
+    /// it runs.
+    fn trust_echo(&mut self, now: Instant) {
+        let is_old = self.echoed_since.is_some_and(|since| since + ECHO_SETTLE_TIME <= now);
+        if is_old && self.pending.is_empty() && !self.is_echo_known {
+            (self.is_echo_known, self.is_confident) = (true, true);
+        }
     }
 
     fn type_key(&mut self, bytes: &[u8], mark: u32, now: Instant) {
@@ -169,19 +211,33 @@ impl Predictor {
         }
         let is_own = std::mem::take(&mut self.is_prefixed);
         self.is_prefixed = !is_own && self.shown.keys.prefixes.iter().any(|key| key == bytes);
-        if is_own || self.is_prefixed || !self.may_foretell() {
+        if is_own || self.is_prefixed || self.shown.keys.target == KeyTarget::Multiplexer {
             return self.push_unknown(mark, now);
         }
         let key = Key::of(bytes);
+        if self.shown.keys.target == KeyTarget::Hidden {
+            // What reads a password reads lines.
+            return self.push_unseen(mark, now, false);
+        }
+        self.trust_echo(now);
         self.statistics.keys += u64::from(key.text().is_some());
         if key.text().is_none() {
             self.other_mark = mark;
         }
         self.is_leaving |= matches!(key, Key::Other { changes_mode: true, .. });
+        let origin = self.newest_line().and_then(|line| {
+            // A letter that is echoed moves nothing.
+            let may_move = key.text().is_none() || !self.is_confident;
+            Origin::of(bytes, &line, &self.shown.frame).filter(|_| may_move)
+        });
+        let habit = || self.habits.find(origin.as_ref()?).map(Motion::To);
+        let motion = self.vi.handle_key(bytes).or_else(habit);
         let place = match self.pending.back() {
-            None => self.after_base(&key),
-            Some(Pending { place: Place::After(line), .. }) => self.after(line, &key),
-            Some(_) if matches!(key, Key::Other { .. }) => Place::Unknown,
+            None => self.after_base(&key, motion.as_ref()),
+            Some(Pending { place: Place::After(line), .. }) => {
+                self.after(line, &key, motion.as_ref())
+            }
+            Some(_) if is_barrier(&key, motion.as_ref()) => Place::Unknown,
             Some(_) => Place::Behind,
         };
         let is_enter = matches!(key, Key::Other { is_enter: true, .. });
@@ -189,29 +245,51 @@ impl Predictor {
         if is_enter && is_last {
             self.entered_row = self.is_confident.then_some(self.shown.frame.cursor().row);
         }
-        self.push(key, mark, place, now);
+        let pending = Pending { key, motion, origin, mark, typed_at: now, place, was_shown: false };
+        self.pending.push_back(pending);
     }
 
-    fn push(&mut self, key: Key, mark: u32, place: Place, typed_at: Instant) {
-        self.pending.push_back(Pending { key, mark, typed_at, place, was_shown: false });
+    /// The line that the next key is typed in, as far as is known.
+    fn newest_line(&self) -> Option<Line> {
+        match self.pending.back().map(|pending| &pending.place) {
+            Some(Place::After(line)) => Some(line.clone()),
+            Some(Place::Unknown | Place::Behind) => None,
+            None => {
+                let frame = &self.shown.frame;
+                let base = self.base.as_ref().filter(|base| base.is_shown_by(frame));
+                Some(base.map_or_else(|| Line::of(frame, 0), |base| base.refreshed(frame)))
+            }
+        }
     }
 
     /// The first key of a chain.
-    fn after_base(&mut self, key: &Key) -> Place {
+    fn after_base(&mut self, key: &Key, motion: Option<&Motion>) -> Place {
         let is_same = self.base.as_ref().is_some_and(|base| base.is_shown_by(&self.shown.frame));
         match &mut self.base {
             Some(base) if is_same => *base = base.refreshed(&self.shown.frame),
             _ => self.begin(0),
         }
         let base = self.base.as_ref();
-        base.map_or(Place::Unknown, |base| self.after(base, key))
+        let place = base.map_or(Place::Unknown, |base| self.after(base, key, motion));
+        self.is_confident |= motion.is_some() && matches!(place, Place::After(_));
+        place
     }
 
     /// What the key makes of a line.
-    fn after(&self, line: &Line, key: &Key) -> Place {
+    fn after(&self, line: &Line, key: &Key, motion: Option<&Motion>) -> Place {
+        if let Some(motion) = motion {
+            let line = line.moved_by(motion, &self.shown.frame);
+            return line.map_or(Place::Unknown, Place::After);
+        }
         let target = self.shown.keys.target;
-        let has_room = key.text().is_none() || self.margin.has_room(line, target);
-        line.after(key).filter(|_| has_room).map_or(Place::Unknown, Place::After)
+        let text = key.text();
+        let next = if text.is_none() || self.margin.has_room(line, target) {
+            let in_row = line.after(key);
+            in_row.or_else(|| self.margin.at_the_edge(line, text?, &self.shown.frame))
+        } else {
+            text.and_then(|text| self.margin.with_wrapped_word(line, text, &self.shown.frame))
+        };
+        next.map_or(Place::Unknown, Place::After)
     }
 
     /// A chain begins where the cursor is; so many columns left of it were typed.
@@ -222,6 +300,7 @@ impl Predictor {
             KeyTarget::Echoed => self.is_echo_known,
             KeyTarget::Raw | KeyTarget::Unknown => {
                 !self.is_leaving && says_inserting(&self.shown.frame)
+                    || self.pending.front().is_some_and(|first| first.motion.is_some())
                     || !self.is_mode_open
                         && (is_continued || self.prompts.width_in(&line).is_some())
             }
@@ -253,6 +332,7 @@ impl Predictor {
         let is_other = self.shown.keys.target != shown.keys.target;
         if is_other && self.shown.keys.target != KeyTarget::Unknown {
             self.is_echo_known = false;
+            self.vi.reset();
             self.margin = Margin::Unknown;
         } else if !is_resized && self.has_answered(self.other_mark) {
             self.margin.learn(&self.shown.frame, &shown.frame);
@@ -263,12 +343,34 @@ impl Predictor {
             self.give_up();
         }
         let mark = shown.keys.mark(ViewerId(0));
-        self.judge(self.answered_count(mark), now);
+        let answered = self.answered_count(mark).max(usize::from(self.is_at_prompt_again()));
+        self.judge(answered, now);
         if self.pending.is_empty() && self.base.is_none() {
             // A prompt is looked at when a key is typed at it.
             self.is_confident = false;
         }
+        let is_echoed = self.shown.keys.target == KeyTarget::Echoed && self.pending.is_empty();
+        self.echoed_since = is_echoed.then(|| self.echoed_since.unwrap_or(now));
+        if self.pending.is_empty() {
+            self.vi.handle_settled(&self.shown.frame);
+        }
         self.note_shown();
+    }
+
+    /// Whether Enter, the next key to be answered, has led back to the prompt at which it was typed.
+    /// (The host tells so only some time later, lest a slow program be taken for a silent one.)
+    fn is_at_prompt_again(&self) -> bool {
+        let Some(base) = &self.base else { return false };
+        let is_enter = |pending: &Pending| matches!(pending.key, Key::Other { is_enter: true, .. });
+        let is_next = self.pending.front().is_some_and(|next| {
+            is_enter(next) && matches!(next.place, Place::Unknown) && next.motion.is_none()
+        });
+        let is_only = self.pending.iter().skip(1).all(|p| !is_barrier(&p.key, p.motion.as_ref()));
+        let line = Line::of(&self.shown.frame, 0);
+        let is_new = self.prompts.width_in(&line) == Some(line.prompt_width())
+            && line.prompt() == base.prompt()
+            && line.text() == line.prompt();
+        is_next && is_only && base.has_text_at_prompt() && is_new
     }
 
     /// Nothing is foretold any more of what is pending.
@@ -277,6 +379,7 @@ impl Predictor {
         self.is_confident = false;
         self.doubt_since = None;
         self.entered_row = None;
+        self.vi.reset();
         for pending in &mut self.pending {
             self.statistics.wrong += u64::from(std::mem::take(&mut pending.was_shown));
             pending.place = Place::Unknown;
@@ -318,19 +421,15 @@ impl Predictor {
         self.doubt_since.map(|since| since + DOUBT_TIME_MAX + 3 * self.rtt)
     }
 
-    /// The line that is shown instead of the true one, if one is.
-    fn shown_line(&self) -> Option<&Line> {
+    /// How many keys of the chain are shown.
+    fn visible_len(&self) -> usize {
         let is_shown = self.display.is_on() && self.is_confident && self.doubt_since.is_none();
-        let chain = if is_shown { self.shown_len() } else { 0 };
-        if chain == 0 { None } else { self.line_after(chain) }
+        if is_shown { self.shown_len() } else { 0 }
     }
 
     fn note_shown(&mut self) {
-        if self.shown_line().is_none() {
-            return;
-        }
         let newest = self.pending.back().map(|pending| pending.typed_at);
-        let count = self.shown_len();
+        let count = self.visible_len();
         for pending in self.pending.iter_mut().take(count) {
             let is_new = !std::mem::replace(&mut pending.was_shown, true);
             self.statistics.shown_at_once += u64::from(is_new && Some(pending.typed_at) == newest);
@@ -339,7 +438,7 @@ impl Predictor {
 
     /// What is to be shown: the newest picture, with what the pending keys make of it.
     pub fn overlay(&self) -> Frame {
-        match self.shown_line() {
+        match self.visible_len().checked_sub(1).and_then(|last| self.line_after(last + 1)) {
             Some(line) => line.laid_over(&self.shown.frame, self.display.is_flagged()),
             None => self.shown.frame.clone(),
         }
@@ -349,6 +448,11 @@ impl Predictor {
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
+}
+
+/// Whether nobody can know what comes after it.
+fn is_barrier(key: &Key, motion: Option<&Motion>) -> bool {
+    motion.is_none() && matches!(key, Key::Other { .. })
 }
 
 #[cfg(test)]

@@ -8,16 +8,21 @@ const INSERTING: &str = "-- INSERT --";
 /// It stands in the last row; the multiplexer's status line may be below it.
 const ROWS: u16 = 2;
 
-/// Whether the program says that what is typed at the cursor is inserted.
-pub(super) fn says_inserting(frame: &Frame) -> bool {
+/// The row in which the program says that what is typed at the cursor is inserted.
+pub(super) fn inserting_row(frame: &Frame) -> Option<u16> {
     let rows = frame.size().rows;
-    let below = rows.saturating_sub(ROWS).max(frame.cursor().row + 1)..rows;
-    below.into_iter().any(|row| {
+    let mut below = rows.saturating_sub(ROWS).max(frame.cursor().row + 1)..rows;
+    below.find(|row| {
         let mut text = String::new();
         let cols = u16::try_from(INSERTING.len()).expect("it is short").min(frame.size().cols);
-        (0..cols).for_each(|col| frame.cell(col, row).push_text(&mut text));
+        (0..cols).for_each(|col| frame.cell(col, *row).push_text(&mut text));
         text == INSERTING
     })
+}
+
+/// Whether it says so.
+pub(super) fn says_inserting(frame: &Frame) -> bool {
+    inserting_row(frame).is_some()
 }
 
 #[cfg(test)]

@@ -4,9 +4,21 @@ use super::line::{Line, Slot};
 use tern_term::{Cell, Content, Frame, Style, Underline};
 
 impl Line {
-    /// The picture with this line in it. Columns that it changes are underlined if `is_flagged`.
+    /// The picture with this line in it, and those that were typed in before. Columns that they change
+    /// are underlined if `is_flagged`.
     pub(super) fn laid_over(&self, frame: &Frame, is_flagged: bool) -> Frame {
-        let row = frame.cursor().row;
+        self.laid_in(self.row_in(frame), frame, is_flagged)
+    }
+
+    fn laid_in(&self, row: u16, frame: &Frame, is_flagged: bool) -> Frame {
+        let below = self.before.as_ref().and_then(|before| {
+            // What has scrolled out of sight isn't drawn.
+            let lift = (self.row_in(frame) - row) + u16::from(self.has_scrolled);
+            let row = before.row_in(frame).checked_sub(lift)?;
+            Some(before.laid_in(row, frame, is_flagged))
+        });
+        // The cursor of the picture tells where lines without a row are, so rows come from `frame`.
+        let frame = below.as_ref().unwrap_or(frame);
         let mut text = String::new();
         let styles: Vec<Style> = (0..self.slots.len())
             .map(|col| {
@@ -27,7 +39,7 @@ impl Line {
             .collect();
         let cells = self.slots.iter().zip(&styles).filter(|(slot, _)| !slot.text.is_empty());
         let cells = cells.map(|(slot, style)| Cell { content: content(slot), style });
-        frame.with_cells((self.cursor(), row), cells)
+        frame.with_cells((self.cursor_col(), row), cells)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The predictor against models of programs, with a network between, in virtual time.
 
+mod motions;
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -609,6 +611,7 @@ struct Bench {
     screen: Screen,
     mark: u32,
     now: Instant,
+    target: KeyTarget,
 }
 
 impl Bench {
@@ -620,6 +623,7 @@ impl Bench {
             screen: Screen::new(Size { cols: 80, rows: 6 }),
             mark: 0,
             now: Instant::now(),
+            target: KeyTarget::Raw,
         }
     }
 
@@ -636,7 +640,7 @@ impl Bench {
         self.now += 100 * MS;
         self.screen.handle_output(output.as_bytes(), self.now);
         let marks = vec![(ViewerId(0), self.mark)];
-        let keys = KeyReport { target: KeyTarget::Raw, prefixes: Vec::new(), marks };
+        let keys = KeyReport { target: self.target, prefixes: Vec::new(), marks };
         let shown = Shown { frame: self.screen.frame(), keys: keys.into() };
         self.predictor.handle_shown(&shown, self.now);
     }
@@ -649,6 +653,21 @@ impl Bench {
 
     fn text(&mut self, text: &str) {
         text.chars().map(String::from).for_each(|c| self.typed(&c, &c));
+    }
+
+    /// Keys without answers.
+    fn keys(&mut self, keys: &[&str]) {
+        keys.iter().for_each(|key| drop(self.key(key)));
+    }
+
+    /// All rows as they are shown, without blanks at the end of all.
+    fn picture(&self) -> String {
+        self.predictor.overlay().to_text().trim_end().to_owned()
+    }
+
+    fn cursor(&self) -> (u16, u16) {
+        let cursor = self.predictor.overlay().cursor();
+        (cursor.row, cursor.col)
     }
 }
 

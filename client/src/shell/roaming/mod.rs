@@ -8,7 +8,7 @@ pub use ways::{Failure, Welcomed};
 use crate::core::dialling::{Answers, Carrier, Dialling};
 use crate::shell::interfaces::NetworkWatch;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tern_bootstrap::client::Options;
 use tern_bootstrap::credentials::Credentials;
 use tern_sync::Endpoint;
@@ -17,6 +17,9 @@ use ways::Ways;
 
 /// Code of a link that is closed since all is said, or since there is another.
 const CLOSE_ENDED: u32 = 0;
+
+/// A route often comes a moment after the address that it is for. What was sent in between went nowhere.
+const ROUTE_TIME: Duration = Duration::from_millis(20);
 
 /// What happened.
 pub enum Happening {
@@ -36,6 +39,8 @@ pub struct Roaming {
     ways: Ways,
     dialling: Dialling,
     network: NetworkWatch,
+    /// When the latest hint came, until [`ROUTE_TIME`] later.
+    hinted_at: Option<Instant>,
     /// Why the last link was lost.
     reason: String,
 }
@@ -49,6 +54,7 @@ impl Roaming {
             ways: Ways::new(options, who, address),
             dialling: Dialling::new(now),
             network: NetworkWatch::start(),
+            hinted_at: None,
             reason: String::new(),
         }
     }
@@ -68,6 +74,12 @@ impl Roaming {
         if self.network.has_slept() {
             self.handle_hint(endpoint, "the machine slept", now);
         }
+        if self.hinted_at.is_some_and(|at| at + ROUTE_TIME <= now) {
+            let is_heard = endpoint.last_heard() > self.hinted_at.take();
+            if self.link.is_some() && !is_heard {
+                endpoint.handle_path_change(now);
+            }
+        }
         if let Some((link, _)) = &mut self.link {
             link.pump(endpoint, now);
             if self.dialling.handle_answers(answers(endpoint), now) {
@@ -86,7 +98,8 @@ impl Roaming {
             let overdue = self.dialling.overdue_at(answers(endpoint));
             [link.poll_timeout(endpoint), overdue].into_iter().flatten().min()
         });
-        [link, self.dialling.poll_timeout()].into_iter().flatten().min()
+        let again = self.hinted_at.map(|at| at + ROUTE_TIME);
+        [link, again, self.dialling.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Since when nothing answers, if so.
@@ -105,6 +118,7 @@ impl Roaming {
         if self.link.is_some() {
             endpoint.handle_path_change(now);
         }
+        self.hinted_at = Some(now);
         self.dialling.handle_hint(now);
     }
 

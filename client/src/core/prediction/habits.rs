@@ -1,0 +1,95 @@
+//! Keys that were seen to lead to one and the same place: Tab from field to field in a form, `/` to the
+//! bottom of a pager.
+//!
+//! What was seen twice, and echoed what was typed there, is foretold. A field for a password never
+//! echoes, so keys that lead to one are never known.
+
+use super::line::Line;
+use super::motion::{Motion, Spot};
+use std::collections::VecDeque;
+use tern_term::Frame;
+
+/// Habits that are remembered: those of the programs of one session.
+const HABITS_MAX: usize = 32;
+/// How often the same has to have been seen.
+const COUNT_MIN: u32 = 2;
+
+/// Where a key was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    key: Vec<u8>,
+    row: u16,
+    /// What stands left of where the typing began.
+    label: String,
+}
+
+#[derive(Debug)]
+struct Habit {
+    origin: Origin,
+    spot: Spot,
+    count: u32,
+    /// What was typed there was echoed.
+    is_echoing: bool,
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) struct Habits(VecDeque<Habit>);
+
+impl Origin {
+    /// Of a key that may have a habit, typed in this line.
+    pub(super) fn of(key: &[u8], line: &Line, frame: &Frame) -> Option<Self> {
+        // Enter has none: what is run by it may ask for a password at any time.
+        let may_move = matches!(key, b"\t" | b"\x1b[Z" | b"/" | b"?" | b":");
+        let (row, label) = (line.row_in(frame), line.prompt());
+        may_move.then(|| Self { key: key.to_vec(), row, label })
+    }
+}
+
+impl Origin {
+    fn is_tab(&self) -> bool {
+        matches!(self.key.as_slice(), b"\t" | b"\x1b[Z")
+    }
+}
+
+impl Habits {
+    /// Where the key leads, if that is known.
+    pub(super) fn find(&self, origin: &Origin) -> Option<Spot> {
+        let habit = self.0.iter().find(|habit| habit.origin == *origin)?;
+        (habit.is_echoing && habit.count >= COUNT_MIN).then(|| habit.spot.clone())
+    }
+
+    /// The key led to this line.
+    pub(super) fn learn(&mut self, origin: Origin, line: &Line, frame: &Frame) {
+        let row = frame.cursor().row;
+        // What completes a name is no form's key.
+        if origin.is_tab() && row == origin.row {
+            return;
+        }
+        let spot = Spot { row, label: line.label(), is_empty: row != origin.row };
+        if let Some(habit) = self.0.iter_mut().find(|habit| habit.origin == origin) {
+            if habit.spot == spot {
+                habit.count += 1;
+            } else {
+                (habit.spot, habit.count, habit.is_echoing) = (spot, 1, false);
+            }
+            return;
+        }
+        if self.0.len() >= HABITS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(Habit { origin, spot, count: 1, is_echoing: false });
+    }
+
+    /// What was typed in this line was echoed.
+    pub(super) fn note_echo(&mut self, line: &Line, frame: &Frame) {
+        let (row, label) = (line.row_in(frame), line.label());
+        let here = self.0.iter_mut().filter(|habit| habit.spot.row == row);
+        here.filter(|habit| habit.spot.label == label).for_each(|habit| habit.is_echoing = true);
+    }
+
+    /// It led elsewhere this time.
+    pub(super) fn refute(&mut self, motion: &Motion) {
+        self.0.retain(|habit| !matches!(motion, Motion::To(spot) if habit.spot == *spot));
+    }
+}

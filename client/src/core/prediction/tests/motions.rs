@@ -1,0 +1,223 @@
+//! Keys that move the cursor to where the next text is typed: vi's, a form's, and margins.
+
+use super::*;
+
+/// A vi that has inserted once: its text in the first row, and `below` under it.
+fn vi(text: &str, below: &str) -> Bench {
+    let mut bench = Bench::new();
+    bench.answer(&format!("{text}\r\n{below}\x1b[1;1H"));
+    bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[1;1H");
+    bench.typed("\x1b", "\x1b[6;1H\x1b[K\x1b[1;1H");
+    bench
+}
+
+#[test]
+fn text_that_is_appended_is_shown_before_vi_says_that_it_inserts() {
+    let mut bench = vi("some text", "~\r\n~");
+    assert_eq!(bench.key("A"), "some text");
+    assert_eq!(bench.cursor(), (0, 9));
+    bench.keys(&[" ", "m", "o", "r"]);
+    assert_eq!(bench.key("e"), "some text more");
+    bench.answer("\x1b[6;1H-- INSERT --\x1b[1;10H more");
+    assert_eq!(bench.picture().lines().next(), Some("some text more"));
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn line_that_was_broken_stays_above_the_new_one() {
+    let mut bench = vi("one", "~\r\n~");
+    bench.keys(&["A", "x", "\r", "t", "w", "o"]);
+    assert_eq!(bench.picture(), "onex\ntwo\n~");
+    // The picture comes in parts.
+    bench.mark -= 4;
+    bench.answer("\x1b[6;1H-- INSERT --\x1b[1;4Hx");
+    bench.mark += 4;
+    assert!(bench.picture().starts_with("onex\ntwo\n~"), "{}", bench.picture());
+    bench.answer("\r\n\x1b[Ktwo");
+    assert!(bench.picture().starts_with("onex\ntwo\n~"), "{}", bench.picture());
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn new_line_at_the_bottom_moves_the_one_above_up() {
+    let mut bench = Bench::new();
+    bench.answer("a\r\nb\r\nc\r\nd\r\nlast\x1b[6;1H-- INSERT --\x1b[5;5H");
+    bench.keys(&["!", "\r", "n", "e", "w"]);
+    assert_eq!(bench.picture(), "a\nb\nc\nlast!\nnew\n-- INSERT --");
+    bench.answer("\x1b[1;1Hb\r\nc\r\nd\r\nlast!\r\nnew\x1b[K");
+    assert_eq!(bench.picture(), "b\nc\nd\nlast!\nnew\n-- INSERT --");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn editor_that_indents_is_not_foretold_twice() {
+    let mut bench = vi("one", "~\r\n~");
+    bench.keys(&["A", "\r", "x"]);
+    assert_eq!(bench.cursor(), (1, 1));
+    bench.answer("\x1b[6;1H-- INSERT --\x1b[2;1H    x");
+    assert_eq!(bench.cursor(), (1, 5));
+    bench.typed("\r", "\r\n    ");
+    assert_eq!(bench.cursor(), (2, 4), "what was seen");
+    bench.typed("y", "y");
+    bench.keys(&["\r", "z"]);
+    assert_eq!(bench.cursor(), (2, 5), "nobody knows where the next line begins");
+}
+
+#[test]
+fn what_has_left_vi_moves_nothing() {
+    let mut bench = vi("text", "~");
+    bench.keys(&[":", "q", "\r"]);
+    bench.answer("\x1b[2J\x1b[H$ ");
+    assert_eq!(bench.key("A"), "$");
+    assert_eq!(bench.cursor(), (0, 2));
+}
+
+/// A form with fields, in which Tab leads from the first to the second.
+fn form(labels: [&str; 2]) -> Bench {
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        bench.answer(&format!("\x1b[2J\x1b[H{}\x1b[3;1H{}\x1b[1;6H", labels[0], labels[1]));
+        bench.text("ann");
+        bench.typed("\t", "\x1b[3;6H");
+        if labels[1] == "Pass:" {
+            bench.typed("x", "*");
+            bench.typed("y", "*");
+        } else {
+            bench.text("xy");
+        }
+        bench.typed("\x18", "");
+    }
+    bench.answer(&format!("\x1b[2J\x1b[H{}\x1b[3;1H{}\x1b[1;6H", labels[0], labels[1]));
+    bench.text("ann");
+    bench
+}
+
+#[test]
+fn field_that_tab_was_seen_to_lead_to_is_typed_in_at_once() {
+    let mut bench = form(["Name:", "City:"]);
+    bench.keys(&["\t", "r", "o"]);
+    assert_eq!(bench.picture(), "Name:ann\n\nCity:ro");
+    bench.answer("\x1b[3;6Hro");
+    assert_eq!(bench.picture(), "Name:ann\n\nCity:ro");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn field_of_a_password_is_never_typed_in_before_the_program_did() {
+    let mut bench = form(["Name:", "Pass:"]);
+    bench.keys(&["\t", "s", "e", "c"]);
+    assert_eq!(bench.picture(), "Name:ann\n\nPass:");
+}
+
+#[test]
+fn pagers_search_is_known_after_two() {
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        bench.answer("\x1b[2J\x1b[Htext\x1b[6;1H:");
+        bench.typed("/", "\x1b[6;1H\x1b[K/");
+        bench.text("ab");
+        bench.typed("\r", "\x1b[6;1H\x1b[K:");
+    }
+    bench.keys(&["/", "c"]);
+    assert_eq!(bench.picture(), "text\n\n\n\n\n/c");
+    bench.answer("\x1b[6;1H\x1b[K/c");
+    assert_eq!(bench.picture(), "text\n\n\n\n\n/c");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn completion_is_no_habit() {
+    let mut bench = Bench::new();
+    for row in 1..4 {
+        bench.answer(&format!("\x1b[{row};1H$ "));
+        bench.text("cat no");
+        bench.typed("\t", "tes ");
+        bench.text("x");
+        bench.typed("\r", "");
+    }
+    bench.answer("\x1b[4;1H$ ");
+    bench.text("cat ba");
+    bench.keys(&["\t", "x"]);
+    assert_eq!(bench.picture().lines().last(), Some("$ cat ba"));
+}
+
+#[test]
+fn prompt_that_is_back_has_answered_enter() {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.text("ls");
+    bench.key("\r");
+    // The host hasn't said yet that it was answered.
+    bench.mark -= 1;
+    bench.answer("\r\nfile\r\n$$ ");
+    bench.mark += 1;
+    assert_eq!(bench.key("c"), "$$ c");
+    bench.mark -= 1;
+    bench.answer("");
+    bench.mark += 1;
+    bench.answer("c");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn other_prompt_proves_nothing_before_enter_was_answered() {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.text("su");
+    bench.key("\r");
+    bench.mark -= 1;
+    bench.answer("\r\nPassword: ");
+    bench.mark += 1;
+    assert_eq!(bench.key("s"), "Password:");
+}
+
+#[test]
+fn line_goes_on_behind_the_terminals_margin_once_it_was_seen_to() {
+    let mut bench = Bench::new();
+    bench.answer("> ");
+    bench.text("0123456789");
+    let rest = "x".repeat(67);
+    bench.text(&rest);
+    bench.typed("a", "a\r\n");
+    bench.typed("b", "b\r\n\r\n> ");
+    bench.text(&format!("0123456789{rest}"));
+    bench.keys(&["a", "b", "c"]);
+    let shown = bench.picture();
+    assert!(shown.ends_with(&format!("> 0123456789{rest}a\nbc")), "{shown}");
+}
+
+#[test]
+fn word_that_has_no_room_goes_to_the_next_row_once_others_did() {
+    let mut bench = Bench::new();
+    let line = format!("{}abcdefg", "word ".repeat(13));
+    bench.answer("\x1b[2J\x1b[H");
+    for row in 1..4 {
+        bench.answer(&format!("\x1b[{row};1H\x1b[K"));
+        bench.text(&line);
+        if row == 3 {
+            break;
+        }
+        bench.typed("h", "\x1b[7D\x1b[K\r\nabcdefgh");
+    }
+    bench.keys(&["h", "i"]);
+    let shown = bench.picture();
+    assert!(shown.ends_with(&format!("\n{}\nabcdefghi", line[..64].trim_end())), "{shown}");
+    bench.answer("\x1b[7D\x1b[K\r\nabcdefghi");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn kernel_that_has_echoed_for_a_while_is_believed() {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.target = KeyTarget::Echoed;
+    bench.typed("\r", "\r\n");
+    assert_eq!(bench.key("x"), "", "it may be about to ask for a password");
+    bench.answer("x\r\n");
+    bench.target = KeyTarget::Raw;
+    bench.answer("");
+    bench.target = KeyTarget::Echoed;
+    bench.answer("");
+    bench.now += Duration::from_secs(1);
+    assert_eq!(bench.key("y"), "y");
+}
