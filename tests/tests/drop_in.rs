@@ -1,5 +1,27 @@
 //! A drop-in for tmate: what people type and script does what it did. Where the real tmate runs
 //! here, its own answers are what ours are compared with.
+//!
+//! What tmate has, and which tests have it:
+//!
+//! | tmate has | tests |
+//! | --- | --- |
+//! | `-S`: a socket as long as the session | `github_actions_script...`, `socket_goes_when...`, `session_at_a_named_socket...` |
+//! | `new-session -d -s -c -x -y CMD` | `flags_and_verbs...`, `commands_answer_as_tmates_do` |
+//! | `wait tmate-ready`, with a time | `github_actions_script...`, `socket_goes_when...`, `wrong_pin_is_told...` |
+//! | `display -p '#{tmate_...}'` | `github_actions_script...`, `commands_answer_as_tmates_do` |
+//! | `set-option ... \\; new-session` | `start`, by which most tests begin |
+//! | `-a`, `tmate-authorized-keys` | `bad_input...`, `names_keys_and_lists...`, and `access.rs` |
+//! | `-F`, its lines, signals, restarts | `foreground...` |
+//! | `~/.tmate.conf`, `-f` | `configuration...`, `mistakes_in_the_configuration...`, and `configurations.rs` |
+//! | `-n -r -k` and their options | `names_keys_and_lists...`, `bad_input...`, and `names.rs` |
+//! | `-V -h -v -L -2 -u -q -l` | `what_needs_no_server...`, `flags_and_verbs...` |
+//! | `tmate-server-...`, several hosts | `start`, `names_keys_and_lists...`, `of_several_relays...`, and `networks.rs` |
+//! | `attach`, `capture-pane`, `send-keys`, `kill-...`, `show-messages` | `flags_and_verbs...`, `commands_answer_as_tmates_do` |
+//! | `$TMUX` with `tmate` in it | `flags_and_verbs...` |
+//! | joins, leaves, "Connecting to" | `foreground...`, `github_actions_script...` |
+//! | plain ssh, `ro-`, bad tokens, sizes | `viewers.rs`, `read_only.rs`, `errors.rs`, `leaving.rs`, `sizes.rs` |
+//! | the same line after a reconnect | `restored.rs`, `names.rs`, `networks.rs` |
+//! | webhooks | `webhooks.rs` |
 
 use rustix::process::Signal;
 use std::fs::File;
@@ -145,7 +167,10 @@ fn what_needs_no_server_is_the_same() {
 
 #[test]
 fn github_actions_script_works_word_by_word() {
-    let world = World::new();
+    github_actions_script(World::new());
+}
+
+fn github_actions_script(world: World) {
     let relay = Relay::start(&world);
     let script = Scripter::with_link(&world);
     let ran = start(&script, &relay);
@@ -193,7 +218,10 @@ fn socket_goes_when_the_shell_exits_though_no_relay_answers() {
 
 #[test]
 fn session_at_a_named_socket_is_shared_again_from_within_and_leaves_nothing() {
-    let world = World::new();
+    shared_again_from_within(World::new());
+}
+
+fn shared_again_from_within(world: World) {
     let relay = Relay::start(&world);
     let script = Scripter::with_tern(&world);
     assert_eq!(start(&script, &relay).code, Some(0));
@@ -254,7 +282,10 @@ fn wrong_pin_is_told_to_who_waits() {
 
 #[test]
 fn configuration_is_tmuxs_with_our_options_wherever_they_stand() {
-    let world = World::new();
+    configuration_with_our_options(World::new());
+}
+
+fn configuration_with_our_options(world: World) {
     let relay = Relay::start(&world);
     let script = Scripter::with_link(&world);
     script.write("relay.conf", &format!("set-option -g tmate-server-port \\\n  {}\n", relay.port));
@@ -313,7 +344,10 @@ fn mistakes_in_the_configuration_name_file_and_line_and_cost_that_line_only() {
 
 #[test]
 fn option_is_set_at_the_prompt_of_a_running_session() {
-    let world = World::new();
+    option_at_the_prompt(World::new());
+}
+
+fn option_at_the_prompt(world: World) {
     let script = Scripter::with_tern(&world);
     let words = [&NOWHERE[..], &["new-session", "-d", "-x", "80", "-y", "24"]].concat();
     assert_eq!(script.run(&words).code, Some(0));
@@ -335,7 +369,10 @@ fn option_is_set_at_the_prompt_of_a_running_session() {
 
 #[test]
 fn foreground_prints_the_lines_restarts_the_program_and_ends_by_a_signal() {
-    let world = World::new();
+    foreground_that_restarts(World::new());
+}
+
+fn foreground_that_restarts(world: World) {
     let relay = Relay::start(&world);
     let script = Scripter::with_link(&world);
     let mut foreground = Foreground::start(&script, &relay, "new-session 'seq 3; exit 3'");
@@ -464,6 +501,119 @@ fn unit_for_systemd_is_one() {
     };
     let said = tern_tests::process::text(&verify);
     assert!(verify.status.success() && !said.contains("tern.service"), "{said}");
+}
+
+/// The same with other versions of tmux, as far as it is tmux on which it depends.
+macro_rules! with_other_versions {
+    ($($name:ident: $scenario:ident($version:literal);)*) => { $(
+        #[test]
+        fn $name() {
+            match tern_tests::process::tmux_folder($version) {
+                Some(folder) => $scenario(World::with_tmux(Some(&folder))),
+                None => eprintln!("skipped: tmux {} is not built (./test does)", $version),
+            }
+        }
+    )* };
+}
+
+with_other_versions! {
+    github_actions_script_works_with_tmux_3_1: github_actions_script("3.1c");
+    github_actions_script_works_with_tmux_3_5: github_actions_script("3.5a");
+    github_actions_script_works_with_tmux_3_6: github_actions_script("3.6a");
+    configuration_has_our_options_with_tmux_3_1: configuration_with_our_options("3.1c");
+    configuration_has_our_options_with_tmux_3_6: configuration_with_our_options("3.6a");
+    option_is_set_at_the_prompt_of_tmux_3_5: option_at_the_prompt("3.5a");
+    option_is_set_at_the_prompt_of_tmux_3_6: option_at_the_prompt("3.6a");
+    foreground_restarts_with_tmux_3_1: foreground_that_restarts("3.1c");
+    foreground_restarts_with_tmux_3_6: foreground_that_restarts("3.6a");
+    session_is_shared_again_from_within_tmux_3_1: shared_again_from_within("3.1c");
+    session_is_shared_again_from_within_tmux_3_6: shared_again_from_within("3.6a");
+    flags_and_verbs_are_tmates_with_tmux_3_1: flags_and_verbs("3.1c");
+    flags_and_verbs_are_tmates_with_tmux_3_6: flags_and_verbs("3.6a");
+}
+
+#[test]
+fn flags_and_verbs_are_tmates() {
+    flags_and_verbs(World::new());
+}
+
+fn flags_and_verbs(world: World) {
+    let script = Scripter::with_link(&world);
+    let folder = script.home.join("work").display().to_string();
+    let label = |words: &[&str]| script.run_bare(&[&["-2uql", "-v", "-L", "mine"], words].concat());
+    let new = ["new-session", "-d", "-s", "work", "-c", &folder, "-x", "100", "-y", "30", "cat"];
+    let ran = label(&[&NOWHERE[..], &new].concat());
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""));
+    let format = "#{session_name} #{window_width} #{pane_current_path} #{pane_current_command}";
+    world.wait_until("the program runs where it was told to", || {
+        label(&["display", "-p", format]).out == format!("work 100 {folder} cat\n")
+    });
+    // Scripts know by this in what they run.
+    let socket = label(&["display", "-p", "#{socket_path}"]).out.trim_end().to_owned();
+    assert!(socket.contains("tmate") && socket.ends_with("/mine"), "{socket}");
+    assert_eq!(label(&["ls", "-F", "#{session_name}"]).out, "work\n");
+    label(&["send-keys", "typed", "Enter"]);
+    world.wait_until("it is seen", || {
+        label(&["capture-pane", "-p"]).out.starts_with("typed\ntyped")
+    });
+    assert!(label(&["show-messages"]).out.contains("Connecting to localhost"));
+
+    let tern = tern_tests::process::binary("tern").display().to_string();
+    let environment = world.environment(&script.home);
+    let attach = [tern.as_str(), "-S", &socket, "attach", "-t", "work"].map(String::from);
+    let terminal = tern_tests::Terminal::open(&world, "attached", (80, 24), &environment, &attach);
+    world.wait_until("it is attached", || terminal.shows("typed\ntyped"));
+    terminal.press(&["C-b", "d"]);
+    assert_eq!(world.wait_for("it is detached", || terminal.exit_code()), 0);
+    assert_eq!(label(&["kill-server"]).code, Some(0));
+    world.wait_until("the socket goes with it", || !Path::new(&socket).exists());
+}
+
+#[test]
+fn names_keys_and_lists_are_set_by_options_too() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let key = tern_tests::accounts::Operator::of(&world, &relay).add("alice");
+    let script = Scripter::with_link(&world);
+    let config = format!(
+        "set -g tmate-server-host {}\nset -g tmate-server-port {}\n\
+         set -g tmate-server-dsa-fingerprint obsolete\n\
+         set -g tmate-server-ecdsa-fingerprint {}\nset -g tmate-api-key {key}\n\
+         set -g tmate-session-name web\nset -g tmate-session-name-ro look\n",
+        relay.address, relay.port, relay.fingerprint
+    );
+    script.write(".tmate.conf", &config);
+    // Called as tmate, nothing else is read.
+    script.write(".tern.conf", "set -g tmate-session-name other\n");
+    let ran = script.run(&["new-session", "-d"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert_eq!(script.run(&["wait", "tmate-ready"]).code, Some(0));
+    let line = |token: &str| format!("ssh -p{} {token}@{}", relay.port, relay.address);
+    assert_eq!(script.display("#{tmate_ssh}"), line("alice/web"));
+    assert_eq!(script.display("#{tmate_ssh_ro}"), line("alice/look"));
+    assert_eq!(script.run(&["kill-session"]).code, Some(0));
+    world.wait_until("it is over", || !script.has_socket());
+
+    script.write(".tmate.conf", &format!("{config}set -g tmate-authorized-keys ~/no.keys\n"));
+    let ran = script.run(&["new-session", "-d"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let expected = format!("cannot read {}", script.home.join("no.keys").display());
+    assert!(ran.err.contains(&expected) && !ran.err.contains(&key), "{}", ran.err);
+}
+
+#[test]
+fn foreground_ends_by_an_interrupt_as_well() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_link(&world);
+    let mut foreground = Foreground::start(&script, &relay, "new-session cat");
+    let line = foreground.expect(&world, "ssh session: ssh -p");
+    let viewer = Viewer::open(&world, &JoinLine::find_all(&line)[0], ViewerOptions::default());
+    foreground.expect(&world, "A mate has joined (127.0.0.1) -- 1 client currently connected");
+    viewer.terminal.kill();
+    foreground.expect(&world, "A mate has left (127.0.0.1) -- 0 client currently connected");
+    assert_eq!(foreground.end(Signal::INT), Some(0));
+    assert!(!script.has_socket());
 }
 
 /// `set -g tmate-server-host LIST` with both keys, and a session.
