@@ -206,6 +206,15 @@ impl Host {
         run(command.env("TERM", "tmux-256color").current_dir(&self.home).args(args))
     }
 
+    /// Waits until `tern show-messages` shows this.
+    #[track_caller]
+    pub fn wait_until_log(&self, words: &str) {
+        self.world.wait_until_ok(&format!("the log says {words:?}"), || {
+            let log = text(&self.tern(&["show-messages"]));
+            if log.contains(words) { Ok(()) } else { Err(log) }
+        });
+    }
+
     /// The same person runs `tern ARGS` in another terminal; nothing is expected of it.
     pub fn again(&self, args: &[&str]) -> Terminal {
         let mut command = vec![binary("tern").display().to_string()];

@@ -17,6 +17,7 @@ pub mod certified;
 pub mod drop_in;
 pub mod fixtures;
 pub mod host;
+pub mod keys;
 pub mod lab;
 pub mod netns;
 pub mod ports;

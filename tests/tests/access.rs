@@ -1,73 +1,17 @@
 //! Who may join: keys shown by the stock `ssh` (file, agent, certificate) and by `tern join`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
+use tern_tests::keys::{Keys, by_ssh, by_tern, refused};
 use tern_tests::process::{run, text};
 use tern_tests::shared::wait_until_shows;
-use tern_tests::viewer::run_ssh;
-use tern_tests::{Host, HostOptions, JoinLine, Relay, Viewer, ViewerOptions, World};
-
-/// A person's keys.
-struct Keys {
-    folder: PathBuf,
-}
-
-impl Keys {
-    fn new(world: &World) -> Self {
-        Self { folder: world.home(&world.unique("keys")) }
-    }
-
-    /// Makes a key; gives its file.
-    fn make(&self, name: &str, kind: &[&str]) -> PathBuf {
-        let path = self.folder.join(name);
-        let mut keygen = Command::new("ssh-keygen");
-        keygen.args(["-q", "-N", "", "-C", name, "-f"]).arg(&path).arg("-t").args(kind);
-        assert!(run(&mut keygen).status.success(), "ssh-keygen makes a key");
-        path
-    }
-
-    /// Its line.
-    fn line(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(format!("{name}.pub"))).expect("it was made")
-    }
-
-    /// Signs the key `name` by the authority `by`, for these principals and this time.
-    fn certify(&self, by: &str, name: &str, principals: &str, validity: &str) {
-        let mut keygen = Command::new("ssh-keygen");
-        keygen.args(["-q", "-I", "the certified", "-n", principals, "-V", validity, "-s"]);
-        keygen.arg(self.folder.join(by)).arg(self.folder.join(format!("{name}.pub")));
-        assert!(run(&mut keygen).status.success(), "ssh-keygen signs");
-    }
-}
-
-fn identity(path: &Path) -> Vec<String> {
-    ["-i", &path.display().to_string(), "-o", "IdentitiesOnly=yes"].map(str::to_owned).to_vec()
-}
+use tern_tests::{Host, HostOptions, Relay, Viewer, ViewerOptions, World};
 
 fn with_keys(world: &World, relay: &Relay, list: &Path, more: &[&str]) -> Host {
     let mut args = vec!["-a".to_owned(), list.display().to_string()];
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
     Host::share_with(world, Some(relay), HostOptions { args, ..HostOptions::default() })
-}
-
-fn by_ssh(world: &World, line: &JoinLine, key: &Path) -> Viewer {
-    let ssh_args = identity(key);
-    Viewer::open(world, line, ViewerOptions { ssh_args, ..ViewerOptions::default() })
-}
-
-fn by_tern(world: &World, line: &JoinLine, key: &Path) -> Viewer {
-    let tern = Some(vec!["-i".into(), key.display().to_string()]);
-    Viewer::open(world, line, ViewerOptions { tern, ..ViewerOptions::default() })
-}
-
-/// What stock ssh says that may not get in.
-fn refused(world: &World, line: &JoinLine, key: &Path) -> String {
-    let key = key.display().to_string();
-    let options = ["-o", "BatchMode=yes", "-i", &key, "-o", "IdentitiesOnly=yes", "-tt"];
-    let output = run_ssh(world, line, &options, &[]);
-    assert_eq!(output.status.code(), Some(255));
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
@@ -143,7 +87,7 @@ fn change_of_the_file_counts_for_who_comes_next_and_a_spoilt_one_lets_nobody_in(
     viewer.wait_until_same(&host);
     refused(&world, &host.read_write, &second);
     fs::write(&file, keys.line("first") + &keys.line("second")).expect("our own folder");
-    wait_until_log(&world, &host, "has changed: it lets in 2 keys");
+    host.wait_until_log("has changed: it lets in 2 keys");
     by_tern(&world, &host.read_write, &second).wait_until_same(&host);
     fs::write(&file, "ssh-ed25519 nonsense\n").expect("our own folder");
     wait_until_shows(&world, &host.terminal, "Nobody new is let in until it is mended");
@@ -156,11 +100,11 @@ fn change_of_the_file_counts_for_who_comes_next_and_a_spoilt_one_lets_nobody_in(
     viewer.terminal.enter_line("echo still $((6 * 7))");
     viewer.wait_until_shows("\nstill 42");
     fs::write(&file, keys.line("second")).expect("our own folder");
-    wait_until_log(&world, &host, "has changed: it lets in 1 key");
+    host.wait_until_log("has changed: it lets in 1 key");
     by_ssh(&world, &host.read_write, &second).wait_until_same(&host);
     refused(&world, &host.read_write, &first);
     fs::remove_file(&file).expect("it was there");
-    wait_until_log(&world, &host, "Nobody new is let in until it is mended: cannot read");
+    host.wait_until_log("Nobody new is let in until it is mended: cannot read");
     refused(&world, &host.read_write, &second);
 }
 
@@ -177,10 +121,10 @@ fn list_can_be_named_and_taken_back_while_the_session_is_shared() {
     // By tmux itself; the file comes later.
     let path = file.display().to_string();
     host.tmux(&["set-option", "-g", "@tmate-authorized-keys", &path]);
-    wait_until_log(&world, &host, "Nobody new is let in until it is mended: cannot read");
+    host.wait_until_log("Nobody new is let in until it is mended: cannot read");
     refused(&world, &host.read_write, &right);
     fs::write(&file, keys.line("right")).expect("our own folder");
-    wait_until_log(&world, &host, "has changed: it lets in 1 key");
+    host.wait_until_log("has changed: it lets in 1 key");
     by_ssh(&world, &host.read_write, &right).wait_until_same(&host);
     refused(&world, &host.read_write, &wrong);
     // Another option changes nothing about it.
@@ -189,18 +133,12 @@ fn list_can_be_named_and_taken_back_while_the_session_is_shared() {
         assert!(output.status.success(), "{}", text(&output));
     };
     set("tmate-server-host", "elsewhere.example");
-    wait_until_log(&world, &host, "tmate-server-host counts when the sharing begins anew");
+    host.wait_until_log("tmate-server-host counts when the sharing begins anew");
     wait_until_shows(&world, &host.terminal, "tmate-server-host counts when");
     refused(&world, &host.read_write, &wrong);
     host.tmux(&["set-option", "-gu", "@tmate-authorized-keys"]);
-    wait_until_log(&world, &host, "SSH keys are not asked for any more");
+    host.wait_until_log("SSH keys are not asked for any more");
     by_tern(&world, &host.read_write, &wrong).wait_until_same(&host);
-}
-
-fn wait_until_log(world: &World, host: &Host, what: &str) {
-    world.wait_until(&format!("the log has {what:?}"), || {
-        text(&host.tern(&["show-messages"])).contains(what)
-    });
 }
 
 #[test]
@@ -219,7 +157,7 @@ fn keys_in_an_agent_and_certificates_get_in() {
     let host = with_keys(&world, &relay, &file, &[]);
     by_ssh(&world, &host.read_write, &certified).wait_until_same(&host);
     by_tern(&world, &host.read_write, &certified).wait_until_same(&host);
-    wait_until_log(&world, &host, "A mate has joined (127.0.0.1, the certified)");
+    host.wait_until_log("A mate has joined (127.0.0.1, the certified)");
     let said = refused(&world, &host.read_write, &late);
     assert!(said.contains("Permission denied"), "{said}");
 
@@ -239,7 +177,7 @@ fn keys_in_an_agent_and_certificates_get_in() {
         ViewerOptions { ssh_args, ..ViewerOptions::default() },
     );
     viewer.wait_until_same(&host);
-    wait_until_log(&world, &host, "A mate has joined (127.0.0.1, agents)");
+    host.wait_until_log("A mate has joined (127.0.0.1, agents)");
 }
 
 #[test]

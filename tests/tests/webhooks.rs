@@ -38,14 +38,6 @@ fn wait_until_told(world: &World, web: &Web, expected: &[&str]) {
     assert_eq!(types(web), expected, "{}", world.report());
 }
 
-#[track_caller]
-fn wait_until_log(world: &World, host: &Host, words: &str) {
-    world.wait_until_ok(&format!("the log says {words:?}"), || {
-        let log = text(&host.tern(&["show-messages"]));
-        if log.contains(words) { Ok(()) } else { Err(log) }
-    });
-}
-
 fn keys(value: &serde_json::Value) -> BTreeSet<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
@@ -152,14 +144,14 @@ fn nothing_is_lost_where_the_server_fails_in_every_way() {
     ]);
     let host = share(&world, &relay, &["--webhook-url", &web.url("/")]);
     let viewer = Viewer::join(&world, &host, &host.read_write);
-    wait_until_log(&world, &host, "The webhook fails: http://localhost:");
+    host.wait_until_log("The webhook fails: http://localhost:");
     let expected = [&["session_register"; 6][..], &["session_join"; 2]].concat();
     wait_until_told(&world, &web, &expected);
     let events = events(&web);
     assert!(events[..6].iter().all(|event| *event == events[0]), "each try is the same event");
     assert!(web.requests().iter().all(|request| request.path == "/"), "no redirect is followed");
-    wait_until_log(&world, &host, "The webhook works again");
-    wait_until_log(&world, &host, "redirections are not followed");
+    host.wait_until_log("The webhook works again");
+    host.wait_until_log("redirections are not followed");
     leave(&viewer);
     wait_until_told(&world, &web, &[&expected[..], &["session_left"]].concat());
 }
@@ -173,11 +165,11 @@ fn relay_reaches_nobody_in_its_own_network_unless_it_may() {
     for place in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"] {
         let url = format!("http://{place}:{port}/");
         let host = share(&world, &public, &["--webhook-url", &url]);
-        wait_until_log(&world, &host, "is not on the public internet, so it is not asked");
+        host.wait_until_log("is not on the public internet, so it is not asked");
     }
     let off = relay(&world, &["--webhooks", "off"]);
     let host = share(&world, &off, &["--webhook-url", &web.url("/")]);
-    wait_until_log(&world, &host, "The webhook fails: this relay sends no webhooks");
+    host.wait_until_log("The webhook fails: this relay sends no webhooks");
     assert_eq!(web.connections(), 0);
 }
 
@@ -191,11 +183,11 @@ fn certificate_is_checked_against_the_authorities_of_the_machine() {
     share(&world, &relay, &["--webhook-url", &web.url("/")]);
     wait_until_told(&world, &web, &["session_register"]);
     let host = share(&world, &relay, &["--webhook-url", &stranger.url("/")]);
-    wait_until_log(&world, &host, "The webhook fails: TLS with localhost fails");
+    host.wait_until_log("The webhook fails: TLS with localhost fails");
     // The name counts, too.
     let by_address = format!("https://127.0.0.1:{}/", web.address.port());
     let host = share(&world, &relay, &["--webhook-url", &by_address]);
-    wait_until_log(&world, &host, "The webhook fails: TLS with 127.0.0.1 fails");
+    host.wait_until_log("The webhook fails: TLS with 127.0.0.1 fails");
     assert_eq!((types(&web).len(), types(&stranger).len()), (1, 0));
 }
 
