@@ -125,6 +125,18 @@ impl Rules {
         self.0.extend(more.0);
     }
 
+    /// As far as they may count in a list that somebody else keeps: none may vouch for other keys, and
+    /// whoever they let in is called `name`, whatever they say. Gives how many were refused for it.
+    pub fn of_others(mut self, name: &str) -> (Self, usize) {
+        let count = self.0.len();
+        self.0.retain(|rule| !rule.options.is_authority);
+        for rule in &mut self.0 {
+            rule.comment = printable(name.into());
+        }
+        let refused = count - self.0.len();
+        (self, refused)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -13,6 +13,7 @@ pub mod findings;
 pub mod hidden;
 pub mod input;
 pub mod join_target;
+pub mod key_lists;
 pub mod keys_place;
 pub mod leaving;
 pub mod marks;
@@ -66,6 +67,7 @@ mod tests {
         "std::path::{Path, PathBuf}",
         "std::time::",
         "tern_bootstrap::authorized_keys::Fingerprint",
+        "tern_bootstrap::authorized_keys::Rules",
         "tern_bootstrap::client::RelayAddress",
         "tern_bootstrap::grant::NameClaim",
         "tern_bootstrap::grant::PORT_DEFAULT",

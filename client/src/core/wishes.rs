@@ -20,6 +20,8 @@ pub struct Wishes {
     pub api_key: Option<String>,
     /// `-a`, `tmate-authorized-keys`: only viewers with a key of this file get in.
     pub authorized_keys: Option<PathBuf>,
+    /// `--github-user` and the like: also those whom lists on the web let in.
+    pub forges: Forges,
     /// `tmate-set authorized_keys=LINE`: as lines of such a file.
     pub authorized_keys_lines: Vec<String>,
     /// `--approve`, `tern-approve`: whether the host is asked before each join; not if nothing is said.
@@ -46,6 +48,12 @@ impl Wishes {
             name_ro: self.name_ro.or(other.name_ro),
             api_key: self.api_key.or(other.api_key),
             authorized_keys: self.authorized_keys.or(other.authorized_keys),
+            forges: Forges {
+                github_users: either(self.forges.github_users, other.forges.github_users),
+                gitlab_users: either(self.forges.gitlab_users, other.forges.gitlab_users),
+                users: either(self.forges.users, other.forges.users),
+                urls: either(self.forges.urls, other.forges.urls),
+            },
             authorized_keys_lines: either(self.authorized_keys_lines, other.authorized_keys_lines),
             asks_before_join: self.asks_before_join.or(other.asks_before_join),
             webhook_url: self.webhook_url.or(other.webhook_url),
@@ -88,6 +96,7 @@ impl Wishes {
             (
                 wishes.authorized_keys.clone(),
                 wishes.authorized_keys_lines.clone(),
+                wishes.forges.clone(),
                 wishes.asks_before_join,
             )
         };
@@ -101,7 +110,29 @@ impl Wishes {
 
     /// Whether a token isn't enough.
     pub fn wants_keys(&self) -> bool {
-        self.authorized_keys.is_some() || !self.authorized_keys_lines.is_empty()
+        self.authorized_keys.is_some()
+            || !self.authorized_keys_lines.is_empty()
+            || !self.forges.is_empty()
+    }
+}
+
+/// Lists of keys on the web, as they are wished.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forges {
+    /// `--github-user`.
+    pub github_users: Vec<String>,
+    /// `--gitlab-user`.
+    pub gitlab_users: Vec<String>,
+    /// `--keys-user`: stand for `{user}` in [`Self::urls`].
+    pub users: Vec<String>,
+    /// `--keys-url`.
+    pub urls: Vec<String>,
+}
+
+impl Forges {
+    /// Whether none is wished.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::core::drop_in::flags::{FlagError, Flags};
 use crate::core::drop_in::options::Settings;
 use crate::core::menus::Choice;
 use crate::core::prediction::display::Mode;
-use crate::core::wishes::{Wishes, webhook_secret, webhook_url, webhook_userdata};
+use crate::core::wishes::{Forges, Wishes, webhook_secret, webhook_url, webhook_userdata};
 use crate::shell::attendance::{BanOptions, ViewersOptions, WhomOptions};
 use crate::shell::drop_in::Program;
 use crate::shell::join::{self, JoinArgs, Refused};
@@ -88,6 +88,9 @@ pub struct ShareArgs {
     /// honoured, and a line with an option that can't be lets nobody in.
     #[arg(short, long, env = "TERN_AUTHORIZED_KEYS", value_name = "FILE")]
     pub authorized_keys: Option<PathBuf>,
+    /// Whose SSH keys may join, beside those of a file.
+    #[command(flatten)]
+    pub forges: ForgeArgs,
     /// Be asked before somebody joins: by a menu in your tmux, or answer with `tern approve` and
     /// `tern deny`. Who gets no answer within two minutes is not let in.
     #[arg(long, env = "TERN_APPROVE", value_parser = FalseyValueParser::new())]
@@ -126,6 +129,36 @@ pub struct ShareArgs {
     /// The same of its fingerprints.
     #[arg(skip)]
     pub are_fingerprints_named: bool,
+}
+
+/// What can be said about keys on the web.
+#[derive(Debug, Args)]
+pub struct ForgeArgs {
+    /// Only people with an SSH key of this user of GitHub may join (and those of --authorized-keys and
+    /// of other users). May be repeated. The keys are asked for every two minutes.
+    #[arg(long, env = "TERN_GITHUB_USER", value_delimiter = ',', value_name = "NAME")]
+    pub github_user: Vec<String>,
+    /// The same for a user of GitLab.
+    #[arg(long, env = "TERN_GITLAB_USER", value_delimiter = ',', value_name = "NAME")]
+    pub gitlab_user: Vec<String>,
+    /// The same for any list of keys (https). {user} in it stands for each --keys-user:
+    /// https://codeberg.org/{user}.keys. May be repeated.
+    #[arg(long, env = "TERN_KEYS_URL", value_delimiter = ',', value_name = "URL")]
+    pub keys_url: Vec<String>,
+    /// A user for --keys-url. May be repeated.
+    #[arg(long, env = "TERN_KEYS_USER", value_delimiter = ',', value_name = "NAME")]
+    pub keys_user: Vec<String>,
+}
+
+impl ForgeArgs {
+    fn wishes(&self) -> Forges {
+        Forges {
+            github_users: self.github_user.clone(),
+            gitlab_users: self.gitlab_user.clone(),
+            users: self.keys_user.clone(),
+            urls: self.keys_url.clone(),
+        }
+    }
 }
 
 /// What can be said about a webhook.
@@ -175,6 +208,7 @@ impl ShareArgs {
             name_ro: self.name_ro.clone(),
             api_key: self.api_key.clone(),
             authorized_keys: self.authorized_keys.as_deref().map(absolute),
+            forges: self.forges.wishes(),
             asks_before_join: self.approve.then_some(true),
             webhook_url: self.webhook.webhook_url.clone(),
             webhook_userdata: self.webhook.webhook_userdata.clone().unwrap_or_default(),

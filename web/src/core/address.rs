@@ -1,6 +1,7 @@
 //! Which machines may be asked on somebody else's behalf: a relay must not become a way into its own
 //! network (server-side request forgery).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Ports below this are for services of the system: no web server that takes webhooks is there, but
@@ -14,6 +15,8 @@ const WEB_PORTS: [u16; 2] = [80, 443];
 pub enum Reach {
     /// What the whole internet reaches as well.
     Public,
+    /// This machine, by its loopback addresses.
+    ThisMachine,
     /// Anybody: who asks and who is asked trust each other, or it is their own machine.
     Any,
 }
@@ -23,10 +26,22 @@ impl Reach {
     pub fn allows(self, address: IpAddr, port: u16) -> bool {
         match self {
             Self::Any => true,
+            Self::ThisMachine => address.is_loopback(),
             Self::Public => {
                 is_public(address) && (port >= SYSTEM_PORTS || WEB_PORTS.contains(&port))
             }
         }
+    }
+}
+
+impl fmt::Display for Reach {
+    /// For people: where somebody isn't who may not be reached.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "on the public internet",
+            Self::ThisMachine => "on this machine",
+            Self::Any => "anywhere",
+        })
     }
 }
 
@@ -155,6 +170,8 @@ mod tests {
         let address = "1.1.1.1".parse().expect("an address");
         assert!(Reach::Public.allows(address, 443) && Reach::Public.allows(address, 8080));
         assert!(!Reach::Public.allows(address, 25) && !Reach::Public.allows(address, 22));
+        assert!(!Reach::ThisMachine.allows(address, 443));
+        assert!(Reach::ThisMachine.allows("::1".parse().expect("an address"), 80));
         assert!(Reach::Any.allows("127.0.0.1".parse().expect("an address"), 25));
     }
 }

@@ -73,12 +73,14 @@ pub enum AskError {
         error: io::Error,
     },
     /// It leads where this machine asks nobody on others' behalf.
-    #[error("{host} port {port} is not on the public internet, so it is not asked")]
+    #[error("{host} port {port} is not {reach}, so it is not asked")]
     NotAllowed {
         /// The name.
         host: String,
         /// The port.
         port: u16,
+        /// Who is asked.
+        reach: Reach,
     },
     /// No address accepts connections.
     #[error("{host} can't be reached ({error})")]
@@ -168,10 +170,13 @@ impl Client {
         };
         let may_ask = |at: &SocketAddr| {
             self.reach.allows(at.ip(), port)
-                && (self.reach == Reach::Any || !is_this_machine(at.ip()))
+                && (self.reach != Reach::Public || !is_this_machine(at.ip()))
         };
         let allowed: Vec<_> = found.into_iter().filter(may_ask).take(ADDRESSES_MAX).collect();
-        if allowed.is_empty() { Err(AskError::NotAllowed { host, port }) } else { Ok(allowed) }
+        if allowed.is_empty() {
+            return Err(AskError::NotAllowed { host, port, reach: self.reach });
+        }
+        Ok(allowed)
     }
 
     async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

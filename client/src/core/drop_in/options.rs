@@ -2,19 +2,23 @@
 //! tmux keeps their values as its user options `@tmate-NAME`, so that it is tmux that evaluates
 //! conditions and quotes.
 
-use crate::core::wishes::{Wishes, webhook_secret, webhook_url, webhook_userdata};
+use crate::core::wishes::{Forges, Wishes, webhook_secret, webhook_url, webhook_userdata};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// All of them, without their prefix; most are tmate's.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 24] = [
     "api-key",
     "approve",
     "authorized-keys",
     "display-time",
     "foreground-restart",
+    "github-user",
+    "gitlab-user",
     "identity",
+    "keys-url",
+    "keys-user",
     "server-dsa-fingerprint",
     "server-ecdsa-fingerprint",
     "server-ed25519-fingerprint",
@@ -182,6 +186,7 @@ impl Settings {
             name_ro: text("session-name-ro"),
             api_key: text("api-key"),
             authorized_keys: path("authorized-keys"),
+            forges: reader.forges(),
             asks_before_join: reader.asks(),
             webhook_url: reader.checked("webhook-url", webhook_url),
             webhook_userdata: reader
@@ -312,6 +317,22 @@ impl Reader<'_> {
     }
 
     /// A mistake must not open the door: who wanted to say something about it wants to be asked.
+    /// One that is set to nothing is wrong, which is told where the keys are asked for: it must not let
+    /// everybody in.
+    fn forges(&self) -> Forges {
+        let named = |name: &str| {
+            let words = words(self.values.get(name));
+            let is_blank = words.is_empty() && self.values.contains_key(name);
+            if is_blank { vec![String::new()] } else { words }
+        };
+        Forges {
+            github_users: named("github-user"),
+            gitlab_users: named("gitlab-user"),
+            users: named("keys-user"),
+            urls: named("keys-url"),
+        }
+    }
+
     fn asks(&mut self) -> Option<bool> {
         self.values.contains_key("approve").then(|| self.switch("approve", true))
     }

@@ -22,8 +22,9 @@ enum Effect {
 /// By its name without prefix.
 fn effect(name: &str) -> Effect {
     match name {
-        "approve" | "authorized-keys" | "display-time" | "set" | "webhook-from-host"
-        | "webhook-secret" | "webhook-url" | "webhook-userdata" => Effect::AtOnce,
+        "approve" | "authorized-keys" | "display-time" | "github-user" | "gitlab-user"
+        | "keys-url" | "keys-user" | "set" | "webhook-from-host" | "webhook-secret"
+        | "webhook-url" | "webhook-userdata" => Effect::AtOnce,
         "wait-timeout" => Effect::WhenNeeded,
         _ => Effect::NextSharing,
     }
@@ -100,6 +101,10 @@ impl RunTime {
         match name {
             "approve" => self.wishes.asks_before_join = wished.asks_before_join,
             "authorized-keys" => self.wishes.authorized_keys = wished.authorized_keys,
+            "github-user" => self.wishes.forges.github_users = wished.forges.github_users,
+            "gitlab-user" => self.wishes.forges.gitlab_users = wished.forges.gitlab_users,
+            "keys-url" => self.wishes.forges.urls = wished.forges.urls,
+            "keys-user" => self.wishes.forges.users = wished.forges.users,
             "set" => self.wishes.authorized_keys_lines = wished.authorized_keys_lines,
             "webhook-from-host" => self.wishes.is_webhook_from_host = wished.is_webhook_from_host,
             "webhook-secret" => self.wishes.webhook_secret = wished.webhook_secret,

@@ -1,8 +1,10 @@
-//! The lists of keys that let people in: a file, lines of a configuration.
+//! The lists of keys that let people in: a file, lines of a configuration, lists on the web.
 //!
-//! At the start, a list that can't be read, or that lets nobody in, is an error. Later it lets in
-//! nobody new until it is mended: who is in stays.
+//! At the start, a list here that can't be read, or that lets nobody in, is an error. Later it lets in
+//! nobody new until it is mended: who is in stays. Lists on the web are asked for while people join.
 
+use super::fetch::Fetcher;
+use crate::core::key_lists::{self, Fetched, KeyLists};
 use crate::core::notice::printable;
 use crate::core::wishes::Wishes;
 use crate::shell::paths::home;
@@ -11,8 +13,12 @@ use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 use tern_bootstrap::authorized_keys::Rules;
-use tern_sync::session::{ACCESS_LINES_MAX, ACCESS_SIZE_MAX};
+use tern_sync::session::{ACCESS_LINES_MAX, ACCESS_SIZE_MAX, Access};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
 
 /// Largest file that is read: with comments, twice what a relay is told.
 const FILE_SIZE_MAX: u64 = 2 * ACCESS_SIZE_MAX as u64;
@@ -26,6 +32,14 @@ pub(super) struct Keys {
     lines: Vec<String>,
     /// The file as it was when it was read.
     seen: Option<Seen>,
+    /// Of the file and the lines; `None`: they can't be read, and nobody new is let in.
+    local: Option<Rules>,
+    lists: KeyLists,
+    /// Viewers are kept waiting for the first answers.
+    is_waiting: bool,
+    fetcher: Arc<Fetcher>,
+    /// Lists that are being asked for.
+    fetching: JoinSet<(usize, Fetched)>,
 }
 
 /// What tells whether a file has changed: it may be written, or replaced.
@@ -41,7 +55,7 @@ struct Seen {
 #[derive(Debug)]
 pub(super) struct Reading {
     /// For the relay.
-    pub(super) lines: Vec<String>,
+    pub(super) access: Access,
     /// For the person.
     pub(super) notices: Vec<String>,
 }
@@ -50,7 +64,7 @@ impl Reading {
     /// Nothing can be used.
     pub(super) fn nobody(error: &anyhow::Error) -> Self {
         let text = format!("Nobody new is let in until it is mended: {error:#}");
-        Self { lines: Vec::new(), notices: vec![text] }
+        Self { access: Access::Keys(Vec::new()), notices: vec![text] }
     }
 }
 
@@ -58,21 +72,40 @@ impl Keys {
     /// Of these wishes; `None`: everybody with a token may join.
     pub(super) fn of(wishes: &Wishes) -> anyhow::Result<Option<Self>> {
         let lines = wishes.authorized_keys_lines.clone();
-        if wishes.authorized_keys.is_none() && lines.is_empty() {
+        if wishes.authorized_keys.is_none() && lines.is_empty() && wishes.forges.is_empty() {
             return Ok(None);
         }
         let file = wishes.authorized_keys.as_ref().map(|path| expanded(path)).transpose()?;
-        Ok(Some(Self { file, lines, seen: None }))
+        let lists = KeyLists::new(key_lists::places(&wishes.forges)?, Instant::now());
+        Ok(Some(Self {
+            file,
+            lines,
+            seen: None,
+            local: None,
+            is_waiting: !lists.is_empty(),
+            lists,
+            fetcher: Fetcher::new(),
+            fetching: JoinSet::new(),
+        }))
     }
 
     /// What the person is told first, in tmate's words.
     pub(super) fn announcements(&self) -> Vec<String> {
-        let file = self.file.iter();
-        file.map(|path| format!("Using {} for access control", path.display())).collect()
+        let file = self.file.iter().map(|path| path.display().to_string());
+        let names = file.chain(self.lists.names().map(|name| format!("the keys of {name}")));
+        names.map(|name| format!("Using {name} for access control")).collect()
     }
 
-    /// Reads everything for the first time.
-    pub(super) async fn read(&mut self) -> anyhow::Result<Reading> {
+    /// Reads what is here for the first time.
+    pub(super) fn read(&mut self) -> anyhow::Result<Reading> {
+        let notices = self.read_local()?;
+        let access = self.access(Instant::now())?;
+        Ok(Reading { access, notices })
+    }
+
+    /// Gives what the person should know.
+    fn read_local(&mut self) -> anyhow::Result<Vec<String>> {
+        self.local = None;
         let (mut rules, mut notices) = (Rules::default(), Vec::new());
         if let Some(path) = &self.file {
             self.seen = see(path);
@@ -85,7 +118,7 @@ impl Keys {
             rules.extend(judge(&path.display().to_string(), &text, &mut notices));
         }
         rules.extend(judge("authorized_keys", &self.lines.join("\n"), &mut notices));
-        if rules.is_empty() {
+        if rules.is_empty() && self.lists.is_empty() {
             let faults = if notices.is_empty() {
                 String::new()
             } else {
@@ -93,25 +126,71 @@ impl Keys {
             };
             bail!("nobody could join: {} has no usable key{faults}", self.names());
         }
-        let lines = written(&rules)?;
-        Ok(Reading { lines, notices })
+        self.local = Some(rules);
+        Ok(notices)
     }
 
-    /// Reads everything again, if there is anything new. Whatever can't be used lets nobody in.
-    pub(super) async fn read_again(&mut self) -> Option<Reading> {
+    /// Reads the file again, if it has changed. Whatever can't be used lets nobody in.
+    pub(super) fn read_again(&mut self) -> Option<Reading> {
         let path = self.file.as_ref()?;
         if see(path) == self.seen {
             return None;
         }
         let name = path.display().to_string();
-        Some(match self.read().await {
-            Ok(mut read) => {
-                read.notices
-                    .push(format!("{name} has changed: it lets in {}", people(&read.lines)));
-                read
+        let read = self.read_local().map(|mut notices| {
+            let count = self.local.as_ref().map_or(0, Rules::len);
+            notices.push(format!("{name} has changed: it lets in {}", people(count)));
+            notices
+        });
+        Some(self.reading(read))
+    }
+
+    /// What lists on the web have answered, when one has; never, if there are none.
+    pub(super) async fn fetched(&mut self) -> Reading {
+        loop {
+            let now = Instant::now();
+            let is_waiting = self.lists.is_waiting(now);
+            if std::mem::replace(&mut self.is_waiting, is_waiting) && !is_waiting {
+                return self.reading(Ok(Vec::new()));
             }
+            while let Some((index, url)) = self.lists.poll_fetch(now) {
+                let fetcher = Arc::clone(&self.fetcher);
+                self.fetching.spawn(async move { (index, fetcher.fetch(&url).await) });
+            }
+            let due = self.lists.poll_timeout(now);
+            tokio::select! {
+                Some(Ok((index, fetched))) = self.fetching.join_next() => {
+                    let notice = self.lists.handle_fetched(index, fetched, Instant::now());
+                    return self.reading(Ok(notice.into_iter().collect()));
+                }
+                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {}
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    fn reading(&self, notices: anyhow::Result<Vec<String>>) -> Reading {
+        let read = notices.and_then(|notices| Ok((notices, self.access(Instant::now())?)));
+        match read {
+            Ok((notices, access)) => Reading { access, notices },
             Err(error) => Reading::nobody(&error),
-        })
+        }
+    }
+
+    /// What the relay should be told: nothing yet, while the first answers are awaited.
+    fn access(&self, now: Instant) -> anyhow::Result<Access> {
+        if self.lists.is_waiting(now) {
+            return Ok(Access::Unsaid);
+        }
+        self.known()
+    }
+
+    /// Whom what is known lets in.
+    pub(super) fn known(&self) -> anyhow::Result<Access> {
+        let Some(local) = &self.local else { return Ok(Access::Keys(Vec::new())) };
+        let mut rules = local.clone();
+        rules.extend(self.lists.rules());
+        Ok(Access::Keys(written(&rules)?))
     }
 
     fn names(&self) -> String {
@@ -122,8 +201,8 @@ impl Keys {
     }
 }
 
-fn people(lines: &[String]) -> String {
-    match lines.len() {
+fn people(count: usize) -> String {
+    match count {
         1 => "1 key".into(),
         count => format!("{count} keys"),
     }
@@ -198,38 +277,45 @@ mod tests {
         Keys::of(&wishes).expect("a home").expect("a list")
     }
 
-    #[tokio::test]
-    async fn change_counts_and_a_file_that_goes_lets_nobody_new_in() {
+    fn lines(reading: &Reading) -> Vec<String> {
+        match &reading.access {
+            Access::Keys(lines) => lines.clone(),
+            Access::Unsaid | Access::Everybody => panic!("{reading:?}"),
+        }
+    }
+
+    #[test]
+    fn change_counts_and_a_file_that_goes_lets_nobody_new_in() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys");
         std::fs::write(&path, format!("{KEY}\nnonsense\n")).expect("written");
         let mut keys = keys(&path);
-        let read = keys.read().await.expect("a key");
-        assert_eq!(read.lines, [KEY]);
+        let read = keys.read().expect("a key");
+        assert_eq!(lines(&read), [KEY]);
         assert!(read.notices[0].contains("line 2"), "{:?}", read.notices);
-        assert!(keys.read_again().await.is_none(), "nothing is new");
+        assert!(keys.read_again().is_none(), "nothing is new");
         std::fs::write(&path, format!("read-only {KEY}\n")).expect("written");
-        let read = keys.read_again().await.expect("it is new");
-        assert_eq!(read.lines, [format!("read-only {KEY}")]);
+        let read = keys.read_again().expect("it is new");
+        assert_eq!(lines(&read), [format!("read-only {KEY}")]);
         std::fs::remove_file(&path).expect("it was there");
-        let read = keys.read_again().await.expect("it is gone");
-        assert!(read.lines.is_empty());
+        let read = keys.read_again().expect("it is gone");
+        assert!(lines(&read).is_empty());
         assert!(read.notices[0].contains("Nobody new"), "{:?}", read.notices);
-        assert!(keys.read_again().await.is_none(), "told once");
+        assert!(keys.read_again().is_none(), "told once");
         std::fs::write(&path, KEY).expect("written");
-        assert_eq!(keys.read_again().await.expect("it is back").lines, [KEY]);
+        assert_eq!(lines(&keys.read_again().expect("it is back")), [KEY]);
     }
 
-    #[tokio::test]
-    async fn list_that_lets_nobody_in_is_an_error() {
+    #[test]
+    fn list_that_lets_nobody_in_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys");
-        let error = keys(&path).read().await.expect_err("no file");
+        let error = keys(&path).read().expect_err("no file");
         assert!(format!("{error:#}").contains("cannot read"), "{error:#}");
         std::fs::write(&path, "# nobody\ncommand=\"x\" ssh-ed25519\n").expect("written");
-        let error = keys(&path).read().await.expect_err("no key").to_string();
+        let error = keys(&path).read().expect_err("no key").to_string();
         assert!(error.contains("no usable key") && error.contains("line 2"), "{error}");
-        let error = keys(folder.path()).read().await.expect_err("no file");
+        let error = keys(folder.path()).read().expect_err("no file");
         assert!(format!("{error:#}").contains("no file"), "{error:#}");
     }
 }

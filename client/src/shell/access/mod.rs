@@ -1,5 +1,6 @@
 //! Who may join what is shared here: the host's side of a relay's doors.
 
+mod fetch;
 mod keys;
 
 use crate::core::wishes::Wishes;
@@ -35,9 +36,9 @@ impl Access {
             None => Doors::Everybody,
             Some(keys) => {
                 notices.extend(keys.announcements());
-                let read = keys.read().await?;
+                let read = keys.read()?;
                 notices.extend(read.notices);
-                Doors::Keys(read.lines)
+                read.access
             }
         };
         let (settings, wanted) = watch::channel(settings);
@@ -74,14 +75,20 @@ impl Access {
         let (access, keys) = match Keys::of(wishes) {
             Ok(None) => (Doors::Everybody, None),
             Ok(Some(mut keys)) => {
-                let read = match keys.read().await {
+                let read = match keys.read() {
                     Ok(read) => {
                         self.notices.extend(keys.announcements());
                         read
                     }
                     Err(error) => keys::Reading::nobody(&error),
                 };
-                (take(read, board), Some(keys))
+                // A relay keeps to what it was told before: until there are answers, the lists here
+                // count.
+                let access = match take(read, board) {
+                    Doors::Unsaid => keys.known().unwrap_or(Doors::Keys(Vec::new())),
+                    access => access,
+                };
+                (access, Some(keys))
             }
             Err(error) => (take(keys::Reading::nobody(&error), board), None),
         };
@@ -103,12 +110,17 @@ async fn keep_keys(mut keys: Keys, settings: watch::Sender<Settings>, board: Boa
     let mut ticks = interval(KEYS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
+        let read = tokio::select! {
+            _ = ticks.tick() => keys.read_again(),
+            read = keys.fetched() => Some(read),
             () = settings.closed() => return,
-        }
-        let Some(read) = keys.read_again().await else { continue };
+        };
+        let Some(read) = read else { continue };
         let access = take(read, &board);
+        // The relay keeps to what it was told before.
+        if access == Doors::Unsaid {
+            continue;
+        }
         settings.send_if_modified(|settings| {
             let is_new = settings.access != access;
             settings.access = access;
@@ -120,12 +132,13 @@ async fn keep_keys(mut keys: Keys, settings: watch::Sender<Settings>, board: Boa
 /// Tells what there is to tell of a list, and gives what the relay is to know. That nobody new gets in
 /// is for the person's eyes.
 fn take(read: keys::Reading, board: &Board) -> Doors {
+    let lets_nobody_in = matches!(&read.access, Doors::Keys(lines) if lines.is_empty());
     for notice in &read.notices {
-        if read.lines.is_empty() {
+        if lets_nobody_in {
             board.alert(notice);
         } else {
             board.log(notice);
         }
     }
-    Doors::Keys(read.lines)
+    read.access
 }
