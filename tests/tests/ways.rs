@@ -64,6 +64,24 @@ fn session_that_already_runs_is_shared_where_it_is() {
 }
 
 #[test]
+fn who_may_join_can_be_said_again_where_a_session_is_shared_already() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let (_home, terminal) = own_tmux(&world);
+    let line = share_from_within(&world, &terminal, &relay);
+    let viewer = Viewer::open(&world, &line, ViewerOptions::default());
+    viewer.wait_until_shows("[mine]");
+    let tern = tern_tests::process::binary("tern");
+    terminal.enter_line(&format!("clear; {} --approve", tern.display()));
+    wait_until_shows(&world, &terminal, "ssh session:");
+    terminal.press(&["q"]);
+    let other = Viewer::open(&world, &line, ViewerOptions::default());
+    other.wait_until_shows("waiting for the host to let you in");
+    wait_until_shows(&world, &terminal, "A mate wants to join?");
+    assert!(!viewer.terminal.shows("A mate wants to join?"), "{}", world.report());
+}
+
+#[test]
 fn lines_that_scrolled_off_before_the_sharing_are_nobodys() {
     let world = World::new();
     let relay = Relay::start(&world);

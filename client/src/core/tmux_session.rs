@@ -115,8 +115,13 @@ pub enum Command {
     /// Ask the host's people at one of their terminals; the menu's end is told by
     /// [`TmuxSession::handle_menu_closed`].
     ShowMenu(menus::Shown),
-    /// Take away the menu at this terminal.
-    TakeMenuAway(String),
+    /// Take away the menu at a terminal.
+    TakeMenuAway {
+        /// By which tmux knows it.
+        tty: String,
+        /// The client's process.
+        pid: u32,
+    },
     /// Add to the message log.
     Log(String),
     /// Scripts that wait for the join lines find them in tmux now.
@@ -321,7 +326,10 @@ impl TmuxSession {
             match output {
                 menus::Output::Show(menu) => self.commands.push_back(Command::ShowMenu(menu)),
                 menus::Output::TakeAway(tty) => {
-                    self.commands.push_back(Command::TakeMenuAway(tty));
+                    let client = self.clients.iter().find(|client| client.tty == tty);
+                    let command = client.map(|client| client.pid);
+                    let command = command.map(|pid| Command::TakeMenuAway { tty, pid });
+                    self.commands.extend(command);
                 }
                 menus::Output::Remind(number) => {
                     let is_meant = |person: &&Person| person.number == number;

@@ -93,7 +93,7 @@ impl TmuxVersion {
         self >= Self::new(3, 0)
     }
 
-    /// `display-popup`, whose `-C` takes a menu away, too.
+    /// `display-popup`, whose `-C` takes away a menu, too.
     pub fn has_popup(self) -> bool {
         self >= Self::new(3, 2)
     }

@@ -312,6 +312,7 @@ impl Agent {
 
     fn handle_incoming(&mut self, incoming: Incoming) {
         let now = Instant::now();
+        self.uplink.on_incoming(&incoming);
         match incoming {
             Incoming::Viewer(event) => {
                 self.is_status_old |= !matches!(event, ViewerEvent::Input { .. });
@@ -422,11 +423,7 @@ impl Agent {
                         hidden.write(&bytes);
                     }
                 }
-                Command::Tell(event) => {
-                    if self.uplink.events.try_send(event).is_err() {
-                        tracing::warn!("an event for the relay was lost: too many wait");
-                    }
-                }
+                Command::Tell(event) => self.uplink.tell(event),
                 Command::Topology(topology) => {
                     self.uplink.topology.send_replace(topology);
                 }
@@ -444,7 +441,7 @@ impl Agent {
                 }
                 Command::ReadOptions => self.ask_options(),
                 Command::ShowMenu(menu) => self.menus.show(&menu),
-                Command::TakeMenuAway(tty) => self.menus.take_away(&tty),
+                Command::TakeMenuAway { tty, pid } => self.menus.take_away(&tty, pid),
                 Command::Refuse(refused) => self.access.refuse(refused),
                 Command::Log(text) => self.board.log(&text),
                 Command::Ready => self.board.update(|status| status.is_ready = true),

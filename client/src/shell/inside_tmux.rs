@@ -5,7 +5,7 @@ use crate::core::tmux_clients::{self, CLIENT_FORMAT, TmuxClient};
 use crate::shell::agent::AgentConfig;
 use crate::shell::cli::ShareArgs;
 use crate::shell::drop_in::start;
-use crate::shell::protocol::Connection;
+use crate::shell::protocol::{Connection, Request};
 use crate::shell::tmux::{Surrounding, Tmux, shell_quoted};
 use crate::shell::{agent_start, agents, paths, remembered, tty};
 use anyhow::Context;
@@ -67,6 +67,11 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             options,
         })?;
     }
+    if is_shared {
+        for line in wish_anew(args, &tmux, &id, &agent_socket)? {
+            println!("{line}");
+        }
+    }
     // What is printed here is seen by every viewer, so the lines come where only this client is.
     let what = if is_shared { "This session is shared already" } else { "Sharing this session" };
     let place = match local_client(&tmux, &id, &agent_socket)? {
@@ -85,6 +90,47 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
     };
     println!("{what}; how to join {place}. Again: tern. End: tern stop");
     Ok(())
+}
+
+/// What the command line wishes of a session that is shared already: who may join counts at once, by
+/// our options. Gives what can't, for the person.
+fn wish_anew(
+    args: &ShareArgs,
+    tmux: &Tmux,
+    id: &str,
+    agent_socket: &Path,
+) -> anyhow::Result<Vec<String>> {
+    let wishes = args.wishes();
+    let set = |name: &str, value: &str| {
+        tmux.run(&["set-option", "-t", id, &options::user_option(name), value]).map(drop)
+    };
+    if wishes.is_asking() {
+        set("approve", "on")?;
+    }
+    if let Some(path) = &wishes.authorized_keys {
+        set("authorized-keys", path.to_str().context("the path of the keys is not UTF-8")?)?;
+    }
+    let forges = &wishes.forges;
+    for (name, words) in [
+        ("github-user", &forges.github_users),
+        ("gitlab-user", &forges.gitlab_users),
+        ("keys-user", &forges.users),
+        ("keys-url", &forges.urls),
+    ] {
+        if !words.is_empty() {
+            set(name, &words.join(" "))?;
+        }
+    }
+    if wishes.is_access_limited() {
+        agents::ask(agent_socket, Request::ReadOptions)?;
+    }
+    let later =
+        [("--relay", args.is_relay_named), ("--relay-fingerprint", args.are_fingerprints_named)];
+    let line = |(name, is_named): (&str, bool)| {
+        let text = "counts when the sharing begins anew: tern stop, then tern";
+        is_named.then(|| format!("{name} {text}"))
+    };
+    Ok(later.into_iter().filter_map(line).collect())
 }
 
 /// Whether the agent that shared this session has failed for good; then it makes way for another.

@@ -4,6 +4,7 @@
 use crate::core::menus::{CHOICES, Choice, Shown};
 use crate::shell::tmux::{Tmux, shell_quoted};
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
@@ -60,11 +61,15 @@ impl Menus {
         });
     }
 
-    /// Takes one away, where tmux can do that; elsewhere it does nothing any more.
-    pub fn take_away(&self, tty: &str) {
+    /// Takes one away. `pid` is the client's process: before 3.2 no command of tmux's takes a menu away,
+    /// but that the client's terminal may have another size does.
+    pub fn take_away(&self, tty: &str, pid: u32) {
         if self.tmux.version.has_popup() {
             let mut command = self.command(&["display-popup", "-C", "-c", tty]);
             tokio::spawn(async move { command.status().await });
+        } else if let Some(pid) = pid.try_into().ok().and_then(Pid::from_raw) {
+            // If it has gone, so has its menu.
+            let _ = kill_process(pid, Signal::WINCH);
         }
     }
 

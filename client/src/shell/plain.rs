@@ -358,10 +358,8 @@ impl Host {
                 }
                 SessionCommand::Marks(marks) => self.display.answered(marks),
                 SessionCommand::Tell(event) => {
-                    if let Some(shared) = &self.shared
-                        && shared.uplink.events.try_send(event).is_err()
-                    {
-                        tracing::warn!("an event for the relay was lost: too many wait");
+                    if let Some(shared) = &self.shared {
+                        shared.uplink.tell(event);
                     }
                 }
                 SessionCommand::Refuse(refused) => {
@@ -400,7 +398,10 @@ async fn next(shared: &mut Option<Shared>) -> Happening {
     match shared {
         Some(shared) => tokio::select! {
             incoming = shared.uplink.incoming.recv() => match incoming {
-                Some(incoming) => Happening::Incoming(incoming),
+                Some(incoming) => {
+                    shared.uplink.on_incoming(&incoming);
+                    Happening::Incoming(incoming)
+                }
                 None => Happening::LinkEnded,
             },
             Some(errand) = shared.errands.recv() => Happening::Asked(errand),

@@ -360,7 +360,7 @@ fn menus_come_to_the_hosts_terminals_and_never_to_the_viewers_client() {
 
 #[test]
 fn menu_goes_with_its_question_and_with_the_sharing() {
-    let is_gone = |command: &Command| matches!(command, Command::TakeMenuAway(_));
+    let is_gone = |command: &Command| matches!(command, Command::TakeMenuAway { .. });
     for ends in [true, false] {
         let mut world = World::watched_by(A, Role::ReadWrite);
         world.event(asks(B));
@@ -372,7 +372,10 @@ fn menu_goes_with_its_question_and_with_the_sharing() {
         } else {
             world.event(ViewerEvent::Left { viewer: B });
         }
-        assert_eq!(world.take(is_gone), [Command::TakeMenuAway("/dev/pts/1".into())]);
+        assert_eq!(
+            world.take(is_gone),
+            [Command::TakeMenuAway { tty: "/dev/pts/1".into(), pid: 1 }]
+        );
     }
 }
 

@@ -204,7 +204,10 @@ impl Link {
                 }
                 // The next turn deals with it.
                 Ok(()) = self.scrollback.changed() => {}
-                Some(event) = self.events.recv() => push_event(&mut kept.synced.endpoint, event),
+                Some(told) = self.events.recv() => match told.in_era(self.era) {
+                    Some(event) => push_event(&mut kept.synced.endpoint, event),
+                    None => tracing::info!("a decision came too late: the relay began anew"),
+                },
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
                     kept.synced.endpoint.handle_timeout(Instant::now());
                 }
@@ -245,7 +248,7 @@ impl Link {
         self.settings.mark_changed();
         self.shown.mark_changed();
         self.topology.mark_changed();
-        self.tell(Incoming::ViewersForgotten).await;
+        self.forget_viewers().await;
     }
 
     /// Goes on over a link that the relay has welcomed.
@@ -366,8 +369,10 @@ impl Link {
         let endpoint = &mut kept.synced.endpoint;
         // The last picture, and what was decided before.
         endpoint.set(SCREEN, self.shown.borrow_and_update().clone(), Instant::now());
-        while let Ok(event) = self.events.try_recv() {
-            push_event(endpoint, event);
+        while let Ok(told) = self.events.try_recv() {
+            if let Some(event) = told.in_era(self.era) {
+                push_event(endpoint, event);
+            }
         }
         push_event(endpoint, HostEvent::Ended { text: text.clone() });
         if kept.is_announced {

@@ -46,6 +46,31 @@ pub enum Incoming {
     Notice(String),
 }
 
+/// How often the relay has begun anew with its numbers of viewers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Era(u32);
+
+impl Era {
+    fn begin(&mut self) {
+        self.0 = self.0.wrapping_add(1);
+    }
+}
+
+/// Something for the relay about one of its viewers, by the number that it had in this era: what is
+/// decided while the relay begins anew must not let in somebody else.
+#[derive(Debug)]
+struct Told {
+    era: Era,
+    event: HostEvent,
+}
+
+impl Told {
+    /// The event, unless its number is another viewer's by now.
+    fn in_era(self, era: Era) -> Option<HostEvent> {
+        (self.era == era).then_some(self.event)
+    }
+}
+
 /// The session's side of the link.
 #[derive(Debug)]
 pub struct Uplink {
@@ -56,8 +81,10 @@ pub struct Uplink {
     /// What scrolled off the screen.
     pub scrollback: watch::Sender<Scrollback>,
     /// What the relay must know.
-    pub events: mpsc::Sender<HostEvent>,
-    /// What comes from there.
+    events: mpsc::Sender<Told>,
+    /// As far as the session's task has heard.
+    era: Era,
+    /// What comes from there; [`Self::on_incoming`] is told of each.
     pub incoming: mpsc::Receiver<Incoming>,
     end: oneshot::Sender<String>,
     task: tokio::task::JoinHandle<()>,
@@ -94,10 +121,26 @@ impl Uplink {
             settings,
             webhooks: Webhooks::new(webhook),
             events: event_receiver,
+            era: Era::default(),
             incoming: incoming_sender,
         };
         let task = tokio::spawn(async move { link.run(end_receiver).await });
-        Self { shown, topology, scrollback, events, incoming, end, task }
+        let era = Era::default();
+        Self { shown, topology, scrollback, events, era, incoming, end, task }
+    }
+
+    /// Tells the relay what was decided about a viewer.
+    pub fn tell(&self, event: HostEvent) {
+        if self.events.try_send(Told { era: self.era, event }).is_err() {
+            tracing::warn!("an event for the relay was lost: too many wait");
+        }
+    }
+
+    /// This was taken from [`Self::incoming`].
+    pub fn on_incoming(&mut self, incoming: &Incoming) {
+        if let Incoming::ViewersForgotten = incoming {
+            self.era.begin();
+        }
     }
 
     /// The session is over: viewers are told `text`, as far as the relay is within reach.
@@ -124,7 +167,8 @@ struct Link {
     scrollback: watch::Receiver<Scrollback>,
     settings: watch::Receiver<Settings>,
     webhooks: Webhooks,
-    events: mpsc::Receiver<HostEvent>,
+    events: mpsc::Receiver<Told>,
+    era: Era,
     incoming: mpsc::Sender<Incoming>,
 }
 
@@ -166,7 +210,7 @@ impl Link {
                 SessionEnd::Ended => return,
                 SessionEnd::Unknown => {
                     self.notice("The relay lost the session: asking for a new one").await;
-                    self.tell(Incoming::ViewersForgotten).await;
+                    self.forget_viewers().await;
                 }
                 SessionEnd::Elsewhere(relay, granted) => {
                     let silent = &self.options.relay;
@@ -175,7 +219,7 @@ impl Link {
                          lines to join"
                     );
                     self.notice(&text).await;
-                    self.tell(Incoming::ViewersForgotten).await;
+                    self.forget_viewers().await;
                     other = Some((relay, *granted));
                 }
                 SessionEnd::Refused(text) => {
@@ -273,6 +317,11 @@ impl Link {
         self.tell(Incoming::Notice(text.to_owned())).await;
     }
 
+    async fn forget_viewers(&mut self) {
+        self.era.begin();
+        self.tell(Incoming::ViewersForgotten).await;
+    }
+
     async fn tell(&mut self, incoming: Incoming) {
         // The session's task ends before this one: then nobody needs to know.
         let _ = self.incoming.send(incoming).await;
@@ -314,5 +363,23 @@ fn retry_delay(error: &BootstrapError) -> Option<Duration> {
             WireError::Version { .. } | WireError::Malformed(_) | WireError::Impostor => None,
             WireError::Io(_) | WireError::Quic(_) => Some(BOOTSTRAP_RETRY_DELAY),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tern_sync::session::ViewerId;
+
+    #[test]
+    fn decision_about_a_viewer_of_before_the_relays_restart_is_dropped() {
+        let event = HostEvent::Admit { viewer: ViewerId(1) };
+        let (mut host, mut link) = (Era::default(), Era::default());
+        let told = |era| Told { era, event: event.clone() };
+        assert_eq!(told(host).in_era(link), Some(event.clone()));
+        link.begin();
+        assert_eq!(told(host).in_era(link), None, "the host has not heard of it yet");
+        host.begin();
+        assert_eq!(told(host).in_era(link), Some(event.clone()));
     }
 }
