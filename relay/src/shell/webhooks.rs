@@ -46,7 +46,7 @@ impl Webhooks {
     /// Where the host is now.
     pub(super) fn on_address(&mut self, address: IpAddr) {
         self.address = Some(address);
-        if let Some(courier) = &self.courier {
+        if let Some(courier) = &mut self.courier {
             courier.tell(Happening::HostAt(address));
         }
     }
@@ -61,7 +61,7 @@ impl Webhooks {
                 }
             }
         }
-        if let Some(courier) = &self.courier {
+        if let Some(courier) = &mut self.courier {
             courier.tell(happening);
         }
         None
@@ -76,7 +76,7 @@ impl Webhooks {
         };
         let (session, alive) = (self.session, self.alive.clone());
         let courier = post.courier(session, Sender::Relay, self.is_restored, stop, alive);
-        let courier = courier.ok_or(FULL)?;
+        let mut courier = courier.ok_or(FULL)?;
         if let Some(address) = self.address {
             courier.tell(Happening::HostAt(address));
         }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use tern_sync::session::{ViewerEvent, ViewerId, Visitor, Webhook, WebhookReport};
+use tern_sync::session::{REPORT_SIZE_MAX, ViewerEvent, ViewerId, Visitor, Webhook, WebhookReport};
 
 /// Viewers that a herald keeps book of; more are not told of (a host may be told of any number).
 const PRESENT_MAX: usize = 4096;
@@ -195,7 +195,8 @@ impl Herald {
         self.until = Some(self.until.map_or(until, |before| before.min(until)));
     }
 
-    /// What became of the last [`Self::poll_delivery`]; an error says why, for people.
+    /// What became of the last [`Self::poll_delivery`]; an error says why, for people. It may name the
+    /// server, so it is cut to what a report has place for.
     pub fn handle_result(&mut self, result: Result<(), String>, now: Instant) {
         if !std::mem::take(&mut self.is_sending) {
             return;
@@ -207,7 +208,8 @@ impl Herald {
                     self.notes.push(Note::Recovered);
                 }
             }
-            Err(trouble) => {
+            Err(mut trouble) => {
+                trouble.truncate(trouble.floor_char_boundary(REPORT_SIZE_MAX));
                 if self.trouble.as_ref() != Some(&trouble) {
                     self.notes.push(Note::Failing(trouble.clone()));
                 }

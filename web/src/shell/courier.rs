@@ -1,7 +1,7 @@
 //! The task of one session's webhook: owns its machine, and makes the requests that it wants. It may
 //! outlive the session by a minute; what others have to wait for is nothing.
 
-use super::client::{Ask, AskError, Client};
+use super::client::{Ask, Client};
 use crate::core::address::Reach;
 use crate::core::event::{Sender, Uuid};
 use crate::core::herald::{Clock, Delivery, Happening, Herald, Note};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tern_bootstrap::grant::SessionId;
 use tern_bootstrap::token::random;
-use tern_sync::session::{REPORT_SIZE_MAX, WebhookReport};
+use tern_sync::session::WebhookReport;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::sleep_until;
 
@@ -30,6 +30,10 @@ const REQUEST_BURST: u32 = 500;
 /// Webhooks of sessions at once, with those whose session is over and that have not told all: two for
 /// each of a relay's 2000 sessions. Some 25 kB each.
 const COURIERS_MAX: usize = 4000;
+/// What goes wrong is logged so often, in the long run: a host decides how much does.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// And so often at once.
+const LOG_BURST: u32 = 10;
 /// How long last events are tried when the process ends.
 const STOP_TIME_MAX: Duration = Duration::from_secs(3);
 
@@ -69,13 +73,16 @@ impl Post {
         let (happenings, on_happening) = mpsc::channel(HAPPENINGS_MAX);
         let (report, on_report) = watch::channel(WebhookReport::default());
         let herald = Herald::new(Uuid::of(session.0), sender, is_restored, random());
-        let task = Task { post: Arc::clone(self), herald, happenings: on_happening, report };
+        let log_rate = Rate::new(LOG_INTERVAL, LOG_BURST);
+        let task =
+            Task { post: Arc::clone(self), herald, happenings: on_happening, report, log_rate };
         let running = tracing::Instrument::in_current_span(async move {
             task.run(stop).await;
             drop((place, alive));
         });
         tokio::spawn(running);
-        Some(Courier { happenings, report: on_report })
+        let log_rate = Rate::new(LOG_INTERVAL, LOG_BURST);
+        Some(Courier { happenings, report: on_report, log_rate })
     }
 
     async fn deliver(&self, delivery: Delivery) -> Result<(), String> {
@@ -99,7 +106,7 @@ impl Post {
                 delivery.url, answer.status
             )),
             Ok(answer) => Err(format!("{} answers {}", delivery.url, answer.status)),
-            Err(error) => Err(said(&error)),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -115,22 +122,18 @@ impl Post {
     }
 }
 
-/// What a report has place for.
-fn said(error: &AskError) -> String {
-    error.to_string().chars().take(REPORT_SIZE_MAX / 4).collect()
-}
-
 /// How a session reaches its courier.
 #[derive(Debug)]
 pub struct Courier {
     happenings: mpsc::Sender<Happening>,
     report: watch::Receiver<WebhookReport>,
+    log_rate: Rate,
 }
 
 impl Courier {
     /// Something happened.
-    pub fn tell(&self, happening: Happening) {
-        if self.happenings.try_send(happening).is_err() {
+    pub fn tell(&mut self, happening: Happening) {
+        if self.happenings.try_send(happening).is_err() && may_log(&mut self.log_rate) {
             tracing::warn!("too much happens at once: a webhook isn't told of all of it");
         }
     }
@@ -155,6 +158,7 @@ struct Task {
     herald: Herald,
     happenings: mpsc::Receiver<Happening>,
     report: watch::Sender<WebhookReport>,
+    log_rate: Rate,
 }
 
 type Delivering = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -199,20 +203,36 @@ impl Task {
     }
 
     fn note(&mut self) {
+        let report = self.herald.report();
         while let Some(note) = self.herald.poll_note() {
+            if !may_log(&mut self.log_rate) {
+                continue;
+            }
             match note {
                 Note::Failing(reason) => tracing::info!(reason, "webhook fails"),
-                Note::GivenUp(event) => tracing::warn!(event, "webhook's event is given up"),
+                Note::GivenUp(event) => {
+                    let count = report.dropped_count;
+                    tracing::warn!(event, count, "webhook's event is given up");
+                }
                 Note::Recovered => tracing::info!("webhook works again"),
             }
         }
-        let report = self.herald.report();
         self.report.send_if_modified(|told| {
             let is_new = *told != report;
             *told = report;
             is_new
         });
     }
+}
+
+/// Whether something may be logged, which counts then.
+fn may_log(rate: &mut Rate) -> bool {
+    let now = Instant::now();
+    let may_log = rate.ready_at(now).is_none();
+    if may_log {
+        rate.spend(now);
+    }
+    may_log
 }
 
 async fn outcome(under_way: &mut Option<Delivering>) -> Result<(), String> {

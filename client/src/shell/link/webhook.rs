@@ -84,25 +84,25 @@ impl Webhooks {
         self.tell(Happening::Wanted(own));
     }
 
-    fn tell(&self, happening: Happening) {
-        if let Some(courier) = &self.courier {
+    fn tell(&mut self, happening: Happening) {
+        if let Some(courier) = &mut self.courier {
             courier.tell(happening);
         }
     }
 
-    pub(super) fn on_viewer(&self, event: &ViewerEvent) {
+    pub(super) fn on_viewer(&mut self, event: &ViewerEvent) {
         if let (Some(_), Some(happening)) = (&self.courier, Happening::of_viewer(event)) {
             self.tell(happening);
         }
     }
 
     /// The relay will tell of its viewers again.
-    pub(super) fn on_viewers_forgotten(&self) {
+    pub(super) fn on_viewers_forgotten(&mut self) {
         self.tell(Happening::AllLeft);
     }
 
     /// The relay is out of reach.
-    pub(super) fn on_lost(&self) {
+    pub(super) fn on_lost(&mut self) {
         self.tell(Happening::Lost);
     }
 

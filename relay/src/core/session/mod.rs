@@ -259,7 +259,7 @@ impl Session {
                     self.scrollback.handle_entries(entries);
                 }
                 Event::Received(id) if id == SETTINGS.id => self.on_settings(now),
-                Event::Received(id) if id == WEBHOOK.id => self.on_webhook(),
+                Event::Received(id) if id == WEBHOOK.id => self.on_webhook(now),
                 Event::Received(_) | Event::Acknowledged(_) => {}
             }
         }

@@ -7,6 +7,10 @@ use tern_sync::log::Whole;
 use tern_sync::session::{HostStanding, ViewerId, WEBHOOK, WEBHOOK_REPORT, WebhookReport};
 use tern_web::core::herald::Happening;
 
+/// What telling of a viewer anew costs beside the message's bytes, in the unit of
+/// [`Work`](super::work::Work): as much as a line of a list, about.
+const VIEWER_WORK: usize = 100;
+
 impl Session {
     /// How it goes with the webhook: the host is told.
     pub fn handle_webhook_report(&mut self, report: WebhookReport, now: Instant) {
@@ -24,12 +28,13 @@ impl Session {
     }
 
     /// The host wants another webhook, or one that is told otherwise.
-    pub(super) fn on_webhook(&mut self) {
+    pub(super) fn on_webhook(&mut self, now: Instant) {
         if self.phase != Phase::Live {
             return;
         }
         let webhook = self.endpoint.received(WEBHOOK).0.clone();
         self.happened(Happening::Wanted(webhook));
+        self.work.spend(self.viewers.len() * VIEWER_WORK, now);
         for id in self.viewers.keys().copied().collect::<Vec<_>>() {
             self.tell_joined(id);
         }

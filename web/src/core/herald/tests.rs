@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use tern_sync::log::Entry as _;
 use tern_sync::session::{About, Role};
 
 /// A herald in virtual time, and the server that it tells.
@@ -170,6 +171,16 @@ fn what_nobody_takes_is_given_up_and_reported() {
     assert_eq!(world.herald.report().dropped_count, 2);
     let given_up = [Note::GivenUp("session_register"), Note::GivenUp("session_close")];
     assert_eq!(world.notes[1..], given_up);
+}
+
+#[test]
+fn trouble_of_any_length_is_reported() {
+    let mut world = World::new();
+    world.happens(wanted(A));
+    world.run_for(Duration::from_millis(1), |_| Err("ä".repeat(REPORT_SIZE_MAX)));
+    let report = world.herald.report();
+    assert_eq!(report.trouble.len(), REPORT_SIZE_MAX);
+    assert!(report.check().is_ok());
 }
 
 #[test]
