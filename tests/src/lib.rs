@@ -16,6 +16,7 @@ pub mod accounts;
 pub mod certified;
 pub mod drop_in;
 pub mod fixtures;
+pub mod foreground;
 pub mod host;
 pub mod keys;
 pub mod lab;
@@ -43,3 +44,17 @@ pub use shared::Shared;
 pub use terminal::Terminal;
 pub use viewer::{Viewer, ViewerOptions};
 pub use world::World;
+
+/// Runs scenarios, which take a world, with other versions of tmux than the machine's.
+#[macro_export]
+macro_rules! with_other_versions {
+    ($($name:ident: $scenario:ident($version:literal);)*) => { $(
+        #[test]
+        fn $name() {
+            match $crate::process::tmux_folder($version) {
+                Some(folder) => $scenario($crate::World::with_tmux(Some(&folder))),
+                None => eprintln!("skipped: tmux {} is not built (./test does)", $version),
+            }
+        }
+    )* };
+}

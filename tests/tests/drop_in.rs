@@ -11,25 +11,22 @@
 //! | `display -p '#{tmate_...}'` | `github_actions_script...`, `commands_answer_as_tmates_do` |
 //! | `set-option ... \\; new-session` | `start`, by which most tests begin |
 //! | `-a`, `tmate-authorized-keys` | `bad_input...`, `names_keys_and_lists...`, and `access.rs` |
-//! | `-F`, its lines, signals, restarts | `foreground...` |
+//! | `-F`, its lines, signals, restarts | `foreground.rs` |
 //! | `~/.tmate.conf`, `-f` | `configuration...`, `mistakes_in_the_configuration...`, and `configurations.rs` |
 //! | `-n -r -k` and their options | `names_keys_and_lists...`, `bad_input...`, and `names.rs` |
 //! | `-V -h -v -L -2 -u -q -l` | `what_needs_no_server...`, `flags_and_verbs...` |
 //! | `tmate-server-...`, several hosts | `start`, `names_keys_and_lists...`, `of_several_relays...`, and `networks.rs` |
 //! | `attach`, `capture-pane`, `send-keys`, `kill-...`, `show-messages` | `flags_and_verbs...`, `commands_answer_as_tmates_do` |
 //! | `$TMUX` with `tmate` in it | `flags_and_verbs...` |
-//! | joins, leaves, "Connecting to" | `foreground...`, `github_actions_script...` |
+//! | joins, leaves, "Connecting to" | `foreground.rs`, `github_actions_script...` |
 //! | plain ssh, `ro-`, bad tokens, sizes | `viewers.rs`, `read_only.rs`, `errors.rs`, `leaving.rs`, `sizes.rs` |
 //! | the same line after a reconnect | `restored.rs`, `names.rs`, `networks.rs` |
 //! | webhooks | `webhooks.rs` |
 
 use rustix::process::Signal;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use tern_tests::drop_in::{Ran, Scripter};
-use tern_tests::process::send_signal;
 use tern_tests::{JoinLine, Relay, Viewer, ViewerOptions, World};
 
 /// Nothing listens there, so that the real tmate has no server, and ours no relay.
@@ -202,6 +199,58 @@ fn github_actions_script(world: World) {
     assert_eq!(script.run(&["display", "-p", "x"]).code, Some(1));
 }
 
+/// As the GitHub action does it, but in the words of a shell, with `tmate` on the path.
+const ACTION: &str = r#"set -eu
+echo 'set +e' >"$HOME/tmate.bashrc"
+tmate -S "$HOME/tmate.sock" set-option -g default-command "bash --rcfile $HOME/tmate.bashrc" \; \
+    set-option -g tmate-server-host "$RELAY_HOST" \; set-option -g tmate-server-port "$RELAY_PORT" \; \
+    set-option -g tmate-server-ed25519-fingerprint "$RELAY_KEY" \; new-session -d
+tmate -S "$HOME/tmate.sock" wait tmate-ready
+ssh=$(tmate -S "$HOME/tmate.sock" display -p '#{tmate_ssh}')
+web=$(tmate -S "$HOME/tmate.sock" display -p '#{tmate_web}')
+[ -z "$web" ] || echo "Web shell: $web"
+echo "SSH: $ssh" >"$HOME/printed"
+until [ "$(tmate -S "$HOME/tmate.sock" display -p '#{tmate_num_clients}')" != 0 ]; do sleep 0.1; done
+echo connected >>"$HOME/printed"
+while [ -S "$HOME/tmate.sock" ]; do
+    if [ -e "$HOME/continue" ]; then echo continued; exit 0; fi
+    sleep 0.1
+done
+echo gone
+"#;
+
+#[test]
+fn shell_script_in_the_actions_way_ends_by_a_file_or_with_the_session() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    for by_file in [true, false] {
+        let home = world.home(&world.unique("runner"));
+        let bin = home.join("bin");
+        std::fs::create_dir(&bin).expect("our own home");
+        let tern = tern_tests::process::binary("tern");
+        std::os::unix::fs::symlink(tern, bin.join("tmate")).expect("our own home");
+        let mut script = world.command("bash", &home);
+        script.args(["-c", ACTION]).env("PATH", format!("{}:{}", bin.display(), world.path()));
+        script.env("RELAY_HOST", relay.address.to_string()).env("RELAY_KEY", &relay.fingerprint);
+        script.env("RELAY_PORT", relay.port.to_string());
+        let child = script.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let child = child.expect("there is a bash");
+        let printed = || std::fs::read_to_string(home.join("printed")).unwrap_or_default();
+        let line = world.wait_for("the line is printed", || {
+            let printed = printed();
+            printed.ends_with('\n').then(|| JoinLine::find_all(&printed).into_iter().next())?
+        });
+        let viewer = Viewer::open(&world, &line, ViewerOptions::default());
+        world.wait_until("somebody is there", || printed().contains("connected"));
+        let end = if by_file { "touch ~/continue" } else { "exit" };
+        viewer.terminal.enter_line(end);
+        let output = child.wait_with_output().expect("our own child");
+        let expected = if by_file { "continued\n" } else { "gone\n" };
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", world.report());
+        assert!(output.status.success());
+    }
+}
+
 #[test]
 fn socket_goes_when_the_shell_exits_though_no_relay_answers() {
     let world = World::new();
@@ -368,63 +417,6 @@ fn option_at_the_prompt(world: World) {
 }
 
 #[test]
-fn foreground_prints_the_lines_restarts_the_program_and_ends_by_a_signal() {
-    foreground_that_restarts(World::new());
-}
-
-fn foreground_that_restarts(world: World) {
-    let relay = Relay::start(&world);
-    let script = Scripter::with_link(&world);
-    let mut foreground = Foreground::start(&script, &relay, "new-session 'seq 3; exit 3'");
-    foreground.expect(&world, "To connect to the session locally, run: tmate -S ");
-    foreground.expect(&world, "Connecting to 127.0.0.1...");
-    foreground.expect(&world, "ssh session read only: ssh -p");
-    let line = foreground.expect(&world, "ssh session: ssh -p");
-    foreground.expect(&world, "Session shell restarted");
-    let lines = JoinLine::find_all(&line);
-    let viewer = Viewer::open(&world, &lines[0], ViewerOptions::default());
-    foreground.expect(&world, "A mate has joined (127.0.0.1) -- 1 client currently connected");
-    // The first line may have scrolled away for tmux's own words.
-    world.wait_until("the program is seen", || viewer.terminal.shows("\n2\n3\n"));
-    assert_eq!(foreground.end(Signal::TERM), Some(0));
-    assert_eq!(foreground.last, "Session closed");
-    assert!(!script.has_socket());
-}
-
-#[test]
-fn foreground_without_restart_ends_with_its_program() {
-    let world = World::new();
-    let relay = Relay::start(&world);
-    let script = Scripter::with_link(&world);
-    let command = "set -g tmate-foreground-restart 0 ';' new-session 'sleep 1'";
-    let mut foreground = Foreground::start(&script, &relay, command);
-    foreground.expect(&world, "Session closed");
-    assert_eq!(foreground.child.wait().expect("our own child").code(), Some(0));
-    world.wait_until("the socket is gone", || !script.has_socket());
-}
-
-#[test]
-fn foreground_that_can_have_no_session_fails() {
-    let world = World::new();
-    let relay = Relay::start(&world);
-    let script = Scripter::with_tern(&world);
-    let wrong = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let ran = script.run(&[
-        "-F",
-        "--log-format",
-        "json",
-        "--relay",
-        &relay.name(),
-        "--relay-fingerprint",
-        wrong,
-        "new-session",
-    ]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.out.contains("\"message\":\"Not shared"), "{ran:?}");
-    assert!(!script.has_socket());
-}
-
-#[test]
 fn missing_configuration_is_an_error() {
     let world = World::new();
     let ran = Scripter::with_tern(&world).run(&["-f", "/nonexistent", "new-session", "-d"]);
@@ -483,40 +475,7 @@ fn bad_input_is_told_to_scripts_and_never_costs_the_session() {
     assert!(script.has_socket(), "the session goes on");
 }
 
-#[test]
-fn unit_for_systemd_is_one() {
-    let world = World::new();
-    let Some(verify) = tern_tests::process::is_installed("systemd-analyze").then(|| {
-        let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tern.service");
-        let text = std::fs::read_to_string(unit).expect("it is part of the source");
-        let tern = tern_tests::process::binary("tern").display().to_string();
-        let unit = world.folder().join("tern.service");
-        std::fs::write(&unit, text.replace("/usr/bin/tern", &tern)).expect("our own folder");
-        let mut command = std::process::Command::new("systemd-analyze");
-        command.args(["--user", "--man=no", "verify"]).arg(unit);
-        command.env("XDG_RUNTIME_DIR", world.home("systemd").join("run"));
-        tern_tests::process::run(&mut command)
-    }) else {
-        return eprintln!("skipped: systemd-analyze is not installed");
-    };
-    let said = tern_tests::process::text(&verify);
-    assert!(verify.status.success() && !said.contains("tern.service"), "{said}");
-}
-
-/// The same with other versions of tmux, as far as it is tmux on which it depends.
-macro_rules! with_other_versions {
-    ($($name:ident: $scenario:ident($version:literal);)*) => { $(
-        #[test]
-        fn $name() {
-            match tern_tests::process::tmux_folder($version) {
-                Some(folder) => $scenario(World::with_tmux(Some(&folder))),
-                None => eprintln!("skipped: tmux {} is not built (./test does)", $version),
-            }
-        }
-    )* };
-}
-
-with_other_versions! {
+tern_tests::with_other_versions! {
     github_actions_script_works_with_tmux_3_1: github_actions_script("3.1c");
     github_actions_script_works_with_tmux_3_5: github_actions_script("3.5a");
     github_actions_script_works_with_tmux_3_6: github_actions_script("3.6a");
@@ -524,8 +483,6 @@ with_other_versions! {
     configuration_has_our_options_with_tmux_3_6: configuration_with_our_options("3.6a");
     option_is_set_at_the_prompt_of_tmux_3_5: option_at_the_prompt("3.5a");
     option_is_set_at_the_prompt_of_tmux_3_6: option_at_the_prompt("3.6a");
-    foreground_restarts_with_tmux_3_1: foreground_that_restarts("3.1c");
-    foreground_restarts_with_tmux_3_6: foreground_that_restarts("3.6a");
     session_is_shared_again_from_within_tmux_3_1: shared_again_from_within("3.1c");
     session_is_shared_again_from_within_tmux_3_6: shared_again_from_within("3.6a");
     flags_and_verbs_are_tmates_with_tmux_3_1: flags_and_verbs("3.1c");
@@ -601,21 +558,6 @@ fn names_keys_and_lists_are_set_by_options_too() {
     assert!(ran.err.contains(&expected) && !ran.err.contains(&key), "{}", ran.err);
 }
 
-#[test]
-fn foreground_ends_by_an_interrupt_as_well() {
-    let world = World::new();
-    let relay = Relay::start(&world);
-    let script = Scripter::with_link(&world);
-    let mut foreground = Foreground::start(&script, &relay, "new-session cat");
-    let line = foreground.expect(&world, "ssh session: ssh -p");
-    let viewer = Viewer::open(&world, &JoinLine::find_all(&line)[0], ViewerOptions::default());
-    foreground.expect(&world, "A mate has joined (127.0.0.1) -- 1 client currently connected");
-    viewer.terminal.kill();
-    foreground.expect(&world, "A mate has left (127.0.0.1) -- 0 client currently connected");
-    assert_eq!(foreground.end(Signal::INT), Some(0));
-    assert!(!script.has_socket());
-}
-
 /// `set -g tmate-server-host LIST` with both keys, and a session.
 fn start_over(script: &Scripter, hosts: &str, relays: &[&Relay]) {
     let fingerprints: Vec<_> = relays.iter().map(|relay| relay.fingerprint.clone()).collect();
@@ -674,78 +616,6 @@ fn relay_that_falls_silent_is_left_for_another() {
     world.wait_until("the session goes on", || viewer.terminal.shows("\nstill"));
     let messages = script.run(&["show-messages"]).out;
     assert!(messages.contains("the session goes on over"), "{messages}");
-}
-
-/// `tmate -F`, and what it has printed.
-struct Foreground {
-    child: Child,
-    lines: std::sync::mpsc::Receiver<String>,
-    last: String,
-}
-
-impl Foreground {
-    /// `command` is in shell syntax.
-    fn start(script: &Scripter, relay: &Relay, command: &str) -> Self {
-        let config = format!(
-            "set -g tmate-server-host {}\nset -g tmate-server-port {}\n\
-             set -g tmate-server-ed25519-fingerprint {}\n",
-            relay.address, relay.port, relay.fingerprint
-        );
-        let config = script.write("foreground.conf", &config).display().to_string();
-        let socket = script.socket.display().to_string();
-        let words = format!("exec \"$0\" -S {socket} -F -f {config} {command}");
-        let shell = script.bare(&[]);
-        let program = shell.get_program().to_owned();
-        // The shell reads the quotes; `exec -a` keeps the name.
-        let words = words.replacen("exec \"$0\"", "exec -a tmate \"$0\"", 1);
-        let mut bash = std::process::Command::new("bash");
-        bash.arg("-c").arg(words).arg(program).env_clear();
-        bash.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        bash.current_dir(&script.home);
-        let errors = File::create(script.home.join("foreground.log")).expect("our own home");
-        let mut child = bash
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .expect("it can be started");
-        let output = child.stdout.take().expect("it was asked for");
-        let (sender, lines) = std::sync::mpsc::sync_channel(1000);
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines, last: String::new() }
-    }
-
-    /// Waits for a line that begins like this.
-    #[track_caller]
-    fn expect(&mut self, world: &World, prefix: &str) -> String {
-        world.wait_for(&format!("the foreground prints {prefix:?}"), || {
-            let found = self.lines.try_iter().find(|line| line.starts_with(prefix))?;
-            self.last.clone_from(&found);
-            Some(found)
-        })
-    }
-
-    fn end(&mut self, signal: Signal) -> Option<i32> {
-        send_signal(self.child.id().try_into().expect("process numbers fit"), signal);
-        let code = self.child.wait().expect("our own child").code();
-        if let Some(last) = self.lines.iter().last() {
-            self.last = last;
-        }
-        code
-    }
-}
-
-impl Drop for Foreground {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// In the style of those that people publish: plug-in manager lines, conditions, blocks,
