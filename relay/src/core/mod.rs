@@ -36,10 +36,13 @@ mod tests {
 
     #[test]
     fn core_uses_no_socket_no_task_and_no_clock() {
-        let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core")];
+        // What webhooks decide is the relay's as well.
+        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files =
+            ["src/core", "../web/src/core"].map(|folder| crate_folder.join(folder)).to_vec();
         let mut count = 0;
         while let Some(path) = files.pop() {
-            if path.ends_with("tests") {
+            if path.ends_with("tests") || path.ends_with("tests.rs") {
                 continue;
             }
             if path.is_dir() {
@@ -56,6 +59,6 @@ mod tests {
             }
             count += 1;
         }
-        assert!(count > 5, "the core was not found");
+        assert!(count > 25, "the core was not found");
     }
 }

@@ -96,7 +96,7 @@ pub struct ForgeArgs {
     #[arg(long, env = "TERN_GITLAB_USER", value_delimiter = ',', value_name = "NAME")]
     pub gitlab_user: Vec<String>,
     /// The same for any list of keys (https). {user} in it stands for each --keys-user:
-    /// https://codeberg.org/{user}.keys. May be repeated.
+    /// `https://codeberg.org/{user}.keys`. May be repeated.
     #[arg(long, env = "TERN_KEYS_URL", value_delimiter = ',', value_name = "URL")]
     pub keys_url: Vec<String>,
     /// A user for --keys-url. May be repeated.
