@@ -76,15 +76,31 @@ impl Sshd {
         size: (u16, u16),
         command: &str,
     ) -> anyhow::Result<Pty> {
-        let user = Command::new("id").arg("-un").output()?.stdout;
-        let user = String::from_utf8_lossy(&user).trim().to_owned();
+        let mut ssh = self.ssh();
+        ssh.arg("-tt").arg(self.destination()?).arg(command);
+        Pty::spawn_by(starter, &ssh, size)
+    }
+
+    /// An ssh that will run a command without a terminal.
+    pub(crate) fn command(&self, command: &str) -> anyhow::Result<Command> {
+        let mut ssh = self.ssh();
+        ssh.arg(self.destination()?).arg(command);
+        Ok(ssh)
+    }
+
+    fn ssh(&self) -> Command {
         let home = self.world.home(&self.world.unique("person"));
         let args = ssh_options(&self.world.folder().join("known_hosts"), "accept-new");
         let mut ssh = self.world.command(&args[0], &home);
         ssh.args(&args[1..]).arg("-i").arg(self.folder.join("user_key"));
-        ssh.args(["-tt", "-p", &self.address.port().to_string()]);
-        ssh.arg(format!("{user}@{}", self.address.ip())).arg(command);
-        Pty::spawn_by(starter, &ssh, size)
+        ssh.args(["-p", &self.address.port().to_string()]);
+        ssh
+    }
+
+    fn destination(&self) -> anyhow::Result<String> {
+        let user = Command::new("id").arg("-un").output()?.stdout;
+        let user = String::from_utf8_lossy(&user).trim().to_owned();
+        Ok(format!("{user}@{}", self.address.ip()))
     }
 }
 

@@ -13,6 +13,7 @@ mod restart;
 mod roam;
 mod screen;
 pub(crate) mod stage;
+mod startup;
 pub(crate) mod system;
 mod timeline;
 mod typist;
@@ -70,6 +71,8 @@ enum Row {
     Fairness,
     /// Bytes from the host: idle, typing, flood
     Bytes,
+    /// From `tern` to a join line
+    Startup,
     /// A timeline for the plot: an outage, then an address change
     Timeline,
 }
@@ -176,6 +179,7 @@ pub(crate) fn measure(arguments: &Arguments, json: &Path) -> anyhow::Result<()> 
             Row::Interrupt => interrupt::measure(&mut run),
             Row::Fairness => fairness::measure(&mut run),
             Row::Bytes => bytes::measure(&mut run),
+            Row::Startup => startup::measure(&mut run),
             Row::Timeline => timeline::measure(&mut run),
         }
         // A run of many minutes keeps what it has, whatever comes.
