@@ -96,12 +96,18 @@ mod tests {
         "super::options",
         "super::key::",
         "super::line::",
+        "super::habits::",
+        "super::mode_line::",
+        "super::motion::",
         "super::{Pending,",
         "display::",
+        "habits::",
         "key::",
         "line::",
         "margin::",
         "mode_line::",
+        "vi::",
+        "motion::",
         "prompts::",
         "statistics::",
     ];
@@ -110,6 +116,9 @@ mod tests {
     fn core_names_nothing_that_does_io_or_tells_the_time() {
         let mut paths = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core")];
         while let Some(path) = paths.pop() {
+            if path.ends_with("tests") {
+                continue;
+            }
             if path.is_dir() {
                 let entries = std::fs::read_dir(path).expect("the source is there");
                 paths.extend(entries.map(|entry| entry.expect("the folder is readable").path()));
