@@ -31,6 +31,9 @@ with_each_version! {
     sizes_and_leaving_work_with_tmux_3_1: sizes_and_leaving_work("3.1c");
     sizes_and_leaving_work_with_tmux_3_5: sizes_and_leaving_work("3.5a");
     sizes_and_leaving_work_with_tmux_3_6: sizes_and_leaving_work("3.6a");
+    menu_asks_and_goes_with_tmux_3_1: menu_asks_and_goes("3.1c");
+    menu_asks_and_goes_with_tmux_3_5: menu_asks_and_goes("3.5a");
+    menu_asks_and_goes_with_tmux_3_6: menu_asks_and_goes("3.6a");
 }
 
 fn session_is_shared(world: World, version: &str) {
@@ -102,4 +105,20 @@ fn sizes_and_leaving_work(world: World, _version: &str) {
 
 fn text_of(host: &Host, args: &[&str]) -> String {
     String::from_utf8_lossy(&host.tern(args).stdout).into_owned()
+}
+
+fn menu_asks_and_goes(world: World, _: &str) {
+    let relay = Relay::start(&world);
+    let args = vec!["--approve".to_owned()];
+    let host =
+        Host::share_with(&world, Some(&relay), HostOptions { args, ..HostOptions::default() });
+    let viewer = Viewer::open(&world, &host.read_only, ViewerOptions::default());
+    wait_until_shows(&world, &host.terminal, "A mate wants to look on?");
+    assert!(host.terminal.shows("Not now"), "{}", world.report());
+    viewer.signal(rustix::process::Signal::TERM);
+    world.wait_until("the menu is gone", || !host.terminal.shows("Not now"));
+    let viewer = Viewer::open(&world, &host.read_only, ViewerOptions::default());
+    wait_until_shows(&world, &host.terminal, "A mate wants to look on?");
+    text_of(&host, &["approve", "2"]);
+    viewer.wait_until_same(&host);
 }

@@ -70,9 +70,8 @@ pub struct Shown {
     pub tty: String,
     /// About whom.
     pub number: u32,
-    /// Safe for tmux, which expands formats in it.
-    pub title: String,
-    /// Lines that say who it is; safe as well.
+    /// The question and lines that say who it is; safe for tmux, which expands formats in them. (Its
+    /// title is no place for them: tmux 3.1 cuts one that is longer than the choices.)
     pub lines: Vec<String>,
 }
 
@@ -258,20 +257,21 @@ fn shown(person: &Person, terminal: &Terminal) -> Shown {
     let room = usize::from(terminal.cols).saturating_sub(FRAME_CHARS).min(LINE_CHARS_MAX);
     let line = |text: &str| for_tmux(&cut_to(text, room));
     let wish = match person.role {
-        ViewerRole::ReadWrite => "A mate wants to join",
-        ViewerRole::ReadOnly => "A mate wants to look on",
+        ViewerRole::ReadWrite => "A mate wants to join?",
+        ViewerRole::ReadOnly => "A mate wants to look on?",
     };
     let rights = match person.role {
         ViewerRole::ReadWrite => "may type",
         ViewerRole::ReadOnly => "may only look",
     };
-    let mut lines = vec![line(&format!("from {}, by {}", person.address, person.program()))];
+    let mut lines =
+        vec![line(wish), line(&format!("from {}, by {}", person.address, person.program()))];
     if let Some(key) = &person.key {
         lines.push(line(&format!("key {}", key.fingerprint)));
         lines.extend((!key.comment.is_empty()).then(|| line(&format!("named {}", key.comment))));
     }
     lines.push(line(rights));
-    Shown { tty: terminal.tty.clone(), number: person.number, title: line(wish), lines }
+    Shown { tty: terminal.tty.clone(), number: person.number, lines }
 }
 
 #[cfg(test)]
@@ -440,7 +440,7 @@ mod tests {
         let key = Key { fingerprint: "SHA256:x".into(), comment: "#(reboot)#{x}\x1b[2J%H".into() };
         let stranger = Person { key: Some(key), ..person(1) };
         let shown = shown(&stranger, &Terminal { tty: TTY.into(), cols: 80 });
-        assert_eq!(shown.lines[2], "named ?(reboot)?{x} [2J?H");
+        assert_eq!(shown.lines[3], "named ?(reboot)?{x} [2J?H");
     }
 
     proptest! {
@@ -449,7 +449,7 @@ mod tests {
             let key = Key { fingerprint: "SHA256:x".repeat(9), comment };
             let stranger = Person { key: Some(key), ..person(1) };
             let shown = shown(&stranger, &Terminal { tty: TTY.into(), cols });
-            for line in shown.lines.iter().chain([&shown.title]) {
+            for line in shown.lines {
                 let room = usize::from(cols).saturating_sub(FRAME_CHARS).clamp(3, LINE_CHARS_MAX);
                 prop_assert!(line.chars().count() <= room, "{line:?}");
                 prop_assert!(!line.chars().any(|c| c == '#' || c == '%' || c.is_control()));

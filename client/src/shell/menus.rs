@@ -13,6 +13,9 @@ use tokio::sync::mpsc;
 /// Menus that have gone and wait to be told of: more than there are at once.
 const CLOSED_MAX: usize = 64;
 
+/// Who asks.
+const TITLE: &str = "#[align=centre] tern ";
+
 /// The menus of a session.
 #[derive(Debug)]
 pub struct Menus {
@@ -41,8 +44,7 @@ impl Menus {
 
     /// Shows one.
     pub fn show(&self, menu: &Shown) {
-        let mut command = self.command(&["display-menu", "-c", &menu.tty, "-T"]);
-        command.arg(format!("#[align=centre] {}? ", menu.title)).arg("--");
+        let mut command = self.command(&["display-menu", "-c", &menu.tty, "-T", TITLE, "--"]);
         for line in &menu.lines {
             // A hyphen in front: it can't be chosen.
             command.args([&format!("-{line}"), "", ""]);
@@ -122,8 +124,7 @@ mod tests {
         let version = TmuxVersion::parse("3.3a").expect("a version");
         let tmux = Tmux { binary: "tmux".into(), socket: "/s".into(), version };
         let menus = Menus::new(&tmux, Path::new("/it's $HOME#{x}\"\\")).expect("a program");
-        let (tty, title, lines) = ("/dev/pts/1".to_owned(), String::new(), Vec::new());
-        let menu = Shown { tty, number: 3, title, lines };
+        let menu = Shown { tty: "/dev/pts/1".into(), number: 3, lines: Vec::new() };
         let chosen = menus.chosen(&menu, Choice::Deny);
         let expected = r#"'/it'\\''s \$HOME####{x}\"\\' 3 deny '/dev/pts/1'"#;
         assert!(chosen.contains(expected), "{chosen}");
