@@ -14,7 +14,9 @@ pub(crate) const NAT: &str = "home";
 pub(crate) const HOST: &str = "h";
 /// Where the relay and the person who measures are: key and echo cross the path.
 pub(crate) const VIEWER: &str = "r";
-/// Where the relay is, if it is by itself.
+/// Between the relay and who doesn't move, if the relay is by itself.
+pub(crate) const FAR: &str = "far";
+/// Where it is then.
 const RELAY: &str = "m";
 /// A mapping lasts longer than any pause here: rebinding is what is measured, not forgetting.
 const MAPPING_TIME: Duration = Duration::from_secs(3600);
@@ -29,8 +31,17 @@ pub(crate) struct Place {
     pub viewer: Ipv4Addr,
     /// Who is behind the NAT and changes addresses, if anybody does.
     pub mobile: Option<&'static str>,
-    /// Where Tern's relay is, if it is neither beside the host nor beside the viewer.
-    pub relay: Option<(&'static str, Ipv4Addr)>,
+    /// Tern's relay, if it is neither beside the host nor beside the viewer.
+    pub relay: Option<Halfway>,
+}
+
+/// A relay by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Halfway {
+    /// Its machine.
+    pub at: &'static str,
+    /// Its address for the host, and for the viewer.
+    pub addresses: (Ipv4Addr, Ipv4Addr),
 }
 
 impl Place {
@@ -76,10 +87,12 @@ impl Place {
             .nat(Nat::new(NAT).timeout(MAPPING_TIME))
             .link(Link::new(LINE, mobile, NAT).delay(RTT / 4))
             .link(Link::new("data", NAT, RELAY))
-            .link(Link::new("far", RELAY, fixed).delay(RTT / 4));
+            .link(Link::new(FAR, RELAY, fixed).delay(RTT / 4));
         let (inside, outside) = (Ipv4Addr::new(10, 0, 1, 1), Ipv4Addr::new(10, 0, 3, 2));
         let (host, viewer) = if mobile == HOST { (inside, outside) } else { (outside, inside) };
-        let relay = Some((RELAY, Ipv4Addr::new(10, 0, 2, 2)));
+        let (near, far) = (Ipv4Addr::new(10, 0, 2, 2), Ipv4Addr::new(10, 0, 3, 1));
+        let addresses = if mobile == HOST { (near, far) } else { (far, near) };
+        let relay = Some(Halfway { at: RELAY, addresses });
         Self { description, host, viewer, mobile: Some(mobile), relay }
     }
 }

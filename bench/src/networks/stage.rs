@@ -1,6 +1,6 @@
 //! One system on a network with real packets: the host's program, and a viewer who types into it.
 
-use super::place::{HOST, Place, VIEWER};
+use super::place::{FAR, HOST, Halfway, Place, VIEWER};
 use super::system::System;
 use crate::download::Download;
 use crate::pty::{Pty, Starter, wait_until};
@@ -64,6 +64,8 @@ pub(crate) struct RelayProcess {
     /// Which host it runs on.
     at: &'static str,
     address: SocketAddrV4,
+    /// The one that is in viewers' lines.
+    name: Ipv4Addr,
 }
 
 impl Stage {
@@ -78,6 +80,14 @@ impl Stage {
         let options = LabOptions { seed: setting.seed, log_folder, ..LabOptions::default() };
         let lab = Lab::new(&place.description, &options)?;
         lab.start();
+        if let Some(Halfway { at, .. }) = place.relay {
+            // A host of netsim's routes all over its first link.
+            let fixed = if place.mobile == Some(HOST) { place.viewer } else { place.host };
+            let mut route = Command::new("ip");
+            route.args(["route", "replace", &fixed.to_string(), "dev", FAR]);
+            let output = lab.spawn(at, route)?.wait_with_output()?;
+            anyhow::ensure!(output.status.success(), "no route to {fixed}");
+        }
         let size = setting.size;
         let program = &setting.program.replace("SYSTEM", &system.file_name());
         let on = |host: &'static str| {
@@ -87,12 +97,14 @@ impl Stage {
         let (mut relay, mut sharing, mut sshd) = (None, None, None);
         let viewer = match system {
             System::Tern | System::Join => {
-                let (at, address) = place.relay.unwrap_or(match system {
-                    System::Join => (HOST, place.host),
-                    _ => (VIEWER, place.viewer),
-                });
+                let beside = match system {
+                    System::Join => Halfway { at: HOST, addresses: (place.host, place.host) },
+                    _ => Halfway { at: VIEWER, addresses: (place.viewer, place.viewer) },
+                };
+                let Halfway { at, addresses: (address, viewers) } = place.relay.unwrap_or(beside);
                 let address = SocketAddrV4::new(address, PORT);
-                let started = RelayProcess::start(&lab, &world, world.home("relay"), at, address)?;
+                let home = world.home("relay");
+                let started = RelayProcess::start(&lab, &world, home, at, address, viewers)?;
                 let fingerprint = started.fingerprint()?;
                 relay = Some(started);
                 let reach = ["--relay", &address.to_string(), "--relay-fingerprint", &fingerprint]
@@ -161,8 +173,10 @@ impl Stage {
         let mut relay = self.relay.take().context("this system has no relay")?;
         relay.child.kill()?;
         relay.child.wait()?;
-        let (folder, at, address) = (relay.folder.clone(), relay.at, relay.address);
-        self.relay = Some(RelayProcess::start(&self.lab, &self.world, folder, at, address)?);
+        let (folder, at, address, name) =
+            (relay.folder.clone(), relay.at, relay.address, relay.name);
+        let relay = RelayProcess::start(&self.lab, &self.world, folder, at, address, name)?;
+        self.relay = Some(relay);
         Ok(())
     }
 
@@ -193,22 +207,24 @@ fn join(
 }
 
 impl RelayProcess {
-    /// Starts it; returns when it listens.
+    /// Starts it; returns when it listens. Viewers are told to join at `name`.
     pub(crate) fn start(
         lab: &Lab,
         world: &World,
         folder: PathBuf,
         at: &'static str,
         address: SocketAddrV4,
+        name: Ipv4Addr,
     ) -> anyhow::Result<Self> {
         let output = File::create(folder.join("output.log"))?;
         let mut command = world.command(binary("tern-relay"), &folder);
-        command.args(["--listen", &address.to_string(), "--host", &address.ip().to_string()]);
+        let listen = format!("0.0.0.0:{}", address.port());
+        command.args(["--listen", &listen, "--host", &name.to_string()]);
         command.arg("--data").arg(folder.join("data"));
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = lab.spawn(at, command)?;
         wait_for_port(lab, at, address)?;
-        Ok(Self { child, folder, at, address })
+        Ok(Self { child, folder, at, address, name })
     }
 
     /// Of its host key, as it prints it.

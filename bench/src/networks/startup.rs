@@ -63,7 +63,8 @@ fn times_of(
     let (mut tern, mut ssh) = (Vec::new(), Vec::new());
     if has_tern {
         let address = SocketAddrV4::new(FAR, PORTS.0);
-        let relay = RelayProcess::start(&lab, &world, world.home("relay"), VIEWER, address)?;
+        let relay =
+            RelayProcess::start(&lab, &world, world.home("relay"), VIEWER, address, *address.ip())?;
         let fingerprint = relay.fingerprint()?;
         let home = world.home("laptop");
         let config = format!(

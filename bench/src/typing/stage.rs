@@ -135,8 +135,14 @@ impl Stage {
         let mut people = Vec::new();
         match system {
             System::Join | System::Never => {
-                let started =
-                    RelayProcess::start(&lab, &world, world.home("relay"), HOST, address)?;
+                let started = RelayProcess::start(
+                    &lab,
+                    &world,
+                    world.home("relay"),
+                    HOST,
+                    address,
+                    *address.ip(),
+                )?;
                 let fingerprint = started.fingerprint()?;
                 relay = Some(started);
                 let reach = ["--relay", &address.to_string(), "--relay-fingerprint", &fingerprint]
