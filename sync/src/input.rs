@@ -138,7 +138,13 @@ impl Endpoint {
     }
 
     fn on_ack(&mut self, channel: u16, num: u64) -> Result<(), PeerError> {
-        let at = self.sender_index(channel).ok_or_else(|| unknown(channel))?;
+        let at = match self.sender_index(channel) {
+            Some(at) => at,
+            // A newer peer listens on a channel that is not known here, and says that it holds what
+            // all channels begin with.
+            None if num == 0 => return Ok(()),
+            None => return Err(unknown(channel)),
+        };
         let acked = self.senders[at].on_ack(num, self.now)?;
         if acked.is_news {
             self.pace.on_answered();

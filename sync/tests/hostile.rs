@@ -5,7 +5,7 @@ mod world;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use tern_sync::log::{Log, Whole};
-use tern_sync::{Endpoint, Output};
+use tern_sync::{Channel, Endpoint, Output};
 use world::{DOC, Doc, NAME, NUMBERS, Name, Numbered};
 
 #[path = "../fuzz/checks.rs"]
@@ -136,8 +136,25 @@ fn what_was_never_sent_cannot_be_acknowledged() {
 fn channel_that_is_not_open_is_an_error() {
     let now = Instant::now();
     let mut victim = endpoint(now);
-    let error = victim.handle_datagram(&[0, 0xff, 0xf6, 0], now).expect_err("channel 9");
-    assert_eq!(error.to_string(), "peer broke the protocol: channel 9 is not open");
+    // Clock 0, no echo, channel 9: state 1 acknowledged, state 0 missed, state 1 from 0.
+    for item in [&[0xf6, 1][..], &[0xc0, 9, 0], &[37, 1, 1, 0, 7]] {
+        let datagram = [&[0, 0xff], item].concat();
+        let error = victim.handle_datagram(&datagram, now).expect_err("channel 9");
+        assert_eq!(error.to_string(), "peer broke the protocol: channel 9 is not open");
+    }
+}
+
+#[test]
+fn newer_peer_that_listens_on_more_channels_is_understood() {
+    let now = Instant::now();
+    let (mut older, mut newer) = (endpoint(now), endpoint(now));
+    newer.open_receiver(Channel::<Doc>::new(9), Doc::default());
+    // A ping that asks for all acknowledgements.
+    newer.handle_datagram(&[0, 0xff, 0xc3], now).expect("a ping");
+    let Some(Output::Datagram(answer)) = newer.poll_output(now, 300) else { panic!("no answer") };
+    // Channel 9: state 0.
+    assert!(answer.windows(2).any(|item| item == [0xf6, 0]), "{answer:?}");
+    older.handle_datagram(&answer, now).expect("nothing is said of a state that was never sent");
 }
 
 #[test]
