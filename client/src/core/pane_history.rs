@@ -1,8 +1,9 @@
 //! What scrolled off the active pane, as tmux keeps it: when tmux is asked, what of the answer is
 //! new, and what viewers may have of it.
 //!
-//! tmux tells how many lines it keeps, not how many scrolled off; at its limit it drops some. So what
-//! is new is found by the lines themselves: those that were the last the last time are looked for.
+//! tmux tells how many lines it keeps, not how many scrolled off; at its limit it drops some, and a program
+//! may clear them all. So what is new is found by the lines themselves: those that were the last the last
+//! time are looked for.
 //! A viewer never gets what had scrolled off before the sharing began.
 
 use crate::core::keys_place::status_rows;
@@ -13,9 +14,9 @@ use tern_term::Clusters;
 use tern_term::scrollback::{Lines, blocks_of};
 
 /// Format of the line for `display-message`: the active pane, how many lines it keeps, how many bytes,
-/// how many lines at most, where it is, whether a full-screen program has it.
+/// where it is, whether a full-screen program has it.
 pub const HISTORY_FORMAT: &str = "h\t#{pane_id}\t#{history_size}\t#{history_bytes}\t\
-                                  #{history_limit}\t#{pane_width}\t#{pane_height}\t#{pane_left}\t#{pane_top}\t\
+                                  #{pane_width}\t#{pane_height}\t#{pane_left}\t#{pane_top}\t\
                                   #{alternate_on}\t#{status}\t#{status-position}";
 /// Format of a line for `list-panes -a`, asked when the sharing begins.
 pub const BEFORE_FORMAT: &str = "b\t#{pane_id}\t#{history_size}\t#{pane_width}";
@@ -24,8 +25,9 @@ pub const INTERVAL: Duration = Duration::from_millis(200);
 /// The same after more scrolled off than could be followed: nobody reads along, and each answer is
 /// all that tmux keeps (some 10 ms of its time).
 pub const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
-/// The same where tmux has as many lines as before and may have dropped as many as came: then a few are
-/// captured in order to see.
+/// How long what was captured is believed while tmux has as many lines and bytes as then: it may have
+/// dropped as many as came, or was cleared and filled again. Then a few are captured in order to see, at
+/// most so often: that takes a process.
 const DOUBT_INTERVAL: Duration = Duration::from_secs(2);
 /// Lines by which the place is found where new ones begin.
 const OVERLAP: usize = 32;
@@ -37,8 +39,12 @@ pub struct PaneHistory {
     is_wanted: bool,
     /// Something was drawn that tmux wasn't asked about.
     is_old: bool,
+    /// tmux was asked since, and has as much as before.
+    is_doubtful: bool,
     asked: Asked,
     next_at: Instant,
+    /// Until then what was captured is believed.
+    believed_until: Instant,
     seen: Option<Header>,
     /// The last lines that were seen.
     tail: Lines,
@@ -73,16 +79,10 @@ struct Header {
     pane: u32,
     lines_count: usize,
     byte_count: u64,
-    lines_max: usize,
     place: Place,
 }
 
 impl Header {
-    /// tmux drops a tenth when it has the most.
-    fn may_have_dropped(&self) -> bool {
-        self.lines_count >= self.lines_max - self.lines_max / 10
-    }
-
     fn is_same_text(&self, other: &Self) -> bool {
         self.pane == other.pane && self.place.cols == other.place.cols
     }
@@ -95,8 +95,10 @@ impl PaneHistory {
             clusters,
             is_wanted: false,
             is_old: false,
+            is_doubtful: false,
             asked: Asked::Nothing,
             next_at: now,
+            believed_until: now,
             seen: None,
             tail: Lines::default(),
             next_line: 0,
@@ -150,7 +152,11 @@ impl PaneHistory {
 
     /// When [`Self::poll_question`] has one.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (self.is_wanted && self.is_old && self.asked == Asked::Nothing).then_some(self.next_at)
+        if !self.is_wanted || self.asked != Asked::Nothing {
+            return None;
+        }
+        let doubt = self.is_doubtful.then(|| self.next_at.max(self.believed_until));
+        if self.is_old { Some(self.next_at) } else { doubt }
     }
 
     /// Whether tmux is to be asked for [`HISTORY_FORMAT`] now.
@@ -175,11 +181,11 @@ impl PaneHistory {
         self.set_place(header.place);
         let known = self.seen.filter(|seen| seen.is_same_text(&header));
         if let Some(seen) = known {
-            if (seen.lines_count, seen.byte_count) == (header.lines_count, header.byte_count) {
-                if !header.may_have_dropped() {
-                    return None;
-                }
-                self.next_at = now + DOUBT_INTERVAL;
+            let is_as_much =
+                (seen.lines_count, seen.byte_count) == (header.lines_count, header.byte_count);
+            if is_as_much && now < self.believed_until {
+                self.is_doubtful = true;
+                return None;
             }
             if let Some(grown) = header.lines_count.checked_sub(seen.lines_count) {
                 self.asked = Asked::Lines(false);
@@ -216,9 +222,10 @@ impl PaneHistory {
         let had_all = self.asked == Asked::Lines(true);
         self.asked = Asked::Nothing;
         self.next_at = self.next_at.max(now + INTERVAL);
+        // Also if it failed: what can't be captured isn't tried over and over.
+        (self.is_doubtful, self.believed_until) = (false, now + DOUBT_INTERVAL);
         let (header, lines) = captured.and_then(split)?;
         self.set_place(header.place);
-        self.is_changed = true;
         let cols = header.place.cols;
         // With nothing to give, tmux gives the first line of the screen.
         let surplus = lines.len().saturating_sub(header.lines_count);
@@ -271,6 +278,7 @@ impl PaneHistory {
 
     fn append(&mut self, lines: &Lines, from: usize, cols: u16) {
         let new = lines.since(from);
+        self.is_changed |= !new.is_empty();
         for block in blocks_of(new, cols, self.next_line) {
             self.kept.add(block);
         }
@@ -296,13 +304,12 @@ fn parse(line: &str) -> Option<Header> {
     let mut field = || fields.next();
     let pane = field()?.strip_prefix('%')?.parse().ok()?;
     let (lines_count, byte_count) = (number(field())?, number(field()).unwrap_or(0));
-    let lines_max = number(field()).unwrap_or(usize::MAX);
     let (cols, rows) = (number(field())?, number(field())?);
     let (left, top): (u16, u16) = (number(field())?, number(field())?);
     let is_alternate = field()? == "1";
     let (above, _) = status_rows(field()?, field().unwrap_or_default());
     let place = Place { left, top: top.saturating_add(above), cols, rows, is_alternate };
-    Some(Header { pane, lines_count, byte_count, lines_max, place })
+    Some(Header { pane, lines_count, byte_count, place })
 }
 
 fn number<T: std::str::FromStr>(field: Option<&str>) -> Option<T> {

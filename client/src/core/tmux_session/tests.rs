@@ -59,7 +59,7 @@ fn what_scrolls_off_is_captured_while_a_replica_is_kept() {
     // Of 70 lines, 50 were there when the sharing began.
     assert_eq!(world.take(is_capture), [Command::Capture(5000)]);
     let lines: String = (0..70).map(|n| format!("{n}\n")).collect();
-    let header = "h\t%0\t70\t900\t2000\t100\t29\t0\t0\t0\ton\tbottom\n";
+    let header = "h\t%0\t70\t900\t100\t29\t0\t0\t0\ton\tbottom\n";
     let captured = header.to_owned() + &lines;
     world.session.handle_captured(Some(captured.as_bytes()), world.now);
     world.settle();
@@ -511,7 +511,7 @@ impl World {
             Query::DeadPanes => "%0 1",
             Query::WindowSize(_) | Query::Farewell | Query::Ready | Query::Nothing => "",
             Query::Before => "b\t%0\t50\t100",
-            Query::History => "h\t%0\t70\t900\t2000\t100\t29\t0\t0\t0\ton\tbottom",
+            Query::History => "h\t%0\t70\t900\t100\t29\t0\t0\t0\ton\tbottom",
         };
         let lines = text.lines().map(|line| line.as_bytes().to_vec()).collect();
         let reply = Event::Reply(Reply { tag: query, is_ok: true, lines });
