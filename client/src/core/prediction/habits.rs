@@ -1,16 +1,19 @@
 //! Keys that were seen to lead to one and the same place: Tab from field to field in a form, `/` to the
 //! bottom of a pager.
 //!
-//! What was seen twice, and echoed what was typed there, is foretold. A field for a password never
-//! echoes, so keys that lead to one are never known.
+//! What was seen twice, and echoed what was typed there, is foretold, if the field has a name: a field for
+//! a password has another one, and that one never echoes.
 
 use super::line::Line;
 use super::motion::{Motion, Spot};
 use std::collections::VecDeque;
 use tern_term::Frame;
+use unicode_width::UnicodeWidthStr;
 
 /// Habits that are remembered: those of the programs of one session.
 const HABITS_MAX: usize = 32;
+/// Letters in a name, at least.
+const LETTERS_MIN: usize = 2;
 /// How often the same has to have been seen.
 const COUNT_MIN: u32 = 2;
 
@@ -52,7 +55,19 @@ impl Origin {
     }
 }
 
+impl Spot {
+    /// Whether its label is a name.
+    fn is_named(&self) -> bool {
+        self.label.chars().filter(|c| c.is_alphabetic()).count() >= LETTERS_MIN
+    }
+}
+
 impl Habits {
+    /// Another program reads the keys.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Where the key leads, if that is known.
     pub(super) fn find(&self, origin: &Origin) -> Option<Spot> {
         let habit = self.0.iter().find(|habit| habit.origin == *origin)?;
@@ -62,11 +77,13 @@ impl Habits {
     /// The key led to this line.
     pub(super) fn learn(&mut self, origin: Origin, line: &Line, frame: &Frame) {
         let row = frame.cursor().row;
+        let spot = Spot { row, label: line.label(), is_empty: row != origin.row };
         // What completes a name is no form's key.
-        if origin.is_tab() && row == origin.row {
+        let leads_to_a_field = row != origin.row && spot.is_named();
+        let is_plain = spot.label.width() == spot.label.chars().count();
+        if origin.is_tab() && !leads_to_a_field || !is_plain {
             return;
         }
-        let spot = Spot { row, label: line.label(), is_empty: row != origin.row };
         if let Some(habit) = self.0.iter_mut().find(|habit| habit.origin == origin) {
             if habit.spot == spot {
                 habit.count += 1;

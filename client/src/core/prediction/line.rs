@@ -1,6 +1,7 @@
 //! The line that somebody types in, and what a key makes of it if the program does as most do.
 
 use crate::core::prediction::key::{Edit, Key};
+use std::sync::Arc;
 use tern_term::{Attrs, Color, Frame, Style};
 
 /// Blanks between two texts in a row that don't move together.
@@ -51,7 +52,7 @@ pub(super) struct Line {
     /// Its row, if it isn't the one with the true cursor.
     pub(super) row: Option<u16>,
     /// The line that was typed in before, as it was left.
-    pub(super) before: Option<Box<Self>>,
+    pub(super) before: Option<Arc<Self>>,
     /// All above it went up by a row.
     pub(super) has_scrolled: bool,
     pub(super) cursor: usize,
@@ -233,8 +234,9 @@ impl Line {
                 Some(Self { cursor, ..self.clone() })
             }
             Key::Right if self.cursor < self.end => {
-                let width = 1 + usize::from(self.slots[self.cursor].is_wide);
-                Some(Self { cursor: self.cursor + width, ..self.clone() })
+                let cursor = self.cursor + 1 + usize::from(self.slots[self.cursor].is_wide);
+                // Beyond the margin it goes on elsewhere.
+                (cursor < self.right_edge()).then(|| Self { cursor, ..self.clone() })
             }
             Key::Edit(edit) => self.after_edit(*edit),
             Key::Left | Key::Right | Key::Other { .. } => None,
@@ -279,10 +281,10 @@ impl Line {
 
     /// Whether there is text at the cursor that gives way. What a shell suggests doesn't.
     fn is_inserting(&self) -> bool {
-        let slot = &self.slots[self.cursor];
         if self.cursor < self.end {
             return true;
         }
+        let Some(slot) = self.slots.get(self.cursor) else { return false };
         !slot.is_blank() && !slot.is_border && !is_suggestion(&slot.style)
     }
 

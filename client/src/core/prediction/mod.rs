@@ -16,7 +16,9 @@
 //! chain is shown once one of its keys was right, as in mosh ("epochs"), or if the line begins with a
 //! prompt at which keys were right before. Nothing is foretold where the host says that
 //! a password is read, or that keys go to the multiplexer; and since the host only says so with the
-//! next picture, nothing that follows Enter or a control key is shown before that key was answered.
+//! next picture, nothing that follows Enter or a control key is shown before that key was answered. Three
+//! are known better: what begins a text in vi ([`vi`]), Enter in such a text while the mode line stands,
+//! and Tab in a form, where it has led to a field that echoes ([`habits`]).
 //!
 //! A key counts as answered when the host's report names its mark (mosh: "echo ack"): if no line of
 //! the chain is there then, the chain was wrong.
@@ -231,7 +233,7 @@ impl Predictor {
             Origin::of(bytes, &line, &self.shown.frame).filter(|_| may_move)
         });
         let habit = || self.habits.find(origin.as_ref()?).map(Motion::To);
-        let motion = self.vi.handle_key(bytes).or_else(habit);
+        let motion = self.vi.handle_key(bytes, &self.shown.frame).or_else(habit);
         let place = match self.pending.back() {
             None => self.after_base(&key, motion.as_ref()),
             Some(Pending { place: Place::After(line), .. }) => {
@@ -333,6 +335,7 @@ impl Predictor {
         if is_other && self.shown.keys.target != KeyTarget::Unknown {
             self.is_echo_known = false;
             self.vi.reset();
+            self.habits.clear();
             self.margin = Margin::Unknown;
         } else if !is_resized && self.has_answered(self.other_mark) {
             self.margin.learn(&self.shown.frame, &shown.frame);

@@ -1,6 +1,7 @@
 //! Editors that say themselves that letters are text now: vi's "-- INSERT --" in the last rows. With
 //! it on the screen, no key has to prove first that it is echoed.
 
+use super::line::Line;
 use tern_term::Frame;
 
 /// What vim and its kin show below the text (`showmode`, on by default).
@@ -8,16 +9,25 @@ const INSERTING: &str = "-- INSERT --";
 /// It stands in the last row; the multiplexer's status line may be below it.
 const ROWS: u16 = 2;
 
-/// The row in which the program says that what is typed at the cursor is inserted.
+/// Characters of a border between two panes, one above the other.
+const BORDERS: [&str; 10] = ["─", "━", "═", "-", "┬", "┴", "┼", "├", "┤", "╋"];
+
+/// The row in which the program with the cursor says that what is typed there is inserted. (Beside or
+/// above it another pane may have a mode line, which says nothing of this one.)
 pub(super) fn inserting_row(frame: &Frame) -> Option<u16> {
-    let rows = frame.size().rows;
-    let mut below = rows.saturating_sub(ROWS).max(frame.cursor().row + 1)..rows;
-    below.find(|row| {
+    let (rows, cursor) = (frame.size().rows, frame.cursor());
+    let left = u16::try_from(Line::of(frame, 0).left_edge()).expect("within a screen");
+    let text_from = |row: u16, size: usize| {
         let mut text = String::new();
-        let cols = u16::try_from(INSERTING.len()).expect("it is short").min(frame.size().cols);
-        (0..cols).for_each(|col| frame.cell(col, *row).push_text(&mut text));
-        text == INSERTING
-    })
+        let end = left.saturating_add(u16::try_from(size).expect("it is short"));
+        (left..end.min(frame.size().cols))
+            .for_each(|col| frame.cell(col, row).push_text(&mut text));
+        text
+    };
+    let mut below = rows.saturating_sub(ROWS).max(cursor.row + 1)..rows;
+    let row = below.find(|row| text_from(*row, INSERTING.len()) == INSERTING)?;
+    let is_border = |row: u16| BORDERS.iter().any(|c| text_from(row, 3) == c.repeat(3));
+    (cursor.row + 1..row).all(|row| !is_border(row)).then_some(row)
 }
 
 /// Whether it says so.
@@ -28,7 +38,8 @@ pub(super) fn says_inserting(frame: &Frame) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tern_term::Size;
+    use std::time::Instant;
+    use tern_term::{Screen, Size};
 
     #[test]
     fn mode_is_read_below_the_cursor_only() {
@@ -38,5 +49,21 @@ mod tests {
         assert!(says_inserting(&frame(["text", "", "-- INSERT --", "[0] 0:vi*"])));
         assert!(!says_inserting(&frame(["-- INSERT --", "", "", ""])));
         assert!(!says_inserting(&frame(["text", "", "~", "-- VISUAL --"])));
+    }
+
+    #[test]
+    fn mode_line_of_another_pane_says_nothing() {
+        let frame = |lines: [&str; 4], (row, col): (u16, u16)| {
+            let mut screen = Screen::new(Size { cols: 40, rows: 4 });
+            let text = format!("{}\x1b[{};{}H", lines.join("\r\n"), row + 1, col + 1);
+            screen.handle_output(text.as_bytes(), Instant::now());
+            screen.frame()
+        };
+        let beside = ["text          │$", "              │", "~             │", "-- INSERT --  │"];
+        assert!(says_inserting(&frame(beside, (0, 0))));
+        assert!(!says_inserting(&frame(beside, (0, 16))));
+        let above = ["$", "────────────────────", "text", "-- INSERT --"];
+        assert!(!says_inserting(&frame(above, (0, 2))));
+        assert!(says_inserting(&frame(above, (2, 0))));
     }
 }

@@ -3,6 +3,9 @@
 use super::line::{Line, Slot};
 use tern_term::Frame;
 
+/// Lines that were left since the true one, and are drawn: what is above them has scrolled away.
+const LINES_MAX: usize = 64;
+
 /// Where such a key moves the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Motion {
@@ -39,8 +42,11 @@ impl Line {
         };
         match motion {
             Motion::Here => at(self.cursor),
-            Motion::Behind if self.slots[self.cursor].is_blank() => at(self.cursor),
-            Motion::Behind => at(self.cursor + 1 + usize::from(self.slots[self.cursor].is_wide)),
+            Motion::Behind => {
+                let slot = self.slots.get(self.cursor)?;
+                let width = if slot.is_blank() { 0 } else { 1 + usize::from(slot.is_wide) };
+                if self.cursor + width < self.right_edge() { at(self.cursor + width) } else { None }
+            }
             // The text may go on in the row below.
             Motion::ToEnd if self.is_full() => None,
             Motion::ToEnd => at(self.text_end()),
@@ -67,8 +73,15 @@ impl Line {
     }
 
     /// This line, typed in after `before` was left so.
-    pub(super) fn after_line(self, before: Self) -> Self {
+    pub(super) fn after_line(self, mut before: Self) -> Self {
+        if before.lines_before() >= LINES_MAX {
+            before.before = None;
+        }
         Self { before: Some(before.into()), ..self }
+    }
+
+    fn lines_before(&self) -> usize {
+        std::iter::successors(self.before.as_deref(), |line| line.before.as_deref()).count()
     }
 
     /// The row that it stands in.
@@ -111,7 +124,7 @@ impl Line {
     /// Whether an editor has no reason to begin the next line elsewhere than at the left: this one has
     /// no indentation, is no item of a list and no comment.
     fn begins_at_the_left(&self) -> bool {
-        let first = self.slots[self.left_edge()].text.chars().next();
+        let first = self.slots.get(self.left_edge()).and_then(|slot| slot.text.chars().next());
         let opens = |slot: &Slot| matches!(slot.text.as_str(), "{" | "(" | "[" | ":");
         let last = self.text_end().checked_sub(1).filter(|last| *last >= self.left_edge());
         let is_word = first.is_some_and(char::is_alphanumeric);

@@ -1,8 +1,9 @@
 //! The modes of vi and its kin, followed by the keys that are typed, so that the first letter of a text
 //! is foretold, too: after `A`, or after Enter in a text, no answer has to be waited for.
 //!
-//! That it is vi shows by its mode line. Whatever isn't understood here (visual mode, macros, `:!sh`)
-//! leaves the mode unknown until the mode line is seen again, or Escape was typed.
+//! That it is vi shows by its mode line. After whatever isn't understood here (visual mode, macros) or may
+//! lead elsewhere (`:q`, `:X`, which asks for a key) nothing is known until the mode line is seen again:
+//! what is typed then may be a password.
 
 use super::mode_line::inserting_row;
 use super::motion::{Motion, Spot};
@@ -44,7 +45,7 @@ impl Vi {
 
     /// What a motion led to was foretold wrong.
     pub(super) fn refute(&mut self, motion: &Motion) {
-        self.mode = Mode::Unknown;
+        (self.mode, self.bottom) = (Mode::Unknown, None);
         self.is_indenting |= matches!(motion, Motion::Open { .. } | Motion::Break { .. });
     }
 
@@ -52,18 +53,21 @@ impl Vi {
     pub(super) fn handle_settled(&mut self, frame: &Frame) {
         match (inserting_row(frame), &self.mode) {
             (Some(row), _) => (self.mode, self.bottom) = (Mode::Insert, Some(row)),
-            (None, Mode::Insert) => self.mode = Mode::Unknown,
+            (None, Mode::Insert) => (self.mode, self.bottom) = (Mode::Unknown, None),
             (None, _) => {}
         }
     }
 
-    /// A key was typed; tells where it moves the cursor, if it begins a text by that.
-    pub(super) fn handle_key(&mut self, bytes: &[u8]) -> Option<Motion> {
+    /// A key was typed while `frame` was shown; tells where it moves the cursor, if it begins a text by
+    /// that.
+    pub(super) fn handle_key(&mut self, bytes: &[u8], frame: &Frame) -> Option<Motion> {
         let bottom = self.bottom?;
         let (mode, motion) = match std::mem::take(&mut self.mode) {
-            Mode::Unknown => (if bytes == b"\x1b" { Mode::Normal } else { Mode::Unknown }, None),
+            Mode::Unknown => (Mode::Unknown, None),
             Mode::Insert => {
-                let breaks = bytes == b"\r" && !self.is_indenting;
+                // Elsewhere Enter may run what asks for a password.
+                let is_sure = inserting_row(frame).is_some() && !self.is_indenting;
+                let breaks = bytes == b"\r" && is_sure;
                 (after_insert(bytes), breaks.then_some(Motion::Break { bottom }))
             }
             Mode::Argument(then) => (*then, None),
@@ -82,6 +86,9 @@ impl Vi {
                 _ => (after_normal(bytes), None),
             },
         };
+        if mode == Mode::Unknown {
+            self.bottom = None;
+        }
         self.mode = mode;
         motion
     }
@@ -111,7 +118,7 @@ fn after_normal(bytes: &[u8]) -> Mode {
 /// Commands of one key that leave the mode as it is.
 fn is_simple(bytes: &[u8]) -> bool {
     match bytes {
-        [byte] => b"hjklwbeWBE0123456789^$xXuUpPJnNGHLM{}()~.D%*#;, +-_\r\x1b\x02\x04\x05\x06\x0c\x12\x15\x19"
+        [byte] => b"hjklwbeWBE0123456789^$xXuUpPJnNGHLM{}()~.D%*#;, +-_\x1b\x02\x04\x05\x06\x0c\x12\x15\x19"
             .contains(byte),
         _ => matches!(bytes, [0x1b, b'[' | b'O', b'A'..=b'D' | b'F' | b'H']),
     }
@@ -133,7 +140,7 @@ fn after_operator(operator: u8, bytes: &[u8]) -> Mode {
 
 fn after_command(mut text: String, bytes: &[u8]) -> Mode {
     match bytes {
-        b"\r" if text.starts_with(':') && text.contains(['q', 'x', '!']) => Mode::Unknown,
+        b"\r" if !is_harmless(&text) => Mode::Unknown,
         b"\r" | b"\x1b" | b"\x03" => Mode::Normal,
         b"\x7f" | b"\x08" => {
             text.pop();
@@ -149,6 +156,14 @@ fn after_command(mut text: String, bytes: &[u8]) -> Mode {
     }
 }
 
+/// Whether the command surely leaves vi as it is, and asks for nothing.
+fn is_harmless(command: &str) -> bool {
+    let Some(command) = command.strip_prefix(':') else { return true };
+    let is_line = !command.is_empty() && command.bytes().all(|byte| byte.is_ascii_digit());
+    let substitutes = command.starts_with("s/") || command.starts_with("%s/");
+    is_line || substitutes || matches!(command, "w" | "wa" | "up" | "update" | "noh" | "nohlsearch")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,15 +171,26 @@ mod tests {
 
     /// A vi that inserts, with its mode line in row 3.
     fn inserting() -> Vi {
-        let size = Size { cols: 20, rows: 4 };
-        let frame = Frame::from_lines(size, ["text", "", "~", "-- INSERT --"]);
         let mut vi = Vi::default();
-        vi.handle_settled(&frame.with_cells((0, 1), []));
+        vi.handle_settled(&frame("-- INSERT --"));
         vi
     }
 
+    fn frame(mode_line: &str) -> Frame {
+        let size = Size { cols: 20, rows: 4 };
+        Frame::from_lines(size, ["text", "", "~", mode_line]).with_cells((0, 1), [])
+    }
+
     fn type_all(vi: &mut Vi, keys: &[&str]) -> Option<Motion> {
-        keys.iter().map(|key| vi.handle_key(key.as_bytes())).last().flatten()
+        let frame = frame("-- INSERT --");
+        keys.iter().map(|key| vi.handle_key(key.as_bytes(), &frame)).last().flatten()
+    }
+
+    #[test]
+    fn enter_breaks_a_line_only_while_the_mode_line_stands() {
+        let mut vi = inserting();
+        assert_eq!(vi.handle_key(b"\r", &frame("")), None);
+        assert!(vi.handle_key(b"\r", &frame("-- INSERT --")).is_some());
     }
 
     #[test]
@@ -189,6 +215,11 @@ mod tests {
             (&["\x1b", "v", "A"], None),
             (&["\x1b", ":", "A"], None),
             (&["\x1b", ":", "q", "\r", "A"], None),
+            (&["\x1b", ":", "X", "\r", "a"], None),
+            // vi's modes in a shell, after vi has ended: what follows may be a password.
+            (&["\x1b", ":", "w", "q", "\r", "\x1b", "k", "\r", "a"], None),
+            (&["\x1b", "Z", "Z", "\x1b", "k", "\r", "a"], None),
+            (&["\x1b", "k", "\r", "a"], None),
             (&["\x1b", "Z", "Z", "A"], None),
             (&["\x1b", "\x1a", "A"], None),
         ] {
@@ -208,7 +239,8 @@ mod tests {
         let mut vi = inserting();
         let motion = type_all(&mut vi, &["\x1b", "o"]).expect("a motion");
         vi.refute(&motion);
-        assert_eq!(type_all(&mut vi, &["A"]), None);
+        assert_eq!(type_all(&mut vi, &["\x1b", "A"]), None);
+        vi.handle_settled(&frame("-- INSERT --"));
         assert_eq!(type_all(&mut vi, &["\x1b", "o"]), None);
         assert_eq!(type_all(&mut vi, &["\x1b", "A"]), Some(Motion::ToEnd));
     }

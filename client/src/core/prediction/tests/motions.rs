@@ -26,11 +26,12 @@ fn text_that_is_appended_is_shown_before_vi_says_that_it_inserts() {
 #[test]
 fn line_that_was_broken_stays_above_the_new_one() {
     let mut bench = vi("one", "~\r\n~");
-    bench.keys(&["A", "x", "\r", "t", "w", "o"]);
-    assert_eq!(bench.picture(), "onex\ntwo\n~");
+    bench.typed("A", "\x1b[6;1H-- INSERT --\x1b[1;4H");
+    bench.keys(&["x", "\r", "t", "w", "o"]);
+    assert!(bench.picture().starts_with("onex\ntwo\n~"), "{}", bench.picture());
     // The picture comes in parts.
     bench.mark -= 4;
-    bench.answer("\x1b[6;1H-- INSERT --\x1b[1;4Hx");
+    bench.answer("x");
     bench.mark += 4;
     assert!(bench.picture().starts_with("onex\ntwo\n~"), "{}", bench.picture());
     bench.answer("\r\n\x1b[Ktwo");
@@ -52,9 +53,10 @@ fn new_line_at_the_bottom_moves_the_one_above_up() {
 #[test]
 fn editor_that_indents_is_not_foretold_twice() {
     let mut bench = vi("one", "~\r\n~");
-    bench.keys(&["A", "\r", "x"]);
+    bench.typed("A", "\x1b[6;1H-- INSERT --\x1b[1;4H");
+    bench.keys(&["\r", "x"]);
     assert_eq!(bench.cursor(), (1, 1));
-    bench.answer("\x1b[6;1H-- INSERT --\x1b[2;1H    x");
+    bench.answer("\x1b[2;1H    x");
     assert_eq!(bench.cursor(), (1, 5));
     bench.typed("\r", "\r\n    ");
     assert_eq!(bench.cursor(), (2, 4), "what was seen");
@@ -220,4 +222,47 @@ fn kernel_that_has_echoed_for_a_while_is_believed() {
     bench.answer("");
     bench.now += Duration::from_secs(1);
     assert_eq!(bench.key("y"), "y");
+}
+
+#[test]
+fn cursor_at_the_very_edge_is_no_trouble() {
+    let mut bench = Bench::new();
+    bench.target = KeyTarget::Echoed;
+    bench.answer("");
+    let keys: Vec<String> = "x".repeat(79).chars().map(String::from).collect();
+    keys.iter().for_each(|key| drop(bench.key(key)));
+    for keys in [["\x1b[D", "b", "\x1b[C", "\x7f"], ["\x1b[C", "\x17", "\x15", "\x05"]] {
+        bench.keys(&keys);
+    }
+    let mut vi = vi(&"x".repeat(80), "~");
+    vi.answer("\x1b[1;80H");
+    vi.keys(&["a", "b", "\x7f", "\x1b[C", "\x7f"]);
+}
+
+#[test]
+fn password_is_not_shown_after_vi_in_a_shell_with_its_modes() {
+    let mut bench = vi("text", "~");
+    bench.keys(&[":", "w", "q", "\r"]);
+    bench.answer("\x1b[2J\x1b[H$ ");
+    bench.keys(&["\x1b", "k", "\r"]);
+    bench.answer("sudo id\r\nPassword: ");
+    bench.keys(&["a", "d", "m", "i", "n"]);
+    assert_eq!(bench.picture(), "$ sudo id\nPassword:");
+}
+
+#[test]
+fn labels_above_fields_are_no_names() {
+    let mut bench = form(["> ", "> "]);
+    bench.keys(&["\t", "s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+}
+
+#[test]
+fn many_lines_typed_into_an_outage_are_bounded() {
+    let mut bench = vi("one", "");
+    bench.typed("A", "\x1b[6;1H-- INSERT --\x1b[1;4H");
+    for _ in 0..PENDING_MAX {
+        bench.key("\r");
+    }
+    assert_eq!(bench.picture().lines().last(), Some("-- INSERT --"));
 }
