@@ -17,9 +17,15 @@ const GROWTH: f64 = 2.0;
 const GAIN_MIN: f64 = 1.25;
 /// How long no rival is supposed after one turned out to be our own queue.
 const BAR_TIME: Duration = Duration::from_secs(30);
+/// A contest that leaves us at the least window, or unused, for so long is none: the path has become a
+/// longer one, which takes its delay with it, or loses by itself.
+const VAIN_TIME: Duration = Duration::from_secs(10);
 /// The rival is gone when the delay has fallen to this share of what it was at most. (Reno, at its
 /// lowest, leaves two fifths of a queue that holds as much as the path.)
 const GONE_SHARE: f64 = 0.3;
+
+/// A window is at its least up to this: fractions of a byte add up.
+const AT_MOST: f64 = 1.01;
 
 /// What was seen within a round trip.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +62,8 @@ struct Contest {
     rate: Option<f64>,
     /// Window and rate from which growth is judged.
     base: Option<(f64, f64)>,
+    /// Since when the window is at its least, or not used up.
+    vain_since: Option<Instant>,
 }
 
 impl Rival {
@@ -85,6 +93,12 @@ impl Rival {
             self.leave(None);
             return None;
         }
+        let is_vain = !turn.is_limited || turn.window <= turn.window_min * AT_MOST;
+        contest.vain_since = contest.vain_since.or(Some(turn.now)).filter(|_| is_vain);
+        if contest.vain_since.is_some_and(|since| since + VAIN_TIME <= turn.now) {
+            self.leave(Some(turn.now + BAR_TIME));
+            return None;
+        }
         if turn.lost > 0 {
             return Some(contest.yield_half(turn));
         }
@@ -106,9 +120,11 @@ impl Rival {
     }
 
     fn suppose(&mut self, turn: &Turn) {
-        let is_pressed = turn.is_limited && turn.window <= turn.window_min * 1.01;
+        let is_least = turn.window <= turn.window_min * AT_MOST;
         let is_barred = self.barred_until.is_some_and(|until| turn.now < until);
-        if is_pressed && !is_barred {
+        if !is_least || is_barred {
+            self.pressed_turns = 0;
+        } else if turn.is_limited {
             self.pressed_turns += 1;
         }
         if self.pressed_turns >= PRESSED_TURNS {
@@ -152,6 +168,7 @@ impl Contest {
 
 #[cfg(test)]
 mod tests {
+    use super::{Rival, Turn};
     use crate::copa::Copa;
     use std::collections::BTreeMap;
     use std::ops::Range;
@@ -173,6 +190,32 @@ mod tests {
         let outcome = Line::new(125_000.0).play(60, 5..30);
         assert!(outcome.share(35..60) > 0.9, "{outcome:?}");
         assert!(outcome.queue(0.95, 40..60) < Duration::from_millis(60), "{outcome:?}");
+    }
+
+    #[test]
+    fn longer_path_that_loses_is_no_rival_for_long() {
+        let mut rival = Rival::default();
+        let start = Instant::now();
+        let turn = |number: u32| Turn {
+            now: start + number * RTT,
+            time: RTT,
+            delay: RTT,
+            delay_ignored: RTT / 5,
+            window: 4800.0,
+            window_min: 4800.0,
+            packet: 1200.0,
+            acked: 4800,
+            lost: 1200,
+            is_limited: true,
+        };
+        let is_there: Vec<bool> = (0..300)
+            .map(|number| {
+                rival.on_turn(&turn(number));
+                rival.is_there()
+            })
+            .collect();
+        assert!(is_there[10], "so it seems at first");
+        assert!(!is_there[200..].contains(&true), "the least round trip expires meanwhile");
     }
 
     #[test]
