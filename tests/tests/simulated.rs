@@ -105,6 +105,13 @@ fn return_after_an_hour_is_not_delayed_by_what_is_older_or_newer() {
     }
 }
 
+/// By then the relay has let the connection go, and only knows the host again by its ticket.
+#[test]
+fn night_without_a_network_is_a_longer_outage() {
+    let times = return_times(RTT / 2, Duration::from_secs(8 * 3600), 3..5);
+    assert!(times.iter().all(|time| *time <= 6 * RTT), "{}", summary(&times));
+}
+
 /// Reno fills the queue, which is what it does; keys and frames wait in it, half a second here. Tern,
 /// which lets none stand, must get most of what it would take alone, and leave the rest to the other.
 /// (Measured over 60 s: 82 % of what it takes alone; the transfer has 91 % of the line, and beside a
