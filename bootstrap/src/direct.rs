@@ -21,17 +21,13 @@
 
 use crate::client::{BootstrapError, Granted, Options, RelayAddress};
 use crate::grant::{SessionGrant, SessionRequest, WireError};
-use crate::hello::{CLOSE_REFUSED, SERVER_NAME};
+use crate::hello::{CLOSE_REFUSED, SERVER_NAME, Trust, client_config};
 use crate::host_key::{HostKeyError, HostKeyPolicy, Trusted};
 use crate::wire;
 use russh::keys::ssh_key::public::{Ed25519PublicKey, KeyData};
 use russh::keys::{HashAlg, PublicKey};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::CertificateDer;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -132,7 +128,9 @@ async fn connect(address: SocketAddr) -> Option<(quinn::Connection, quinn::Endpo
         SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     let endpoint = quinn::Endpoint::client((local, 0).into()).ok()?;
-    let connecting = endpoint.connect_with(client_config(), address, SERVER_NAME).ok()?;
+    let connecting = endpoint
+        .connect_with(client_config(Trust::AnyKey, GRANT_ALPN), address, SERVER_NAME)
+        .ok()?;
     Some((connecting.await.ok()?, endpoint))
 }
 
@@ -168,62 +166,6 @@ async fn ask(connection: &quinn::Connection, options: &Options) -> Result<Sessio
     let (writer, reader) = connection.open_bi().await?;
     let mut io = tokio::io::join(reader, writer);
     crate::grant::ask(&mut io, &options.session_request()).await
-}
-
-fn client_config() -> quinn::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("ring has TLS 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(KeyHolder { provider }))
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![GRANT_ALPN.to_vec()];
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls)
-        .expect("ring's TLS 1.3 has the cipher suite that QUIC starts with");
-    quinn::ClientConfig::new(Arc::new(crypto))
-}
-
-/// Lets any key shake hands that proves that it is held: [`judge`] decides, before anything is said.
-#[derive(Debug)]
-struct KeyHolder {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for KeyHolder {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("QUIC is TLS 1.3 only".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
-    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod quic;
 mod stream;
 
 pub use pin::{SERVER_NAME, is_wrong_certificate, quic_client_config};
+pub(crate) use pin::{Trust, client_config};
 pub use quic::{CLOSE_REFUSED, Introduction, accept, introduce};
 pub use stream::{StreamIntroduction, accept_over, introduce_over};
 

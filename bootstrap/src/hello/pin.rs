@@ -1,4 +1,5 @@
-//! QUIC that trusts exactly the certificate that SSH handed over.
+//! The client's side of QUIC: it trusts exactly the certificate that SSH handed over, or looks at the
+//! key itself.
 
 use crate::grant::CertificatePin;
 use crate::identity::{ALPN, pin_of};
@@ -10,25 +11,40 @@ use std::sync::Arc;
 
 /// Server name that hosts give in TLS; it means nothing, the pin decides.
 pub const SERVER_NAME: &str = "tern-relay";
+
 /// QUIC client side that trusts exactly this certificate.
 pub fn quic_client_config(
     pin: CertificatePin,
     transport: quinn::TransportConfig,
 ) -> quinn::ClientConfig {
+    let mut config = client_config(Trust::Certificate(pin), ALPN);
+    config.transport_config(Arc::new(transport));
+    config
+}
+
+/// Who may shake hands.
+#[derive(Debug)]
+pub(crate) enum Trust {
+    /// Who has this certificate, whatever its names and dates say.
+    Certificate(CertificatePin),
+    /// Who proves to hold an Ed25519 key, any: it is to be judged before anything is said.
+    AnyKey,
+}
+
+/// QUIC client side that speaks one protocol with whom it trusts.
+pub(crate) fn client_config(trust: Trust, alpn: &[u8]) -> quinn::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = PinVerifier { pin, provider: provider.clone() };
+    let verifier = Verifier { trust, provider: provider.clone() };
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring has TLS 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls)
         .expect("ring's TLS 1.3 has the cipher suite that QUIC starts with");
-    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-    config.transport_config(Arc::new(transport));
-    config
+    quinn::ClientConfig::new(Arc::new(crypto))
 }
 
 /// Whether a connection failed because the relay showed another certificate than the pinned one.
@@ -45,14 +61,13 @@ pub fn is_wrong_certificate(error: &quinn::ConnectionError) -> bool {
 
 const WRONG_CERTIFICATE: &str = "not the certificate that SSH handed over";
 
-/// Trusts one certificate, whatever its names and dates say.
 #[derive(Debug)]
-struct PinVerifier {
-    pin: CertificatePin,
+struct Verifier {
+    trust: Trust,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for PinVerifier {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -61,10 +76,11 @@ impl ServerCertVerifier for PinVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if pin_of(end_entity) == self.pin {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(rustls::Error::General(WRONG_CERTIFICATE.into()))
+        match self.trust {
+            Trust::Certificate(pin) if pin_of(end_entity) != pin => {
+                Err(rustls::Error::General(WRONG_CERTIFICATE.into()))
+            }
+            Trust::Certificate(_) | Trust::AnyKey => Ok(ServerCertVerified::assertion()),
         }
     }
 
@@ -88,6 +104,11 @@ impl ServerCertVerifier for PinVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        match self.trust {
+            Trust::Certificate(_) => {
+                self.provider.signature_verification_algorithms.supported_schemes()
+            }
+            Trust::AnyKey => vec![SignatureScheme::ED25519],
+        }
     }
 }
