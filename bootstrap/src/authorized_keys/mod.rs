@@ -159,6 +159,11 @@ impl Rules {
         self.0.iter().any(|rule| rule.options.is_authority || rule.key.key_data() == key)
     }
 
+    /// Whether this rule, word for word, is one of them.
+    pub fn has(&self, id: RuleId) -> bool {
+        self.0.iter().any(|rule| rule.id == id)
+    }
+
     /// Whether somebody at `address` gets in, `now` in seconds since 1970. The first line that lets
     /// them in counts.
     pub fn admit(&self, shown: &Credential, address: IpAddr, now: u64) -> Option<Admitted> {

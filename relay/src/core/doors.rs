@@ -94,6 +94,13 @@ impl Doors {
         if self.refuse(&who) { Err(Denied::Refused) } else { Ok(Admission { who, bearer }) }
     }
 
+    /// Whether somebody who was let in by this right, under these or former doors, still may come in: by
+    /// a rule that is not there any more, or without any where one is wanted, they may not.
+    pub fn stand_by(&self, bearer: Option<Bearer>) -> bool {
+        let is_ruled = |rules: &Rules| bearer.is_some_and(|bearer| rules.has(bearer.rule));
+        self.rules.as_ref().is_none_or(is_ruled)
+    }
+
     /// Whether the host has shown this one the door.
     pub fn refuse(&self, who: &Visitor) -> bool {
         let key = who.key.as_ref().map(|key| Refused::Key(key.fingerprint));

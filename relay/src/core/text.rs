@@ -22,6 +22,9 @@ pub const REMOVED: &str = "[removed from the session by its host]";
 pub const ASKED_NOTICE: &str = "waiting for the host to let you in";
 /// Nobody said whether a viewer may come in.
 pub const NOBODY_ANSWERED: &str = "[nobody at the host let you in in time; you may ask again]";
+/// Who may join has changed between a viewer's coming and its joining.
+pub const DOORS_CHANGED: &str = "[who may join has just been changed by the host: connect again, \
+    and your ssh shows your key]";
 /// A viewer came without a terminal.
 pub const NEEDS_TERMINAL: &str = "A terminal is needed: ssh -t ...";
 /// Somebody asked for a command or a subsystem.

@@ -240,7 +240,7 @@ fn take_place(
     let (place, is_new) = shared.places.take(content.viewer, place);
     if is_new {
         let held = Place { shared: Arc::clone(shared), viewer: content.viewer, seat };
-        let task = ReplicaTask::new(held, guard, admission.who, handle, on_link);
+        let task = ReplicaTask::new(held, guard, admission, handle, on_link);
         let viewer = short(content.viewer);
         let session = short(content.session);
         let span = tracing::info_span!("replica", %viewer, %session, %address);

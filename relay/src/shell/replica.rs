@@ -5,6 +5,7 @@ use super::admission::{Running, Shared, ViewerGuard};
 use super::session::{
     Message, NewViewer, Place as Standing, Release, SessionHandle, ViewerPort, wait_until,
 };
+use crate::core::doors::Admission;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use crate::core::registry::Seat;
 use crate::core::replica::{Output, Replica, Typed};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use tern_bootstrap::grant::SessionId;
 use tern_bootstrap::token::random;
 use tern_sync::link::{Incoming, Link, LinkError};
-use tern_sync::session::{ViewerId, Visitor};
+use tern_sync::session::ViewerId;
 use tern_term::Size;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -65,7 +66,7 @@ pub(super) struct ReplicaTask {
     core: Replica,
     place: Place,
     guard: ViewerGuard,
-    who: Visitor,
+    admission: Admission,
     handle: SessionHandle,
     inbox: mpsc::Receiver<NewLink>,
     link: Option<Link>,
@@ -84,7 +85,7 @@ impl ReplicaTask {
     pub(super) fn new(
         place: Place,
         guard: ViewerGuard,
-        who: Visitor,
+        admission: Admission,
         mut handle: SessionHandle,
         inbox: mpsc::Receiver<NewLink>,
     ) -> Self {
@@ -97,7 +98,7 @@ impl ReplicaTask {
             core,
             place,
             guard,
-            who,
+            admission,
             handle,
             inbox,
             link,
@@ -226,7 +227,7 @@ impl ReplicaTask {
         let (release, on_release) = oneshot::channel();
         let credit = Arc::new(Semaphore::new(VIEWER_BACKLOG_MAX));
         let viewer = NewViewer {
-            who: self.who.clone(),
+            admission: self.admission.clone(),
             size: self.limited(size),
             keeps_replica: true,
             port: ViewerPort { release, credit: credit.clone() },
@@ -251,7 +252,7 @@ impl ReplicaTask {
     fn on_admitted(&mut self) {
         if let Some(joined) = &mut self.joined {
             joined.on_admit = None;
-            tracing::info!(id = joined.id.0, role = ?self.who.role, "viewer joined");
+            tracing::info!(id = joined.id.0, role = ?self.admission.who.role, "viewer joined");
             self.core.handle_joined(joined.id, Instant::now());
         }
     }

@@ -2,7 +2,7 @@
 
 use super::admission::{Running, SessionGuard, Shared};
 use super::webhooks::Webhooks;
-use crate::core::doors::Doors;
+use crate::core::doors::{Admission, Doors};
 use crate::core::painter::View;
 use crate::core::session::{CloseCode, Output, Session};
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use tern_bootstrap::grant::SessionId;
 use tern_bootstrap::token::random;
 use tern_sync::link::{Incoming, Link, LinkError};
-use tern_sync::session::{ViewerId, Visitor};
+use tern_sync::session::ViewerId;
 use tern_term::Size;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
@@ -63,7 +63,7 @@ pub(super) struct Place {
 
 /// A viewer that wants to join, and whom the doors let in.
 pub(super) struct NewViewer {
-    pub(super) who: Visitor,
+    pub(super) admission: Admission,
     pub(super) size: Size,
     /// It wants what scrolled off the screen, too.
     pub(super) keeps_replica: bool,
@@ -305,8 +305,8 @@ impl SessionTask {
     }
 
     fn on_join(&mut self, viewer: NewViewer, answer: oneshot::Sender<Place>, now: Instant) {
-        let NewViewer { who, size, keeps_replica, port } = viewer;
-        let Some((id, is_in)) = self.core.handle_join(who, size, now) else { return };
+        let NewViewer { admission, size, keeps_replica, port } = viewer;
+        let Some((id, is_in)) = self.core.handle_join(admission, size, now) else { return };
         self.viewers.insert(id, port);
         if keeps_replica {
             self.core.handle_scrollback_wanted(id, now);

@@ -74,16 +74,16 @@ impl NewViewerTask {
             Ok(joined) => joined,
             Err(denied) => return self.refuse(denied).await,
         };
-        let who = match self.pass_doors(role, &handle).await {
-            Some(Ok(admission)) => admission.who,
+        let admission = match self.pass_doors(role, &handle).await {
+            Some(Ok(admission)) => admission,
             Some(Err(denied)) => return self.refuse(denied).await,
             None => return,
         };
-        let role = who.role;
+        let role = admission.who.role;
         let (release, on_release) = oneshot::channel();
         let credit = Arc::new(Semaphore::new(VIEWER_BACKLOG_MAX));
         let viewer = NewViewer {
-            who,
+            admission,
             size: *self.size.borrow_and_update(),
             keeps_replica: false,
             port: ViewerPort { release, credit: credit.clone() },

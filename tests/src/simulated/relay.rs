@@ -11,6 +11,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tern_relay::Limits;
+use tern_relay::core::doors::Admission;
 use tern_relay::core::session::{CloseCode, Output, Session};
 use tern_sync::link::{Incoming, Link, LinkError, QuicLink};
 use tern_sync::session::{Role, ViewerId, Visitor};
@@ -98,7 +99,9 @@ impl RelaySide {
         let mut session = Session::new(limits, seed, now);
         let (role, address) = (Role::ReadWrite, "10.9.9.9".to_owned());
         let who = Visitor { role, address, key: None, place: None };
-        let (viewer, _) = session.handle_join(who, self.size, now).expect("a new session lives");
+        let admission = Admission { who, bearer: None };
+        let joined = session.handle_join(admission, self.size, now);
+        let (viewer, _) = joined.expect("a new session lives");
         self.running = Some(Running {
             session,
             viewer,

@@ -37,6 +37,9 @@ impl Session {
         self.doors = Some(Arc::clone(&doors));
         self.outputs.push_back(Output::Doors(doors));
         self.turn_out_refused(now);
+        for id in self.waiting(|_| true) {
+            self.recheck(id, now);
+        }
         if !self.asks() {
             for id in self.waiting(|_| true) {
                 self.let_in(id, now);
@@ -62,6 +65,15 @@ impl Session {
         let refused = self.viewers.iter().filter(|(_, viewer)| doors.refuse(&viewer.who));
         for id in refused.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.release_with(id, text::REMOVED, EXIT_LOST, now);
+        }
+    }
+
+    /// Who isn't in yet has to go if the doors that let it this far have changed: those that hold now
+    /// count for whoever joins next. (Times and addresses were looked at when it came.)
+    pub(super) fn recheck(&mut self, id: ViewerId, now: Instant) {
+        let (Some(doors), Some(viewer)) = (&self.doors, self.viewers.get(&id)) else { return };
+        if !doors.stand_by(viewer.bearer) {
+            self.release_with(id, text::DOORS_CHANGED, EXIT_LOST, now);
         }
     }
 

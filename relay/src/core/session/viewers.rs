@@ -2,12 +2,14 @@
 
 use super::asking::At;
 use super::{EXIT_ENDED, EXIT_LOST, Output, Phase, Session};
+use crate::core::doors::Admission;
 use crate::core::input::{ViewerInput, is_leave_wish};
 use crate::core::keys::PASTE_START;
 use crate::core::text;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tern_bootstrap::authorized_keys::Bearer;
 use tern_sync::session::{Role, VIEWER_EVENTS, ViewerEvent, ViewerId, Visitor};
 use tern_term::{KeyReport, SCREEN, Size};
 
@@ -21,6 +23,8 @@ pub(super) const PASTE_HOLD_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Viewer {
     pub(super) who: Visitor,
+    /// By which right it came.
+    pub(super) bearer: Option<Bearer>,
     pub(super) at: At,
     pub(super) size: Size,
     pub(super) input: ViewerInput,
@@ -54,7 +58,7 @@ impl Session {
     /// is over.
     pub fn handle_join(
         &mut self,
-        who: Visitor,
+        admission: Admission,
         size: Size,
         now: Instant,
     ) -> Option<(ViewerId, bool)> {
@@ -63,8 +67,10 @@ impl Session {
         }
         let id = self.next_viewer_id();
         let at = self.door_for(now);
+        let Admission { who, bearer } = admission;
         let viewer = Viewer {
             who,
+            bearer,
             at,
             size,
             input: ViewerInput::default(),
@@ -76,10 +82,12 @@ impl Session {
         self.viewers.insert(id, viewer);
         self.announce(id, id, now);
         self.tell_joined(id);
-        // The host may have shown it the door since it was looked at.
+        // The host may have shown it the door since it was looked at, or changed who may join.
         self.turn_out_refused(now);
+        self.recheck(id, now);
+        let is_in = at == At::Home && self.viewers.contains_key(&id);
         self.update(now);
-        Some((id, at == At::Home))
+        Some((id, is_in))
     }
 
     /// A viewer keeps a replica: what scrolled off is for it, too.

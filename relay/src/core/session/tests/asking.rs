@@ -3,15 +3,36 @@
 use super::super::asking::ASKING_TIME_MAX;
 use super::super::{EXIT_ENDED, EXIT_LOST};
 use super::world::{World, open_doors, visitor};
+use crate::core::doors::{Admission, Caller};
 use crate::core::text;
 use std::time::Duration;
-use tern_sync::session::{HostEvent, Refused, Role, Settings, ViewerEvent, ViewerId, Visitor};
+use tern_bootstrap::authorized_keys::{Credential, PublicKey};
+use tern_sync::session::{
+    Access, HostEvent, Refused, Role, Settings, ViewerEvent, ViewerId, Visitor,
+};
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINxDM8/pSr4hsikr7eiRmkR4ip0mzY+/S2hTh6+Es397";
 
 fn asking_world() -> World {
     let mut world = World::connected();
     world.host_wants(open_doors(true));
     world.run();
     world
+}
+
+/// Settings of a host that lets in who has a key of these lines.
+fn ruled_doors(asks: bool, lines: &[&str]) -> Settings {
+    let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+    Settings { access: Access::Keys(lines), asks, ..Settings::default() }
+}
+
+/// Somebody who has shown [`KEY`] to the doors of now.
+fn bearer_of_key(world: &World) -> Admission {
+    let credential = Credential::Key(PublicKey::from_openssh(KEY).expect("a key"));
+    let address = "10.0.0.1".parse().expect("an address");
+    let caller = Caller { role: Role::ReadWrite, address, credential: &credential, place: None };
+    world.doors.as_ref().expect("they are said").admit(&caller, 1).expect("the key is listed")
 }
 
 /// Numbers under which the host was asked.
@@ -99,6 +120,44 @@ fn host_that_asks_no_more_lets_everybody_in_who_waits() {
     world.host_wants(open_doors(false));
     world.run();
     assert_eq!(world.admitted, [viewer]);
+}
+
+#[test]
+fn who_waits_without_a_key_is_let_in_by_nothing_once_keys_are_wanted() {
+    let mut world = asking_world();
+    let viewer = world.join(Role::ReadWrite);
+    world.run();
+    world.host_wants(ruled_doors(true, &[KEY]));
+    world.run();
+    assert_eq!(world.released, [(viewer, text::DOORS_CHANGED.to_owned(), EXIT_LOST)]);
+    world.host_says(HostEvent::Admit { viewer });
+    world.host_wants(ruled_doors(false, &[KEY]));
+    world.run();
+    assert!(world.admitted.is_empty() && world.present().is_empty());
+}
+
+#[test]
+fn who_waits_by_a_rule_stays_as_long_as_the_rule_does() {
+    let mut world = asking_world();
+    world.host_wants(ruled_doors(true, &[KEY]));
+    world.run();
+    let kept = bearer_of_key(&world);
+    let (viewer, is_in) = world.join_by(kept.clone());
+    assert!(!is_in);
+    world.host_wants(ruled_doors(true, &["# others", &format!("{KEY} renamed")]));
+    world.run();
+    assert!(world.released.is_empty(), "the rule is there, by another name");
+    world.host_wants(ruled_doors(false, &[KEY]));
+    world.run();
+    assert_eq!(world.admitted, [viewer]);
+    world.host_wants(ruled_doors(false, &[&format!("read-only {KEY}")]));
+    world.run();
+    assert!(world.released.is_empty(), "who is in stays");
+    // It was looked at before the host's word, and joins after it.
+    let (late, is_in) = world.join_by(kept);
+    world.run();
+    assert!(!is_in, "it sees nothing");
+    assert_eq!(world.released, [(late, text::DOORS_CHANGED.to_owned(), EXIT_LOST)]);
 }
 
 #[test]

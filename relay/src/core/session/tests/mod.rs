@@ -9,6 +9,7 @@ use super::events::UNTOLD_MAX;
 use super::host::{CONNECT_TIME_MAX, LOSS_SHOWN_AFTER, SILENCE_SHOWN_AFTER};
 use super::viewers::{PASTE_HOLD_MAX, UNCONFIRMED_MAX};
 use super::*;
+use crate::core::doors::Admission;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use tern_sync::log::Whole;
 use tern_sync::scrollback::{Block, ScrollbackEntry};
@@ -321,7 +322,8 @@ fn end_of_the_session_reaches_viewers_and_the_host_knows_it() {
     assert_eq!(world.released, [(viewer, "[exited][2J".to_owned(), EXIT_ENDED)]);
     assert!(world.is_retired && !world.is_over);
     assert!(world.host.is_acknowledged(HOST_EVENTS));
-    assert!(world.session.handle_join(visitor(Role::ReadOnly), SIZE, world.now).is_none());
+    let late = Admission { who: visitor(Role::ReadOnly), bearer: None };
+    assert!(world.session.handle_join(late, SIZE, world.now).is_none());
     world.run_for(ENDING_TIME_MAX);
     assert!(world.is_over);
     assert_eq!(world.closed, [CloseCode::Ended]);

@@ -2,7 +2,7 @@
 
 use super::super::host::CloseCode;
 use super::super::{Output, Session};
-use crate::core::doors::Doors;
+use crate::core::doors::{Admission, Doors};
 use crate::core::limits::Limits;
 use crate::core::painter::View;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +113,12 @@ impl World {
 
     /// Gives whether it is in at once.
     pub(super) fn join_as(&mut self, who: Visitor) -> (ViewerId, bool) {
-        let joined = self.session.handle_join(who, SIZE, self.now);
+        self.join_by(Admission { who, bearer: None })
+    }
+
+    /// The same, of somebody whom the doors let in by a right.
+    pub(super) fn join_by(&mut self, admission: Admission) -> (ViewerId, bool) {
+        let joined = self.session.handle_join(admission, SIZE, self.now);
         self.settle();
         joined.expect("the session lives")
     }
