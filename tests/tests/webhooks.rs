@@ -8,7 +8,7 @@ use tern_tests::drop_in::Scripter;
 use tern_tests::process::text;
 use tern_tests::web::{Answer, Request, Web};
 use tern_tests::{Host, HostOptions, Relay, Viewer, World};
-use tern_web::core::signature::sign;
+use tern_web::core::signature::Signer;
 
 const ANY: &[&str] = &["--webhooks", "any"];
 
@@ -120,7 +120,8 @@ fn relay_tells_with_tmates_fields_who_comes_and_goes() {
         assert_eq!(header("content-type"), "application/json");
         assert_eq!(header("host"), format!("localhost:{}", web.address.port()));
         let seconds = header("webhook-timestamp").parse().expect("a number");
-        let signature = sign("s3cret", header("webhook-id"), seconds, &request.body);
+        let signer = Signer::of("s3cret").expect("a secret").expect("it isn't empty");
+        let signature = signer.sign(header("webhook-id"), seconds, &request.body);
         assert_eq!(header("webhook-signature"), signature);
     }
     for log in [relay.output(), text(&host.tern(&["show-messages"]))] {

@@ -9,7 +9,7 @@
 
 use super::event::{Event, Kind, Sender, Uuid};
 use super::queue::Queue;
-use super::signature::sign;
+use super::signature::Signer;
 use super::url::WebUrl;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -108,6 +108,25 @@ enum Standing {
     Over,
 }
 
+/// Whom to tell, as it is wished.
+#[derive(Debug)]
+struct Target {
+    url: WebUrl,
+    signer: Option<Signer>,
+    webhook: Webhook,
+}
+
+impl Target {
+    /// An error is for people.
+    fn parse(webhook: Webhook) -> Result<Self, String> {
+        let url = WebUrl::parse(&webhook.url);
+        let url = url.map_err(|error| format!("the URL can't be used: {error}"))?;
+        let signer = Signer::of(&webhook.secret);
+        let signer = signer.map_err(|error| format!("the secret can't be used: {error}"))?;
+        Ok(Self { url, signer, webhook })
+    }
+}
+
 /// One session's herald.
 #[derive(Debug)]
 pub struct Herald {
@@ -117,7 +136,7 @@ pub struct Herald {
     is_restored: bool,
     seed: [u8; 32],
     uuids_count: u64,
-    target: Option<(WebUrl, Webhook)>,
+    target: Option<Target>,
     address: Option<IpAddr>,
     present: BTreeMap<ViewerId, Uuid>,
     standing: Standing,
@@ -222,7 +241,7 @@ impl Herald {
 
     /// The request that is to be made now, if one is. Only one at a time is under way.
     pub fn poll_delivery(&mut self, clock: Clock) -> Option<Delivery> {
-        let (url, webhook) = self.target.as_ref()?;
+        let Target { url, signer, webhook } = self.target.as_ref()?;
         let event = self.queue.poll(clock.now)?;
         self.is_sending = true;
         let body = event.body(self.entity, self.sender, webhook);
@@ -230,8 +249,8 @@ impl Herald {
         let seconds = u64::try_from(clock.unix_micros / 1_000_000).unwrap_or_default();
         let mut headers =
             vec![("webhook-id", id.clone()), ("webhook-timestamp", seconds.to_string())];
-        if !webhook.secret.is_empty() {
-            headers.push(("webhook-signature", sign(&webhook.secret, &id, seconds, &body)));
+        if let Some(signer) = signer {
+            headers.push(("webhook-signature", signer.sign(&id, seconds, &body)));
         }
         Some(Delivery { url: url.clone(), headers, body })
     }
@@ -271,16 +290,14 @@ impl Herald {
     }
 
     fn on_wanted(&mut self, webhook: Option<Webhook>, clock: Clock) {
-        let parsed = webhook.map(|webhook| (WebUrl::parse(&webhook.url), webhook));
-        let target = match parsed {
-            None => None,
-            Some((Ok(url), webhook)) => Some((url, webhook)),
-            Some((Err(error), _)) => {
-                self.trouble = Some(format!("the URL can't be used: {error}"));
+        let target = match webhook.map(Target::parse).transpose() {
+            Ok(target) => target,
+            Err(trouble) => {
+                self.trouble = Some(trouble);
                 None
             }
         };
-        let url_of = |target: &Option<(WebUrl, Webhook)>| target.clone().map(|(url, _)| url);
+        let url_of = |target: &Option<Target>| target.as_ref().map(|target| target.url.clone());
         let is_same = url_of(&target) == url_of(&self.target);
         self.target = target;
         if is_same {
@@ -296,7 +313,7 @@ impl Herald {
     }
 
     fn register(&mut self, clock: Clock) {
-        let Some((_, webhook)) = &self.target else { return };
+        let Some(Target { webhook, .. }) = &self.target else { return };
         let was_lost = self.standing == Standing::Lost;
         // A host knows of outages that this one doesn't, and the other way round.
         self.generation = webhook.generation.max(self.generation + u32::from(was_lost)).max(1);

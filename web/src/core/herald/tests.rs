@@ -234,6 +234,16 @@ fn url_that_is_none_is_reported() {
 }
 
 #[test]
+fn secret_that_is_none_is_reported_and_nothing_goes_out_unsigned() {
+    let mut world = World::new();
+    world.happens(Happening::Wanted(Some(Webhook { secret: "whsec_".into(), ..webhook(A) })));
+    world.happens(joined(1));
+    world.run();
+    assert!(world.taken.is_empty());
+    assert!(world.herald.report().trouble.contains("the secret can't be used"));
+}
+
+#[test]
 fn signature_names_each_try_by_its_own_time() {
     let mut world = World::new();
     world.happens(Happening::Wanted(Some(Webhook { secret: "s3cret".into(), ..webhook(A) })));
@@ -245,7 +255,8 @@ fn signature_names_each_try_by_its_own_time() {
         };
         let (id, at) = (header("webhook-id"), header("webhook-timestamp"));
         let seconds = at.parse().expect("a number");
-        assert_eq!(header("webhook-signature"), sign("s3cret", &id, seconds, &delivery.body));
+        let signer = Signer::of("s3cret").expect("a secret").expect("it isn't empty");
+        assert_eq!(header("webhook-signature"), signer.sign(&id, seconds, &delivery.body));
         tries.push((id, seconds));
         if tries.len() < 4 { Err("no".into()) } else { Ok(()) }
     });
