@@ -1,6 +1,7 @@
 //! One request to a web server: a connection of its own, to an address that was checked, no
 //! redirects, and a limit for every step.
 
+use super::own::is_this_machines;
 use super::tls::Tls;
 use crate::core::address::Reach;
 use crate::core::url::WebUrl;
@@ -12,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -170,7 +171,7 @@ impl Client {
         };
         let may_ask = |at: &SocketAddr| {
             self.reach.allows(at.ip(), port)
-                && (self.reach != Reach::Public || !is_this_machine(at.ip()))
+                && (self.reach != Reach::Public || !is_this_machines(at.ip()))
         };
         let allowed: Vec<_> = found.into_iter().filter(may_ask).take(ADDRESSES_MAX).collect();
         if allowed.is_empty() {
@@ -191,18 +192,6 @@ impl Client {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
-}
-
-/// Whether an address is this machine's own, though it is a public one: its firewall isn't asked then.
-/// No packet is sent.
-fn is_this_machine(address: IpAddr) -> bool {
-    let any: SocketAddr =
-        if address.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
-    let local = UdpSocket::bind(any).and_then(|socket| {
-        socket.connect((address, 9))?;
-        socket.local_addr()
-    });
-    local.is_ok_and(|local| local.ip() == address)
 }
 
 async fn connect(host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, AskError> {

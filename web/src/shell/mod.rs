@@ -2,4 +2,5 @@
 
 pub mod client;
 pub mod courier;
+mod own;
 mod tls;
