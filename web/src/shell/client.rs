@@ -125,6 +125,23 @@ pub enum AskError {
     },
 }
 
+impl AskError {
+    /// For whoever wished that this server be asked, though they may be a stranger: which names the
+    /// machine that asks knows, and which lead into its own network, is none of their business.
+    pub fn for_strangers(&self) -> String {
+        match self {
+            Self::Lookup { host, .. } | Self::NotAllowed { host, .. } => {
+                format!("{host} leads to nothing on the public internet that may be asked")
+            }
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Http { .. }
+            | Self::TooLarge { .. }
+            | Self::Timeout { .. } => self.to_string(),
+        }
+    }
+}
+
 /// Who asks: a relay for its hosts, or a host.
 #[derive(Debug)]
 pub struct Client {
@@ -137,6 +154,14 @@ impl Client {
     /// One that asks these.
     pub fn new(reach: Reach) -> Self {
         Self { reach, tls: Tls::default(), lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
+    }
+
+    /// What whoever wished it may be told of an error.
+    pub fn told(&self, error: &AskError) -> String {
+        match self.reach {
+            Reach::Public => error.for_strangers(),
+            Reach::ThisMachine | Reach::Any => error.to_string(),
+        }
     }
 
     /// Asks once.
@@ -272,5 +297,25 @@ fn whole(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn stranger_is_told_the_same_of_a_name_that_is_none_and_of_one_that_leads_inside() {
+        let client = Client::new(Reach::Public);
+        let told = async |host: &str| {
+            let url = WebUrl::parse(&format!("http://{host}:8080/")).expect("a URL");
+            let ask = Ask { url: &url, body: None, headers: &[], answer_size_max: 0 };
+            let error = client.ask(ask).await.expect_err("it isn't asked");
+            client.told(&error).replace(host, "HOST")
+        };
+        // A label of 64 letters is no name: no server is asked for it.
+        let no_name = format!("{}.example", "x".repeat(64));
+        assert_eq!(told(&no_name).await, told("localhost").await);
+        assert_eq!(told("localhost").await, told("192.168.0.1").await);
     }
 }

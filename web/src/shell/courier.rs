@@ -106,7 +106,11 @@ impl Post {
                 delivery.url, answer.status
             )),
             Ok(answer) => Err(format!("{} answers {}", delivery.url, answer.status)),
-            Err(error) => Err(error.to_string()),
+            Err(error) => {
+                // For the operator: the host may be told less.
+                tracing::debug!(%error, "a webhook's server was not told");
+                Err(self.client.told(&error))
+            }
         }
     }
 
