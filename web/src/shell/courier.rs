@@ -82,7 +82,7 @@ impl Post {
         });
         tokio::spawn(running);
         let log_rate = Rate::new(LOG_INTERVAL, LOG_BURST);
-        Some(Courier { happenings, report: on_report, log_rate })
+        Some(Courier { happenings, owed: None, report: on_report, log_rate })
     }
 
     async fn deliver(&self, delivery: Delivery) -> Result<(), String> {
@@ -130,20 +130,46 @@ impl Post {
 #[derive(Debug)]
 pub struct Courier {
     happenings: mpsc::Sender<Happening>,
+    /// A wish that there was no place for: it is told first of all that follows.
+    owed: Option<Happening>,
     report: watch::Receiver<WebhookReport>,
     log_rate: Rate,
 }
 
 impl Courier {
-    /// Something happened.
+    /// Something happened. What there is no place for is passed over; but whom the host wants told, or not
+    /// any more, is heard in any case.
     pub fn tell(&mut self, happening: Happening) {
-        if self.happenings.try_send(happening).is_err() && may_log(&mut self.log_rate) {
+        if matches!(happening, Happening::Wanted(_)) {
+            self.owed = Some(happening);
+            self.settle();
+            return;
+        }
+        let is_told = self.settle() && self.happenings.try_send(happening).is_ok();
+        if !is_told && may_log(&mut self.log_rate) {
             tracing::warn!("too much happens at once: a webhook isn't told of all of it");
         }
     }
 
-    /// How it goes, when that has changed; never, when all is told.
+    /// Tells what is owed, if there is a place. Whether nothing is owed any more.
+    fn settle(&mut self) -> bool {
+        if self.owed.is_some()
+            && let Ok(place) = self.happenings.try_reserve()
+            && let Some(owed) = self.owed.take()
+        {
+            place.send(owed);
+        }
+        self.owed.is_none()
+    }
+
+    /// How it goes, when that has changed; never, when all is told. Cancel-safe.
     pub async fn next_report(&mut self) -> WebhookReport {
+        if self.owed.is_some()
+            && let Ok(place) = self.happenings.reserve().await
+            && let Some(owed) = self.owed.take()
+        {
+            place.send(owed);
+        }
         match self.report.changed().await {
             Ok(()) => self.report.borrow_and_update().clone(),
             Err(_) => pending().await,
@@ -250,4 +276,30 @@ fn clock() -> Clock {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let unix_micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
     Clock { now: Instant::now(), unix_micros }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tern_sync::session::Webhook;
+
+    #[tokio::test]
+    async fn wish_is_heard_though_there_was_no_place_for_it() {
+        let (happenings, mut on_happening) = mpsc::channel(1);
+        let (_report, report) = watch::channel(WebhookReport::default());
+        let log_rate = Rate::new(LOG_INTERVAL, LOG_BURST);
+        let mut courier = Courier { happenings, owed: None, report, log_rate };
+        courier.tell(Happening::AllLeft);
+        courier.tell(Happening::Wanted(Some(Webhook::default())));
+        courier.tell(Happening::Wanted(None));
+        courier.tell(Happening::Lost);
+        assert_eq!(on_happening.recv().await, Some(Happening::AllLeft));
+        let heard = tokio::select! {
+            heard = on_happening.recv() => heard,
+            report = courier.next_report() => panic!("there is no {report:?}"),
+        };
+        assert_eq!(heard, Some(Happening::Wanted(None)), "the last one counts");
+        courier.tell(Happening::Present);
+        assert_eq!(on_happening.recv().await, Some(Happening::Present));
+    }
 }
