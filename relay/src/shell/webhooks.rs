@@ -74,7 +74,7 @@ impl Webhooks {
             // A relay that was dropped without a word has stopped as well.
             let _ = running.wait_for(|running| *running != Running::Yes).await;
         };
-        let (session, alive) = (self.session, self.alive.clone());
+        let (session, alive) = ((self.session, self.address), self.alive.clone());
         let courier = post.courier(session, Sender::Relay, self.is_restored, stop, alive);
         let mut courier = courier.ok_or(FULL)?;
         if let Some(address) = self.address {

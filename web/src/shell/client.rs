@@ -2,6 +2,7 @@
 //! redirects, and a limit for every step.
 
 use super::own::is_this_machines;
+use super::shares::Share;
 use super::tls::Tls;
 use crate::core::address::Reach;
 use crate::core::url::WebUrl;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -34,7 +35,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 const ADDRESSES_MAX: usize = 3;
 /// Look-ups at once. The system's resolver can't be told to stop: a name whose servers are silent
 /// keeps a thread for up to half a minute, of 512 that tokio has.
-const LOOKUPS_MAX: usize = 32;
+pub(super) const LOOKUPS_MAX: usize = 32;
 /// Longest head of an answer, in bytes: servers' cookies and policies are some kB.
 const HEAD_SIZE_MAX: usize = 32 * 1024;
 /// Most lines in it.
@@ -51,6 +52,8 @@ pub struct Ask<'a> {
     pub headers: &'a [(&'static str, String)],
     /// Most bytes of the answer's body; 0: it isn't read.
     pub answer_size_max: usize,
+    /// Of what all share, so much is for whoever wishes it; `None`: they share with nobody.
+    pub share: Option<&'a Share>,
 }
 
 /// What was answered.
@@ -167,7 +170,7 @@ impl Client {
     /// Asks once.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, AskError> {
         let host = &ask.url.host;
-        let addresses = self.addresses(ask.url).await?;
+        let addresses = self.addresses(&ask).await?;
         let socket = connect(host, &addresses).await?;
         let exchanged = if ask.url.is_https {
             let tls = |reason: String| AskError::Tls { host: host.clone(), reason };
@@ -186,13 +189,17 @@ impl Client {
 
     /// Where the server is, as far as it may be asked there. What is connected to is what was looked
     /// at: the name is not looked up again.
-    async fn addresses(&self, url: &WebUrl) -> Result<Vec<SocketAddr>, AskError> {
-        let (host, port) = (url.host.clone(), url.port);
+    async fn addresses(&self, ask: &Ask<'_>) -> Result<Vec<SocketAddr>, AskError> {
+        let (host, port) = (ask.url.host.clone(), ask.url.port);
         let found = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => within(RESOLVE_TIME_MAX, &host, "its name", self.look_up(&host, port))
-                .await?
-                .map_err(|error| AskError::Lookup { host: host.clone(), error })?,
+            Err(_) => {
+                // That others keep it waiting is no fault of the name's.
+                let place = self.place_to_look_up(ask.share).await;
+                within(RESOLVE_TIME_MAX, &host, "its name", look_up(&host, port, place))
+                    .await?
+                    .map_err(|error| AskError::Lookup { host: host.clone(), error })?
+            }
         };
         let may_ask = |at: &SocketAddr| {
             self.reach.allows(at.ip(), port)
@@ -205,18 +212,33 @@ impl Client {
         Ok(allowed)
     }
 
-    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let place = self.lookups.clone().acquire_owned().await.expect("it is never closed");
-        let host = host.to_owned();
-        let look_up = move || {
-            let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
-            drop(place);
-            found
+    /// One's own place before one of all: whose own are taken keeps nobody else waiting.
+    async fn place_to_look_up(&self, share: Option<&Share>) -> LookupPlace {
+        let one_of = async |places: &Arc<Semaphore>| {
+            places.clone().acquire_owned().await.expect("it is never closed")
         };
-        tokio::task::spawn_blocking(look_up)
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
+        let own = match share {
+            Some(share) => Some(one_of(&share.lookups).await),
+            None => None,
+        };
+        LookupPlace(own, one_of(&self.lookups).await)
     }
+}
+
+/// Held until the system's resolver has given an answer, whether or not somebody still waits for it.
+struct LookupPlace(
+    #[expect(dead_code, reason = "it is held")] Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit,
+);
+
+async fn look_up(host: &str, port: u16, place: LookupPlace) -> io::Result<Vec<SocketAddr>> {
+    let host = host.to_owned();
+    let look_up = move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+        drop(place);
+        found
+    };
+    tokio::task::spawn_blocking(look_up).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 async fn connect(host: &str, addresses: &[SocketAddr]) -> Result<TcpStream, AskError> {
@@ -309,7 +331,7 @@ mod tests {
         let client = Client::new(Reach::Public);
         let told = async |host: &str| {
             let url = WebUrl::parse(&format!("http://{host}:8080/")).expect("a URL");
-            let ask = Ask { url: &url, body: None, headers: &[], answer_size_max: 0 };
+            let ask = Ask { url: &url, body: None, headers: &[], answer_size_max: 0, share: None };
             let error = client.ask(ask).await.expect_err("it isn't asked");
             client.told(&error).replace(host, "HOST")
         };
@@ -317,5 +339,19 @@ mod tests {
         let no_name = format!("{}.example", "x".repeat(64));
         assert_eq!(told(&no_name).await, told("localhost").await);
         assert_eq!(told("localhost").await, told("192.168.0.1").await);
+    }
+
+    #[tokio::test]
+    async fn places_for_look_ups_are_taken_of_the_share_first() {
+        let client = Client::new(Reach::Any);
+        let share = Share::default();
+        let mut held = Vec::new();
+        while share.lookups.available_permits() > 0 {
+            held.push(client.place_to_look_up(Some(&share)).await);
+        }
+        let waiting = tokio::time::timeout(Duration::ZERO, client.place_to_look_up(Some(&share)));
+        assert!(waiting.await.is_err());
+        assert_eq!(client.lookups.available_permits(), LOOKUPS_MAX - held.len());
+        client.place_to_look_up(None).await;
     }
 }

@@ -2,12 +2,14 @@
 //! outlive the session by a minute; what others have to wait for is nothing.
 
 use super::client::{Ask, Client};
+use super::shares::{Share, Shares};
 use crate::core::address::Reach;
 use crate::core::event::{Sender, Uuid};
 use crate::core::herald::{Clock, Delivery, Happening, Herald, Note};
 use crate::core::rate::Rate;
 use bytes::Bytes;
 use std::future::{Future, pending};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,7 +24,7 @@ use tokio::time::sleep_until;
 const HAPPENINGS_MAX: usize = 512;
 /// Requests of all sessions at once. A receiver that is silent has one for 40 s at
 /// most.
-const REQUESTS_MAX: usize = 256;
+pub(super) const REQUESTS_MAX: usize = 256;
 /// All sessions together make a request so often, in the long run.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(10);
 /// And so often at once: all sessions of a relay that was started again.
@@ -42,6 +44,7 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(3);
 pub struct Post {
     client: Client,
     requests: Semaphore,
+    shares: Shares,
     couriers: Arc<Semaphore>,
     /// A lock, as every webhook asks it; held for a look.
     rate: Mutex<Rate>,
@@ -53,17 +56,19 @@ impl Post {
         Self {
             client: Client::new(reach),
             requests: Semaphore::new(REQUESTS_MAX),
+            shares: Shares::default(),
             couriers: Arc::new(Semaphore::new(COURIERS_MAX)),
             rate: Mutex::new(Rate::new(REQUEST_INTERVAL, REQUEST_BURST)),
         }
     }
 
-    /// Starts a session's courier. `None`: there are too many already. `stop` comes when the process
-    /// ends; `alive` is held until the last event is told or given up. Dropped, the [`Courier`] means
-    /// that the session is over.
+    /// Starts a session's courier, for the host at `address`, if it shares with others: what it may have of
+    /// all goes by that. `None`: there are too many already. `stop` comes when the process ends; `alive`
+    /// is held until the last event is told or given up. Dropped, the [`Courier`] means that the session
+    /// is over.
     pub fn courier<T: Send + 'static>(
         self: &Arc<Self>,
-        session: SessionId,
+        (session, address): (SessionId, Option<IpAddr>),
         sender: Sender,
         is_restored: bool,
         stop: impl Future<Output = ()> + Send + 'static,
@@ -73,9 +78,15 @@ impl Post {
         let (happenings, on_happening) = mpsc::channel(HAPPENINGS_MAX);
         let (report, on_report) = watch::channel(WebhookReport::default());
         let herald = Herald::new(Uuid::of(session.0), sender, is_restored, random());
-        let log_rate = Rate::new(LOG_INTERVAL, LOG_BURST);
-        let task =
-            Task { post: Arc::clone(self), herald, happenings: on_happening, report, log_rate };
+        let share = address.map(|address| self.shares.of(address)).unwrap_or_default();
+        let task = Task {
+            post: Arc::clone(self),
+            share,
+            herald,
+            happenings: on_happening,
+            report,
+            log_rate: Rate::new(LOG_INTERVAL, LOG_BURST),
+        };
         let running = tracing::Instrument::in_current_span(async move {
             task.run(stop).await;
             drop((place, alive));
@@ -85,7 +96,9 @@ impl Post {
         Some(Courier { happenings, owed: None, report: on_report, log_rate })
     }
 
-    async fn deliver(&self, delivery: Delivery) -> Result<(), String> {
+    async fn deliver(&self, delivery: Delivery, share: &Share) -> Result<(), String> {
+        // First: whose own places are taken keeps nobody else waiting.
+        let _own_place = share.requests.acquire().await.expect("it is never closed");
         let _place = self.requests.acquire().await.expect("it is never closed");
         while let Some(ready_at) = self.spend() {
             sleep_until(ready_at.into()).await;
@@ -98,6 +111,7 @@ impl Post {
             body: Some(Bytes::from(delivery.body)),
             headers: &headers,
             answer_size_max: 0,
+            share: Some(share),
         };
         match self.client.ask(ask).await {
             Ok(answer) if answer.status.is_success() => Ok(()),
@@ -185,6 +199,7 @@ impl Courier {
 
 struct Task {
     post: Arc<Post>,
+    share: Arc<Share>,
     herald: Herald,
     happenings: mpsc::Receiver<Happening>,
     report: watch::Sender<WebhookReport>,
@@ -202,8 +217,8 @@ impl Task {
             if under_way.is_none()
                 && let Some(delivery) = self.herald.poll_delivery(clock())
             {
-                let post = Arc::clone(&self.post);
-                under_way = Some(Box::pin(async move { post.deliver(delivery).await }));
+                let (post, share) = (Arc::clone(&self.post), Arc::clone(&self.share));
+                under_way = Some(Box::pin(async move { post.deliver(delivery, &share).await }));
             }
             let due = match under_way {
                 Some(_) => self.herald.until(),
@@ -281,7 +296,9 @@ fn clock() -> Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::shares;
     use tern_sync::session::Webhook;
+    use tokio::net::{TcpListener, TcpStream};
 
     #[tokio::test]
     async fn wish_is_heard_though_there_was_no_place_for_it() {
@@ -301,5 +318,48 @@ mod tests {
         assert_eq!(heard, Some(Happening::Wanted(None)), "the last one counts");
         courier.tell(Happening::Present);
         assert_eq!(on_happening.recv().await, Some(Happening::Present));
+    }
+
+    #[tokio::test]
+    async fn one_address_whose_servers_are_silent_keeps_no_other_waiting() {
+        let post = Arc::new(Post::new(Reach::Any));
+        let (silent, other) = (Server::start().await, Server::start().await);
+        let from = |address: &str| Some(address.parse().expect("an address"));
+        let mut couriers = Vec::new();
+        for _ in 0..=REQUESTS_MAX {
+            couriers.push(silent.courier(&post, from("192.0.2.1")));
+        }
+        let mut held = Vec::new();
+        while held.len() < shares::REQUESTS_MAX {
+            held.push(silent.accept().await);
+        }
+        couriers.push(other.courier(&post, from("192.0.2.2")));
+        tokio::select! {
+            biased;
+            more = silent.accept() => panic!("{more:?} is more than its share"),
+            _ = other.accept() => {}
+        }
+    }
+
+    /// It takes connections, and says nothing.
+    struct Server(TcpListener);
+
+    impl Server {
+        async fn start() -> Self {
+            Self(TcpListener::bind("127.0.0.1:0").await.expect("a port"))
+        }
+
+        fn courier(&self, post: &Arc<Post>, address: Option<IpAddr>) -> Courier {
+            let of = (SessionId(random()), address);
+            let courier = post.courier(of, Sender::Relay, false, pending(), ());
+            let mut courier = courier.expect("there is room");
+            let url = format!("http://{}/", self.0.local_addr().expect("it is bound"));
+            courier.tell(Happening::Wanted(Some(Webhook { url, ..Webhook::default() })));
+            courier
+        }
+
+        async fn accept(&self) -> TcpStream {
+            self.0.accept().await.expect("a connection").0
+        }
     }
 }

@@ -3,4 +3,5 @@
 pub mod client;
 pub mod courier;
 mod own;
+mod shares;
 mod tls;

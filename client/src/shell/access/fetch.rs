@@ -29,7 +29,8 @@ impl Fetcher {
     pub(super) async fn fetch(&self, url: &WebUrl) -> Fetched {
         let client = if url.is_https { &self.any } else { &self.this_machine };
         let headers = [("accept", "text/plain".to_owned())];
-        let ask = Ask { url, body: None, headers: &headers, answer_size_max: LIST_SIZE_MAX };
+        let answer_size_max = LIST_SIZE_MAX;
+        let ask = Ask { url, body: None, headers: &headers, answer_size_max, share: None };
         match client.ask(ask).await {
             Ok(answer) if answer.status.is_success() => {
                 Fetched::List(String::from_utf8_lossy(&answer.body).into_owned())

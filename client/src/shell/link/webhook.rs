@@ -78,7 +78,7 @@ impl Webhooks {
         }
         if self.courier.is_none() && own.is_some() {
             let post = Arc::new(Post::new(Reach::Any));
-            self.courier = post.courier(*session, Sender::Host, false, pending(), ());
+            self.courier = post.courier((*session, None), Sender::Host, false, pending(), ());
             self.tell(Happening::HostAt(primary_address()));
         }
         self.tell(Happening::Wanted(own));
