@@ -9,6 +9,7 @@ use crate::core::notice::printable;
 use crate::core::wishes::Wishes;
 use crate::shell::paths::home;
 use anyhow::{Context, bail};
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -17,11 +18,13 @@ use std::sync::Arc;
 use std::time::Instant;
 use tern_bootstrap::authorized_keys::Rules;
 use tern_sync::session::{ACCESS_LINES_MAX, ACCESS_SIZE_MAX, Access};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::sleep_until;
 
 /// Largest file that is read: with comments, twice what a relay is told.
 const FILE_SIZE_MAX: u64 = 2 * ACCESS_SIZE_MAX as u64;
+/// Why a list can't be had whose task has panicked.
+const DEFECT: &str = "a defect of tern's, please report it";
 /// Most lines with mistakes that are told one by one.
 const FAULTS_TOLD_MAX: usize = 10;
 
@@ -39,7 +42,9 @@ pub(super) struct Keys {
     is_waiting: bool,
     fetcher: Arc<Fetcher>,
     /// Lists that are being asked for.
-    fetching: JoinSet<(usize, Fetched)>,
+    fetching: JoinSet<Fetched>,
+    /// Which ones they are.
+    asked: HashMap<task::Id, usize>,
 }
 
 /// What tells whether a file has changed: it may be written, or replaced.
@@ -86,6 +91,7 @@ impl Keys {
             lists,
             fetcher: Fetcher::new(),
             fetching: JoinSet::new(),
+            asked: HashMap::new(),
         }))
     }
 
@@ -155,11 +161,18 @@ impl Keys {
             }
             while let Some((index, url)) = self.lists.poll_fetch(now) {
                 let fetcher = Arc::clone(&self.fetcher);
-                self.fetching.spawn(async move { (index, fetcher.fetch(&url).await) });
+                let task = self.fetching.spawn(async move { fetcher.fetch(&url).await });
+                self.asked.insert(task.id(), index);
             }
             let due = self.lists.poll_timeout(now);
             tokio::select! {
-                Some(Ok((index, fetched))) = self.fetching.join_next() => {
+                Some(joined) = self.fetching.join_next_with_id() => {
+                    let (task, fetched) = match joined {
+                        Ok(answered) => answered,
+                        // As any other failure: it is asked for again.
+                        Err(error) => (error.id(), Fetched::Failed(DEFECT.into())),
+                    };
+                    let index = self.asked.remove(&task).expect("each is entered when it begins");
                     let notice = self.lists.handle_fetched(index, fetched, Instant::now());
                     return self.reading(Ok(notice.into_iter().collect()));
                 }
@@ -268,6 +281,7 @@ fn expanded(path: &Path) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::wishes::Forges;
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINxDM8/pSr4hsikr7eiRmkR4ip0mzY+/S2hTh6+Es397 alice";
@@ -317,5 +331,20 @@ mod tests {
         assert!(error.contains("no usable key") && error.contains("line 2"), "{error}");
         let error = keys(folder.path()).read().expect_err("no file");
         assert!(format!("{error:#}").contains("no file"), "{error:#}");
+    }
+
+    #[tokio::test]
+    async fn list_whose_task_has_panicked_is_asked_for_again() {
+        let forges = Forges { github_users: vec!["alice".into()], ..Forges::default() };
+        let wishes = Wishes { forges, ..Wishes::default() };
+        let mut keys = Keys::of(&wishes).expect("a user").expect("a list");
+        let (index, _) = keys.lists.poll_fetch(Instant::now()).expect("it is due");
+        let task = keys.fetching.spawn(async { panic!("as a defect would") });
+        keys.asked.insert(task.id(), index);
+        let reading = keys.fetched().await;
+        assert!(reading.notices[0].contains("trying again"), "{:?}", reading.notices);
+        let later = Instant::now() + key_lists::FIRST_TIME_MAX;
+        assert!(keys.lists.poll_timeout(later).is_some() && keys.asked.is_empty());
+        assert!(keys.lists.poll_fetch(later).is_some());
     }
 }
