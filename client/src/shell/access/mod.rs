@@ -71,7 +71,7 @@ impl Access {
 
     /// Something else is wished from now on. What can't be kept lets nobody new in, until it can.
     pub async fn change(&mut self, wishes: &Wishes, board: &Board) {
-        self.stop_keeping();
+        self.stop_keeping().await;
         let (access, keys) = match Keys::of(wishes) {
             Ok(None) => (Doors::Everybody, None),
             Ok(Some(mut keys)) => {
@@ -99,9 +99,13 @@ impl Access {
         self.keep(board);
     }
 
-    fn stop_keeping(&mut self) {
+    /// What kept the lists up to date may be about to say what they let in: it is waited for, so that
+    /// it says nothing any more. (It is told to stop, and asks for nothing then that could take time.)
+    async fn stop_keeping(&mut self) {
         if let Some(keeping) = self.keeping.take() {
             keeping.abort();
+            // It was aborted, or its panic was told.
+            let _ = keeping.await;
         }
     }
 }
@@ -141,4 +145,34 @@ fn take(read: keys::Reading, board: &Board) -> Doors {
         }
     }
     read.access
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future as _;
+    use std::sync::mpsc::sync_channel;
+    use std::task::{Context, Waker};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_was_wished_before_says_nothing_after_what_is_wished_now() {
+        let board = Board::new("shared".into(), None, None, "relay".into());
+        let mut access = Access::start(&Wishes::default()).await.expect("everybody may join");
+        let ((enter, entered), (release, released)) = (sync_channel(1), sync_channel(1));
+        let settings = access.settings.clone();
+        access.keeping = Some(tokio::spawn(async move {
+            enter.send(()).expect("the test waits");
+            released.recv().expect("the test releases it");
+            settings.send_modify(|settings| settings.access = Doors::Keys(Vec::new()));
+        }));
+        entered.recv().expect("it runs");
+        let wishes = Wishes::default();
+        let wanted = access.settings();
+        let mut changing = std::pin::pin!(access.change(&wishes, &board));
+        let is_early = changing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        release.send(()).expect("it waits");
+        assert!(!is_early, "what is about to speak is waited for");
+        changing.await;
+        assert_eq!(wanted.borrow().access, Doors::Everybody);
+    }
 }
