@@ -2,7 +2,8 @@
 
 use crate::core::person::Person;
 use crate::core::viewers::Viewers;
-use tern_sync::session::{HostEvent, REFUSED_MAX, Refused, ViewerId, Visitor};
+use std::collections::BTreeSet;
+use tern_sync::session::{Access, HostEvent, PlaceId, REFUSED_MAX, Refused, ViewerId, Visitor};
 
 /// Shown to somebody who is not let in.
 const TURNED_AWAY: &str = "[the host did not let you in]";
@@ -56,7 +57,7 @@ pub struct Decided {
     /// For the relay.
     pub events: Vec<HostEvent>,
     /// Who is kept out now, if that has changed.
-    pub refused: Option<Vec<Refused>>,
+    pub refused: Option<KeptOut>,
     /// What was done, for people; a line each.
     pub told: Vec<String>,
 }
@@ -88,7 +89,42 @@ pub struct Bans {
 pub struct Ban {
     /// As they were when they were in, or asked.
     pub person: Person,
-    refused: Refused,
+    mark: Mark,
+}
+
+/// By what somebody is known again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    /// SHA-256 of their key, where one was asked for.
+    key: Option<[u8; 32]>,
+    /// Their place, if they came by `tern join`: it goes with them to other addresses.
+    place: Option<PlaceId>,
+    address: String,
+}
+
+/// Who is kept out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptOut {
+    /// In any case.
+    always: Vec<Refused>,
+    /// Only where no keys are asked for: behind the address of somebody who is known by a key there are
+    /// others with keys of their own.
+    without_keys: Vec<Refused>,
+}
+
+impl KeptOut {
+    /// As the relay is to be told while this lets people in.
+    pub fn under(&self, access: &Access) -> Vec<Refused> {
+        let more: &[Refused] = match access {
+            Access::Unsaid | Access::Keys(_) => &[],
+            Access::Everybody => &self.without_keys,
+        };
+        self.always.iter().chain(more).cloned().collect()
+    }
+
+    fn count(&self) -> usize {
+        self.always.len() + self.without_keys.len()
+    }
 }
 
 impl Bans {
@@ -97,26 +133,40 @@ impl Bans {
         self.kept.iter()
     }
 
-    /// Keeps somebody out: by their key where they have shown one, since addresses are shared; else by
-    /// their address.
-    /// Gives what people are told.
+    /// Keeps somebody out: by all that they may be known by. Gives what people are told.
     fn add(&mut self, person: &Person, who: &Visitor) -> String {
-        let (refused, what) = match &who.key {
-            Some(key) => (Refused::Key(key.fingerprint), "nobody with this key"),
-            None => (Refused::Address(who.address.clone()), "nobody from this address"),
+        let key = who.key.as_ref().map(|key| key.fingerprint);
+        let mark = Mark { key, place: who.place, address: who.address.clone() };
+        let what = match key {
+            Some(_) => "nobody with this key, and without keys nobody from this address,",
+            None => "nobody from this address",
         };
-        let is_known = self.kept.iter().any(|ban| ban.refused == refused);
-        if !is_known && self.kept.len() >= REFUSED_MAX {
-            return TOO_MANY.into();
-        }
-        if !is_known {
-            self.kept.push(Ban { person: person.clone(), refused });
+        if !self.kept.iter().any(|ban| ban.mark == mark) {
+            self.kept.push(Ban { person: person.clone(), mark });
+            if self.list().count() > REFUSED_MAX {
+                self.kept.pop();
+                return TOO_MANY.into();
+            }
         }
         format!("{what} gets in any more (`tern unban {}` takes it back)", person.number)
     }
 
-    fn list(&self) -> Vec<Refused> {
-        self.kept.iter().map(|ban| ban.refused.clone()).collect()
+    fn list(&self) -> KeptOut {
+        let (mut always, mut without_keys) = (BTreeSet::new(), BTreeSet::new());
+        for Ban { mark: Mark { key, place, address }, .. } in &self.kept {
+            always.extend(place.map(Refused::Place));
+            let address = Refused::Address(address.clone());
+            match key {
+                Some(key) => {
+                    always.insert(Refused::Key(*key));
+                    without_keys.insert(address);
+                }
+                None => drop(always.insert(address)),
+            }
+        }
+        without_keys.retain(|refused| !always.contains(refused));
+        let list = |set: BTreeSet<Refused>| set.into_iter().collect();
+        KeptOut { always: list(always), without_keys: list(without_keys) }
     }
 
     fn lift(&mut self, whom: Whom) -> Result<Decided, Undecided> {
@@ -287,20 +337,22 @@ mod tests {
     }
 
     #[test]
-    fn bans_are_by_key_where_there_is_one_and_can_be_taken_back() {
+    fn bans_are_by_key_as_long_as_keys_are_asked_for_and_can_be_taken_back() {
         let (mut viewers, mut bans) = (book(), Bans::default());
         let verdict = Verdict::Kick { bans: true };
         let decided = decide(&mut viewers, &mut bans, Whom::All, verdict).expect("they are there");
         assert_eq!(decided.events.len(), 3);
-        let expected = vec![
-            Refused::Key([2; 32]),
-            Refused::Key([3; 32]),
-            Refused::Address("192.0.2.1".into()),
-        ];
-        assert_eq!(decided.refused, Some(expected));
+        let kept_out = decided.refused.expect("they are kept out");
+        let address = |last| Refused::Address(format!("192.0.2.{last}"));
+        let mut expected = vec![Refused::Key([2; 32]), Refused::Key([3; 32]), address(1)];
+        assert_eq!(kept_out.under(&Access::Keys(Vec::new())), expected);
+        // Who is known by a key comes without one.
+        expected.push(address(2));
+        assert_eq!(kept_out.under(&Access::Everybody), expected);
         let unban = Verdict::Unban;
         let lifted = decide(&mut viewers, &mut bans, Whom::One(2), unban).expect("it is banned");
-        assert_eq!(lifted.refused.map(|list| list.len()), Some(2));
+        let left = lifted.refused.expect("it has changed").under(&Access::Everybody);
+        assert_eq!(left, [Refused::Key([3; 32]), address(1), address(2)]);
         assert!(decide(&mut viewers, &mut bans, Whom::One(2), unban).is_err());
         assert!(decide(&mut viewers, &mut bans, Whom::All, unban).is_ok());
         assert_eq!(bans.iter().count(), 0);
@@ -318,6 +370,14 @@ mod tests {
         }
         assert_ne!(ban(0), TOO_MANY, "it is there already");
         assert_eq!(ban(5000), TOO_MANY);
-        assert_eq!(bans.list().len(), REFUSED_MAX);
+        assert_eq!(bans.list().count(), REFUSED_MAX);
+    }
+
+    #[test]
+    fn who_is_banned_and_roams_is_known_by_their_place() {
+        let mut bans = Bans::default();
+        let who = Visitor { place: Some([7; 16]), ..visitor("192.0.2.1", None) };
+        bans.add(&Person::of(&who, 1), &who);
+        assert!(bans.list().under(&Access::Everybody).contains(&Refused::Place([7; 16])));
     }
 }

@@ -1,13 +1,13 @@
 //! A program on a plain pty that is shared: its size, and what viewers type.
 
-use crate::core::decisions::{Bans, Deciding, Undecided};
+use crate::core::decisions::{Bans, Deciding, KeptOut, Undecided};
 use crate::core::input::InputMerger;
 use crate::core::marks::Marks;
 use crate::core::sizes::smallest;
 use crate::core::viewers::{Change, Viewers};
 use std::collections::VecDeque;
 use std::time::Instant;
-use tern_sync::session::{HostEvent, Refused, ViewerEvent, ViewerId};
+use tern_sync::session::{HostEvent, ViewerEvent, ViewerId};
 use tern_term::Size;
 
 /// What the shell has to do.
@@ -20,7 +20,7 @@ pub enum Command {
     /// Tell the relay.
     Tell(HostEvent),
     /// The relay is to keep these out.
-    Refuse(Vec<Refused>),
+    Refuse(KeptOut),
     /// Tell the person, and the message log.
     Notice(String),
     /// Add to the message log.

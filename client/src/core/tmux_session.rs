@@ -8,7 +8,7 @@
 //! ```
 
 use crate::core::control_mode::{Event, Notification, Reply, quoted};
-use crate::core::decisions::{Bans, Deciding, Undecided, Verdict, Whom};
+use crate::core::decisions::{Bans, Deciding, KeptOut, Undecided, Verdict, Whom};
 use crate::core::drop_in::run_time;
 use crate::core::hidden::Hidden;
 use crate::core::input::InputMerger;
@@ -33,7 +33,7 @@ use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tern_sync::scrollback::Scrollback;
-use tern_sync::session::{HostEvent, Refused, Topology, ViewerEvent, ViewerId};
+use tern_sync::session::{HostEvent, Topology, ViewerEvent, ViewerId};
 use tern_term::Size;
 
 /// Most viewers' events that wait for one answer of tmux's.
@@ -111,7 +111,7 @@ pub enum Command {
     /// Read our options anew: somebody has set one.
     ReadOptions,
     /// The relay is to keep these out.
-    Refuse(Vec<Refused>),
+    Refuse(KeptOut),
     /// Ask the host's people at one of their terminals; the menu's end is told by
     /// [`TmuxSession::handle_menu_closed`].
     ShowMenu(menus::Shown),

@@ -45,7 +45,7 @@ pub struct WhomOptions {
 pub struct BanOptions {
     #[command(flatten)]
     whom: WhomOptions,
-    /// And let them not in again while the sharing lasts: nobody with their key or, where the session
+    /// And let them not in again while the sharing lasts: nobody with their key, and, where the session
     /// asks for none, nobody from their address.
     #[arg(long)]
     ban: bool,

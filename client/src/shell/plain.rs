@@ -363,7 +363,7 @@ impl Host {
                     }
                 }
                 SessionCommand::Refuse(refused) => {
-                    if let Some(shared) = &self.shared {
+                    if let Some(shared) = &mut self.shared {
                         shared.access.refuse(refused);
                     }
                 }

@@ -1,5 +1,6 @@
 //! Who may join a session: what its host has said ([`Settings`]), held against who comes.
 
+use crate::core::address::AddressKey;
 use crate::core::registry::Denied;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ pub struct Doors {
     rules: Option<Rules>,
     /// Whether the host is asked.
     asks: bool,
+    /// Addresses as [`customer`] writes them.
     refused: BTreeSet<Refused>,
 }
 
@@ -47,7 +49,11 @@ impl Doors {
             // A line that this relay can't honour lets nobody in.
             Access::Keys(lines) => Some(Rules::parse(&lines.join("\n")).0),
         };
-        let refused = settings.refused.iter().cloned().collect();
+        let refused = settings.refused.iter().map(|refused| match refused {
+            Refused::Address(address) => Refused::Address(customer(address)),
+            Refused::Key(_) | Refused::Place(_) => refused.clone(),
+        });
+        let refused = refused.collect();
         Some(Self { rules, asks: settings.asks, refused })
     }
 
@@ -105,8 +111,17 @@ impl Doors {
     pub fn refuse(&self, who: &Visitor) -> bool {
         let key = who.key.as_ref().map(|key| Refused::Key(key.fingerprint));
         let place = who.place.map(Refused::Place);
-        let address = Some(Refused::Address(who.address.clone()));
+        let address = Some(Refused::Address(customer(&who.address)));
         [key, place, address].iter().flatten().any(|refused| self.refused.contains(refused))
+    }
+}
+
+/// An address as limits count it: of IPv6, the network that one customer has, who is no other by taking
+/// another address of it. What is no address stays as it is.
+fn customer(address: &str) -> String {
+    match address.parse::<IpAddr>() {
+        Ok(address) => AddressKey::from(address).network().to_string(),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -181,5 +196,22 @@ mod tests {
             };
             assert_eq!(admit(settings, &key()).expect_err("refused"), Denied::Refused);
         }
+    }
+
+    #[test]
+    fn whoever_was_shown_the_door_is_no_other_by_another_address_of_their_network() {
+        let settings = Settings {
+            access: Access::Everybody,
+            refused: vec![Refused::Address("2001:db8:7:7::1".into())],
+            ..Settings::default()
+        };
+        let doors = Doors::of(&settings).expect("it is said");
+        let is_in = |address: &str| {
+            let address = address.parse().expect("an address");
+            let caller = Caller { address, ..caller(&Credential::Nothing) };
+            doors.admit(&caller, NOW).is_ok()
+        };
+        assert!(!is_in("2001:db8:7:7::1") && !is_in("2001:db8:7:7:8::2"));
+        assert!(is_in("2001:db8:7:8::1") && is_in("192.0.2.7"));
     }
 }

@@ -3,11 +3,12 @@
 mod fetch;
 mod keys;
 
+use crate::core::decisions::KeptOut;
 use crate::core::wishes::Wishes;
 use crate::shell::board::Board;
 use keys::Keys;
 use std::time::Duration;
-use tern_sync::session::{Access as Doors, Refused, Settings};
+use tern_sync::session::{Access as Doors, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -22,6 +23,7 @@ pub struct Access {
     settings: watch::Sender<Settings>,
     /// As long as it is here, somebody wants them.
     wanted: watch::Receiver<Settings>,
+    kept_out: KeptOut,
     keys: Option<Keys>,
     keeping: Option<JoinHandle<()>>,
     notices: Vec<String>,
@@ -42,7 +44,8 @@ impl Access {
             }
         };
         let (settings, wanted) = watch::channel(settings);
-        Ok(Self { settings, wanted, keys, keeping: None, notices })
+        let kept_out = KeptOut::default();
+        Ok(Self { settings, wanted, kept_out, keys, keeping: None, notices })
     }
 
     /// What the relay is to be told.
@@ -65,8 +68,9 @@ impl Access {
     }
 
     /// Who may not join any more, whatever else is wished.
-    pub fn refuse(&self, refused: Vec<Refused>) {
-        self.settings.send_modify(|settings| settings.refused = refused);
+    pub fn refuse(&mut self, kept_out: KeptOut) {
+        self.settings.send_modify(|settings| settings.refused = kept_out.under(&settings.access));
+        self.kept_out = kept_out;
     }
 
     /// Something else is wished from now on. What can't be kept lets nobody new in, until it can.
@@ -94,6 +98,7 @@ impl Access {
         };
         self.keys = keys;
         self.settings.send_modify(|now| {
+            now.refused = self.kept_out.under(&access);
             (now.access, now.asks) = (access, wishes.is_asking());
         });
         self.keep(board);
