@@ -6,6 +6,7 @@ use crate::relay::Relay;
 use crate::screen::Screen;
 use crate::terminal::Terminal;
 use crate::world::World;
+use rustix::process::Signal;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -121,19 +122,28 @@ impl Host {
     /// Shares, and leaves the start view open.
     pub fn start(world: &World, relay: Option<&Relay>, options: HostOptions) -> Self {
         let (home, environment, terminal) = Self::open(world, relay, options);
-        let lines = world.wait_for("the start view shows two join lines", || {
-            let lines = JoinLine::find_all(&terminal.text());
-            (lines.len() >= 2).then_some(lines)
-        });
-        let find = |read_only| lines.iter().find(|line| line.is_read_only() == read_only).cloned();
-        Self {
-            world: world.clone(),
-            terminal,
-            home,
-            read_write: find(false).expect("one line is for typing"),
-            read_only: find(true).expect("one line is for looking"),
-            environment,
+        let (read_write, read_only) = lines_shown(world, &terminal);
+        Self { world: world.clone(), terminal, home, read_write, read_only, environment }
+    }
+
+    /// Ends the sharing as a death of the agent does, or by `tern stop`.
+    pub fn end_sharing(&self, is_killed: bool) {
+        if is_killed {
+            let agent = self.agent();
+            agent.signal(Signal::KILL);
+            self.world.wait_until("the agent is gone", || !agent.is_running());
+        } else {
+            let stopped = self.tern(&["stop"]);
+            assert!(stopped.status.success(), "{}", text(&stopped));
         }
+    }
+
+    /// Types `tern ARGS` into the session, which is not shared any more; takes the new lines, and
+    /// closes the start view.
+    pub fn share_again(&mut self, args: &str) {
+        self.terminal.enter_line(&format!("clear; {} {args}", binary("tern").display()));
+        (self.read_write, self.read_only) = lines_shown(&self.world, &self.terminal);
+        self.close_start_view();
     }
 
     /// Runs `tern` in a terminal and expects nothing of it: for cases where it can't share.
@@ -163,9 +173,7 @@ impl Host {
     /// Presses a key in the start view and waits until it is gone.
     pub fn close_start_view(&self) {
         self.terminal.press(&["q"]);
-        self.world.wait_until("the start view closes", || {
-            JoinLine::find_all(&self.terminal.text()).is_empty()
-        });
+        self.world.wait_until("the start view closes", || is_start_view_gone(&self.terminal));
     }
 
     /// Runs a tmux command on the shared session's server; returns what it printed.
@@ -228,6 +236,23 @@ impl Host {
             self.world.processes().into_iter().find(Process::is_agent)
         })
     }
+}
+
+/// Whether nothing of it is left: keys go to the shell. Where it is in a popup, that stays for a
+/// moment longer than the text in it.
+pub fn is_start_view_gone(terminal: &Terminal) -> bool {
+    let text = terminal.text();
+    JoinLine::find_all(&text).is_empty() && !text.contains('┌')
+}
+
+/// The lines of the start view: for those who may type, and for those who may only look.
+fn lines_shown(world: &World, terminal: &Terminal) -> (JoinLine, JoinLine) {
+    let lines = world.wait_for("the start view shows two join lines", || {
+        let lines = JoinLine::find_all(&terminal.text());
+        (lines.len() >= 2).then_some(lines)
+    });
+    let find = |read_only| lines.iter().find(|line| line.is_read_only() == read_only).cloned();
+    (find(false).expect("one line is for typing"), find(true).expect("one line is for looking"))
 }
 
 /// What tells `tern` to use this relay and to trust its key.

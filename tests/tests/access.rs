@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use tern_tests::keys::{Keys, by_ssh, by_tern, refused};
-use tern_tests::process::{run, text};
+use tern_tests::process::{binary, run, text};
 use tern_tests::shared::wait_until_shows;
-use tern_tests::{Host, HostOptions, Relay, Viewer, ViewerOptions, World};
+use tern_tests::{Host, HostOptions, Relay, Terminal, Viewer, ViewerOptions, World};
 
 fn with_keys(world: &World, relay: &Relay, list: &Path, more: &[&str]) -> Host {
     let mut args = vec!["-a".to_owned(), list.display().to_string()];
@@ -206,6 +206,69 @@ fn relay_that_was_restarted_lets_nobody_slip_in() {
     by_ssh(&world, &host.read_write, &right).wait_until_same(&host);
 }
 
+/// What a terminal shows, without any space: lines may end anywhere.
+fn unwrapped(terminal: &Terminal) -> String {
+    terminal.text().split_whitespace().collect()
+}
+
+/// Types `tern ARGS` into a session that can't be shared so; gives what is shown then, [`unwrapped`].
+fn not_shared(world: &World, host: &Host, args: &str, words: &str) -> String {
+    host.terminal.enter_line("clear");
+    world.wait_until("nothing is told any more", || !host.terminal.shows(words));
+    host.terminal
+        .enter_line(&format!("{} {args}; echo ended $((40 + 2))", binary("tern").display()));
+    wait_until_shows(world, &host.terminal, "\nended 42");
+    assert!(host.terminal.shows(words), "{}", world.report());
+    assert_eq!(host.tern(&["status"]).status.code(), Some(1), "{}", world.report());
+    unwrapped(&host.terminal)
+}
+
+#[test]
+fn who_may_join_outlives_the_sharing_and_its_agent() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let keys = Keys::new(&world);
+    let [right, wrong] = ["right", "wrong"].map(|name| keys.make(name, &["ed25519"]));
+    let (file, moved) = (keys.folder.join("list"), keys.folder.join("moved"));
+    fs::write(&file, keys.line("right")).expect("our own folder");
+    let mut host = with_keys(&world, &relay, &file, &[]);
+    for is_killed in [false, true, false] {
+        host.end_sharing(is_killed);
+        host.share_again("");
+        let told = "As before, SSH keys are asked for";
+        wait_until_shows(&world, &host.terminal, told);
+        refused(&world, &host.read_write, &wrong);
+        by_ssh(&world, &host.read_write, &right).wait_until_same(&host);
+    }
+    // A list that is gone lets in nobody: neither now nor later.
+    fs::rename(&file, &moved).expect("it is there");
+    host.end_sharing(true);
+    for _ in 0..2 {
+        let said = not_shared(&world, &host, "", "cannot read");
+        assert!(said.contains("tern--forget-access)"), "{said}");
+    }
+    // Another one counts in its place, from now on.
+    let other = keys.folder.join("other");
+    fs::write(&other, keys.line("wrong")).expect("our own folder");
+    host.share_again(&format!("-a {}", other.display()));
+    host.end_sharing(false);
+    fs::rename(&moved, &file).expect("it is there");
+    host.share_again("");
+    refused(&world, &host.read_write, &right);
+    by_ssh(&world, &host.read_write, &wrong).wait_until_same(&host);
+    // Nobody knows any more who might join.
+    host.end_sharing(false);
+    host.tmux(&["set-option", "@tern-access", "{}"]);
+    for args in ["", &format!("-a {}", file.display())] {
+        not_shared(&world, &host, args, "nobody may join before you say anew who may");
+    }
+    host.share_again(&format!("--forget-access -a {}", file.display()));
+    refused(&world, &host.read_write, &wrong);
+    host.end_sharing(false);
+    host.share_again("--forget-access");
+    by_ssh(&world, &host.read_write, &wrong).wait_until_same(&host);
+}
+
 #[test]
 fn list_that_cannot_be_used_shares_nothing_and_the_shell_starts() {
     let world = World::new();
@@ -224,5 +287,9 @@ fn list_that_cannot_be_used_shares_nothing_and_the_shell_starts() {
         wait_until_shows(&world, &terminal, "$");
         terminal.enter_line("echo shell $((40 + 2))");
         wait_until_shows(&world, &terminal, "shell 42");
+        // Nor is it shared without the list.
+        terminal.enter_line(&format!("clear; {}", binary("tern").display()));
+        wait_until_shows(&world, &terminal, reason);
+        world.wait_until("it says why", || unwrapped(&terminal).contains("(Asbefore,SSHkeys"));
     }
 }

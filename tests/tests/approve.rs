@@ -227,6 +227,31 @@ fn where_nobody_sits_the_log_asks_and_a_script_decides() {
 }
 
 #[test]
+fn being_asked_outlives_the_agent_until_something_else_is_said() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let mut host = asking(&world, &relay, &[]);
+    for is_killed in [true, false] {
+        host.end_sharing(is_killed);
+        host.share_again("");
+        let viewer = knock(&world, &host.read_write, ViewerOptions::default());
+        let number = wait_for_one(&world, &host, "waits");
+        decide(&host, &["deny", &number]);
+        viewer.wait_until_left();
+    }
+    // An option that is set later counts, in the next sharing, too.
+    host.tmux(&["set-option", "-g", "@tmate-approve", "off"]);
+    host.wait_until_log("You are not asked any more");
+    host.end_sharing(true);
+    host.share_again("");
+    Viewer::join(&world, &host, &host.read_write);
+    host.end_sharing(false);
+    host.tmux(&["set-option", "-gu", "@tmate-approve"]);
+    host.share_again("");
+    knock(&world, &host.read_write, ViewerOptions::tern());
+}
+
+#[test]
 fn without_tmux_a_command_decides() {
     let world = World::new();
     let relay = Relay::start(&world);

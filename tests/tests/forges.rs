@@ -57,7 +57,8 @@ fn people_get_in_by_the_keys_that_a_forge_has_of_them_and_by_those_of_a_file() {
     let file = keys.folder.join("list");
     std::fs::write(&file, keys.line("bob")).expect("our own folder");
     let file = file.display().to_string();
-    let host = stage.share(&["-a", &file, "--keys-url", &stage.template(), "--keys-user", "alice"]);
+    let mut host =
+        stage.share(&["-a", &file, "--keys-url", &stage.template(), "--keys-user", "alice"]);
     let viewer = by_ssh(world, &host.read_write, &keys.folder.join("alice"));
     viewer.wait_until_same(&host);
     host.wait_until_log("A mate has joined (127.0.0.1, alice@localhost)");
@@ -68,6 +69,14 @@ fn people_get_in_by_the_keys_that_a_forge_has_of_them_and_by_those_of_a_file() {
     host.wait_until_log("alice@localhost: 1 key lets in; lines that can't be used: 1");
     let request = forge.requests().remove(0);
     assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/alice.keys"));
+    viewer.signal(rustix::process::Signal::TERM);
+    viewer.wait_until_left();
+    for is_killed in [false, true] {
+        host.end_sharing(is_killed);
+        host.share_again("");
+        stage.assert_refused(&host.read_write, "eve");
+        by_ssh(world, &host.read_write, &keys.folder.join("alice")).wait_until_same(&host);
+    }
 }
 
 #[test]

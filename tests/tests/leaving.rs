@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 use tern_tests::shared::wait_until_shows;
-use tern_tests::{Host, HostOptions, JoinLine, Relay, Shared, Viewer, ViewerOptions, World};
+use tern_tests::{Host, HostOptions, Relay, Shared, Viewer, ViewerOptions, World};
 
 #[test]
 fn prefix_d_of_a_viewer_detaches_that_viewer_alone() {
@@ -87,19 +87,15 @@ fn death_of_the_agent_leaves_the_work_alone() {
 
 #[test]
 fn session_whose_agent_died_is_shared_again_over_the_relay_of_before() {
-    let shared = Shared::start();
+    let mut shared = Shared::start();
+    let before = shared.host.read_write.clone();
     shared.host.agent().signal(Signal::KILL);
     wait_until_shows(&shared.world, &shared.host.terminal, "Not shared any more");
-    let tern = tern_tests::process::binary("tern");
-    shared.host.terminal.enter_line(&format!("{}", tern.display()));
-    let line = shared.world.wait_for("tern shows the join lines", || {
-        let lines = JoinLine::find_all(&shared.host.terminal.text());
-        lines.into_iter().find(|line| !line.is_read_only())
-    });
+    shared.host.share_again("");
+    let line = &shared.host.read_write;
     assert_eq!(line.port, shared.relay.port);
-    assert_ne!(line.token, shared.host.read_write.token);
-    shared.host.close_start_view();
-    let viewer = Viewer::join(&shared.world, &shared.host, &line);
+    assert_ne!(line.token, before.token);
+    let viewer = Viewer::join(&shared.world, &shared.host, line);
     viewer.terminal.enter_line("echo again $((40 + 2))");
     wait_until_shows(&shared.world, &shared.host.terminal, "\nagain 42");
 }

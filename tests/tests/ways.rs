@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use tern_tests::host::is_start_view_gone;
 use tern_tests::shared::wait_until_shows;
 use tern_tests::viewer::wait_until_same;
 use tern_tests::{
@@ -24,16 +25,19 @@ fn own_tmux(world: &World) -> (std::path::PathBuf, Terminal) {
 
 /// Runs `tern` in that tmux, takes the lines down, and closes the start view if there is one.
 fn share_from_within(world: &World, terminal: &Terminal, relay: &Relay) -> JoinLine {
+    share_from_within_with(world, terminal, &tern_tests::host::relay_args(Some(relay)).join(" "))
+}
+
+fn share_from_within_with(world: &World, terminal: &Terminal, args: &str) -> JoinLine {
     let tern = tern_tests::process::binary("tern");
-    let relay_args = tern_tests::host::relay_args(Some(relay)).join(" ");
-    terminal.enter_line(&format!("{} {relay_args}", tern.display()));
+    terminal.enter_line(&format!("{} {args}", tern.display()));
     let line = world.wait_for("tern shows the join lines", || {
         JoinLine::find_all(&terminal.text()).into_iter().find(|line| !line.is_read_only())
     });
     // In a popup, although that can't be as wide as it would like to be.
     assert!(terminal.shows("Press <q>"), "{}", world.report());
     terminal.press(&["q"]);
-    world.wait_until("the popup closes", || !terminal.shows("Press <q>"));
+    world.wait_until("the popup closes", || is_start_view_gone(terminal));
     line
 }
 
@@ -79,6 +83,40 @@ fn who_may_join_can_be_said_again_where_a_session_is_shared_already() {
     other.wait_until_shows("waiting for the host to let you in");
     wait_until_shows(&world, &terminal, "A mate wants to join?");
     assert!(!viewer.terminal.shows("A mate wants to join?"), "{}", world.report());
+}
+
+#[test]
+fn who_may_join_in_a_tmux_that_already_runs_is_as_before_when_it_is_shared_again() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let (_home, terminal) = own_tmux(&world);
+    let tern = tern_tests::process::binary("tern").display().to_string();
+    let run = |args: &str, answer: &str| {
+        terminal.enter_line(&format!("clear; {tern} {args}"));
+        wait_until_shows(&world, &terminal, answer);
+    };
+    let is_asked = |line: &JoinLine| {
+        let viewer = Viewer::open(&world, line, ViewerOptions::default());
+        viewer.wait_until_shows("waiting for the host to let you in");
+        // The menu takes the keys as long as somebody waits.
+        wait_until_shows(&world, &terminal, "A mate wants to join?");
+        viewer.signal(rustix::process::Signal::TERM);
+        world.wait_until("the menu is gone", || !terminal.shows("A mate wants to join?"));
+    };
+    let relay_args = tern_tests::host::relay_args(Some(&relay)).join(" ");
+    share_from_within_with(&world, &terminal, &format!("{relay_args} --approve"));
+    run("stop", "The sharing has ended");
+    is_asked(&share_from_within_with(&world, &terminal, ""));
+    run("stop", "The sharing has ended");
+    let line = share_from_within_with(&world, &terminal, "--forget-access");
+    Viewer::open(&world, &line, ViewerOptions::default()).wait_until_shows("[mine]");
+    // Said while it is shared already.
+    run("--approve", "ssh session:");
+    terminal.press(&["q"]);
+    world.wait_until("the popup closes", || is_start_view_gone(&terminal));
+    is_asked(&line);
+    run("stop", "The sharing has ended");
+    is_asked(&share_from_within_with(&world, &terminal, ""));
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub mod player;
 pub mod prediction;
 pub mod refresh;
 pub mod respawn;
+pub mod said_access;
 pub mod scrolling;
 pub mod sequence;
 pub mod sizes;

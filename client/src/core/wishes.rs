@@ -90,6 +90,18 @@ impl Wishes {
         })
     }
 
+    /// The same, but for who may join, which is as `other` has it.
+    #[must_use]
+    pub fn with_access_of(self, other: Self) -> Self {
+        Self {
+            authorized_keys: other.authorized_keys,
+            authorized_keys_lines: other.authorized_keys_lines,
+            forges: other.forges,
+            asks_before_join: other.asks_before_join,
+            ..self
+        }
+    }
+
     /// Whether others may join than by `before`.
     pub fn is_access_other_than(&self, before: &Self) -> bool {
         let access = |wishes: &Self| {

@@ -66,7 +66,7 @@ pub struct AgentConfig {
     /// What else is wanted.
     #[serde(default)]
     pub wishes: Wishes,
-    /// The part of it that the command line says.
+    /// The part of it that no option says: it counts again when an option is taken back.
     #[serde(default)]
     pub wishes_of_flags: Wishes,
     /// The options as they were when all this was wished.

@@ -1,14 +1,16 @@
 //! `tern` inside of tmux: the session that it runs in is shared where it is.
 
 use crate::core::drop_in::options::{self, Settings};
+use crate::core::said_access::SaidAccess;
 use crate::core::tmux_clients::{self, CLIENT_FORMAT, TmuxClient};
+use crate::core::wishes::Wishes;
 use crate::shell::agent::AgentConfig;
 use crate::shell::cli::ShareArgs;
 use crate::shell::drop_in::start;
 use crate::shell::protocol::{Connection, Request};
 use crate::shell::tmux::{Surrounding, Tmux, shell_quoted};
 use crate::shell::{agent_start, agents, paths, remembered, tty};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -43,14 +45,27 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
         let size = tty::size();
         // A server of ours knows what its configuration came to, and what was set since.
         let is_own_server = start::is_own(&tmux);
+        if args.forget_access {
+            remembered::forget_access(&tmux, &id)?;
+        }
         let options = start::options_in(&tmux, &id)?;
-        let settings = match is_own_server {
-            true => Settings::read(&options::parse(&options.0), &paths::home()?).0,
-            false => args.plain_settings(),
+        let values = options::parse(&options.0);
+        let home = paths::home()?;
+        let (settings, configured) = match is_own_server {
+            true => (Settings::read(&values, &home).0, Wishes::default()),
+            false => {
+                let settings = args.plain_settings();
+                let configured = settings.wishes.clone();
+                (settings, configured)
+            }
         };
         let relay = args.relay_args_again(&settings, remembered::recall(&tmux, &id));
         remembered::remember(&tmux, &id, &relay);
-        agent_start::start(&AgentConfig {
+        let (flags, before) = (args.wishes(), remembered::recall_access(&tmux, &id)?);
+        let said = before.clone().and(&flags, &values);
+        remembered::remember_access(&tmux, &id, &said)?;
+        let access = said.wishes_with(&values, &configured, &home);
+        let started = agent_start::start(&AgentConfig {
             tmux_binary: tmux.binary.clone(),
             tmux_socket: tmux.socket.clone(),
             tmux_version: tmux.version.to_string(),
@@ -62,10 +77,20 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             verbosity: args.verbosity,
             display_time_ms: args.display_time_ms(&settings),
             respawned_pane: None,
-            wishes: args.wishes().or(settings.wishes),
-            wishes_of_flags: args.wishes(),
+            wishes: flags.clone().or(settings.wishes).with_access_of(access),
+            wishes_of_flags: flags.with_access_of(said.wishes().or(configured)),
             options,
-        })?;
+        });
+        let kept_to = as_before(&before, &said);
+        if let Err(error) = started {
+            match kept_to {
+                Some(text) => bail!("{error:#} ({text}; to take that back: tern --forget-access)"),
+                None => return Err(error),
+            }
+        }
+        if let Some(text) = kept_to {
+            println!("{text}; to take that back: tern stop, then tern --forget-access");
+        }
     }
     if is_shared {
         for line in wish_anew(args, &tmux, &id, &agent_socket)? {
@@ -90,6 +115,17 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
     };
     println!("{what}; how to join {place}. Again: tern. End: tern stop");
     Ok(())
+}
+
+/// What still holds of what command lines said before of who may join, for the person.
+fn as_before(before: &SaidAccess, now: &SaidAccess) -> Option<String> {
+    let what = match (before.wants_keys(), before.wants_approval()) {
+        (false, false) => return None,
+        (true, false) => "SSH keys are asked for",
+        (false, true) => "you are asked before somebody joins",
+        (true, true) => "SSH keys are asked for, and so are you",
+    };
+    (before == now).then(|| format!("As before, {what}"))
 }
 
 /// What the command line wishes of a session that is shared already: who may join counts at once, by
@@ -124,8 +160,11 @@ fn wish_anew(
     if wishes.is_access_limited() {
         agents::ask(agent_socket, Request::ReadOptions)?;
     }
-    let later =
-        [("--relay", args.is_relay_named), ("--relay-fingerprint", args.are_fingerprints_named)];
+    let later = [
+        ("--relay", args.is_relay_named),
+        ("--relay-fingerprint", args.are_fingerprints_named),
+        ("--forget-access", args.forget_access),
+    ];
     let line = |(name, is_named): (&str, bool)| {
         let text = "counts when the sharing begins anew: tern stop, then tern";
         is_named.then(|| format!("{name} {text}"))

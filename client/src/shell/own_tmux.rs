@@ -2,7 +2,9 @@
 //! ordinary client on the terminal.
 
 use crate::core::drop_in::commands::Command;
+use crate::core::drop_in::options;
 use crate::core::notice;
+use crate::core::said_access::SaidAccess;
 use crate::shell::agent::AgentConfig;
 use crate::shell::agent_start::StartedAgent;
 use crate::shell::cli::ShareArgs;
@@ -120,10 +122,12 @@ pub fn agent_config(
     tmux: &Tmux,
     opened: &Opened,
     agent_socket: &Path,
-) -> AgentConfig {
+) -> anyhow::Result<AgentConfig> {
     let (size, relay) = (tty::size(), args.relay_args(&opened.settings));
     remembered::remember(tmux, &opened.id, &relay);
-    AgentConfig {
+    let said = SaidAccess::default().and(&args.wishes(), &options::parse(&opened.options.0));
+    remembered::remember_access(tmux, &opened.id, &said)?;
+    Ok(AgentConfig {
         tmux_binary: tmux.binary.clone(),
         tmux_socket: tmux.socket.clone(),
         tmux_version: tmux.version.to_string(),
@@ -138,7 +142,7 @@ pub fn agent_config(
         wishes: args.wishes().or(opened.settings.wishes.clone()),
         wishes_of_flags: args.wishes(),
         options: opened.options.clone(),
-    }
+    })
 }
 
 fn start_agent(
@@ -147,10 +151,12 @@ fn start_agent(
     opened: &Opened,
     agent_socket: &Path,
 ) -> anyhow::Result<StartedAgent> {
+    // First of all: `tern` in the session tries again, and means the same.
+    let config = agent_config(args, tmux, opened, agent_socket)?;
     if let Some(reason) = &opened.refusal {
         bail!("{reason}");
     }
-    agent_start::start(&agent_config(args, tmux, opened, agent_socket))
+    agent_start::start(&config)
 }
 
 /// Removes what a tmux server leaves behind; whether it has ended.

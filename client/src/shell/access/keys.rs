@@ -117,7 +117,7 @@ impl Keys {
             self.seen = see(path);
             let text = read_file(path).with_context(|| {
                 format!(
-                    "cannot read {}, which says who may join; mend it or leave out -a",
+                    "cannot read {}, which says who may join; mend it or name another with -a",
                     path.display()
                 )
             })?;

@@ -49,6 +49,11 @@ pub struct ShareArgs {
     /// `tern deny`. Who gets no answer within two minutes is not let in.
     #[arg(long, env = "TERN_APPROVE", value_parser = FalseyValueParser::new())]
     pub approve: bool,
+    /// Take back what was said before of who may join this tmux session. Without it, a session that is
+    /// shared again keeps to --authorized-keys, --github-user and the like and --approve as they were
+    /// given last.
+    #[arg(long)]
+    pub forget_access: bool,
     /// Whom a webhook tells.
     #[command(flatten)]
     pub webhook: WebhookArgs,

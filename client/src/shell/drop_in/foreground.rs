@@ -72,11 +72,14 @@ pub fn run(
             return Ok(0);
         }
     }
-    let mut config = own_tmux::agent_config(args, tmux, &opened, &agent_socket);
-    config.wishes.is_foreground = true;
-    config.verbosity = flags.verbosity.max(config.verbosity);
-    config.respawned_pane = restarts.then_some(pane);
-    if let Err(error) = agent_start::start(&config) {
+    let config = own_tmux::agent_config(args, tmux, &opened, &agent_socket);
+    let started = config.and_then(|mut config| {
+        config.wishes.is_foreground = true;
+        config.verbosity = flags.verbosity.max(config.verbosity);
+        config.respawned_pane = restarts.then_some(pane);
+        agent_start::start(&config)
+    });
+    if let Err(error) = started {
         own_tmux::end_session(tmux);
         return Err(error);
     }
