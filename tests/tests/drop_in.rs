@@ -363,6 +363,37 @@ fn configuration_with_our_options(world: World) {
 }
 
 #[test]
+fn configuration_that_tmux_does_not_carry_out_opens_no_door() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let script = Scripter::with_link(&world);
+    let reach = format!(
+        "set -g tmate-server-host {}\nset -g tmate-server-port {}\n\
+         set -g tmate-server-ed25519-fingerprint {}\n",
+        relay.address, relay.port, relay.fingerprint
+    );
+    // tmux carries out nothing of the first two, and nothing behind the quote of the third.
+    for (number, broken) in [
+        format!("{reach}set -g tern-approve on\nbind-kee x kill-pane\n"),
+        format!("{reach}set -g tern-approve on\n%if 1\n"),
+        format!("{reach}set -g status-left \"abc\nset -g tern-approve on\n"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let file = script.write(".tmate.conf", broken).display().to_string();
+        let ran = script.run(&["new-session", "-d", "-s", "work"]);
+        assert!(ran.err.contains(&format!("{file}:")), "{number}: {}", ran.err);
+        assert!(ran.err.contains("tmux has not carried out this line"), "{number}: {}", ran.err);
+        let ready = script.run(&["wait", "--timeout", "1", "tmate-ready"]);
+        assert_ne!(ready.code, Some(0), "{number}: {ready:?}");
+        assert_eq!(script.run(&["display", "-p", "#{tmate_ssh}"]).out, "\n", "{number}");
+        assert_eq!(script.run(&["list-sessions", "-F", "#{session_name}"]).out, "work\n");
+        script.run(&["kill-server"]);
+    }
+}
+
+#[test]
 fn mistakes_in_the_configuration_name_file_and_line_and_cost_that_line_only() {
     let world = World::new();
     let script = Scripter::with_link(&world);

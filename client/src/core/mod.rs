@@ -66,6 +66,7 @@ mod tests {
         "std::os::unix::ffi::OsStrExt",
         "std::path::Path",
         "std::path::{Path, PathBuf}",
+        "std::sync::Arc",
         "std::time::",
         "tern_bootstrap::authorized_keys::Fingerprint",
         "tern_bootstrap::authorized_keys::Rules",

@@ -50,6 +50,9 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
         }
         let options = start::options_in(&tmux, &id)?;
         let values = options::parse(&options.0);
+        if is_own_server {
+            start::check_read(&tmux, &values)?;
+        }
         let home = paths::home()?;
         let (settings, configured) = match is_own_server {
             true => (Settings::read(&values, &home).0, Wishes::default()),

@@ -29,7 +29,7 @@ pub struct Mention {
     pub flags: Vec<u8>,
     /// What it is set to, if that is plain to see.
     pub value: Option<String>,
-    /// Whether the command is the first of its line, and no condition of the file is around it.
+    /// Whether the command is the first of its line, and no condition or block of the file is around it.
     pub is_plain: bool,
     /// Whether it shows the option only.
     pub shows: bool,
@@ -59,8 +59,18 @@ pub fn mentions(text: &str) -> Vec<Mention> {
     let mut conditions = 0_usize;
     let mut line_start = 0;
     let mut found = Vec::new();
+    // What a block of `if-shell` or `bind` holds, and what continues the line before.
+    let (mut blocks, mut is_continued) = (0_usize, false);
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let words = line.trim_start();
+        let is_inside = blocks > 0 || is_continued;
+        is_continued = line.trim_end_matches(['\r', '\n']).ends_with('\\');
+        if words.starts_with('}') {
+            blocks = blocks.saturating_sub(1);
+        }
+        if line.trim_end().ends_with('{') && !words.starts_with('#') {
+            blocks += 1;
+        }
         if words.starts_with("%if") {
             conditions += 1;
         } else if words.starts_with("%endif") {
@@ -69,7 +79,7 @@ pub fn mentions(text: &str) -> Vec<Mention> {
         for at in commands_in(line, &OPTION_COMMANDS) {
             if let Some(mut mention) = mention(text, line_start + at) {
                 mention.line = index + 1;
-                mention.is_plain = conditions == 0 && line[..at].trim().is_empty();
+                mention.is_plain = conditions == 0 && !is_inside && line[..at].trim().is_empty();
                 found.push(mention);
             }
         }
@@ -404,6 +414,15 @@ mod tests {
         ] {
             assert_eq!(plainly_rewritten(text), text);
         }
+    }
+
+    #[test]
+    fn what_stands_in_a_block_is_not_plain() {
+        let text = "if-shell true {\n  set -g tmate-api-key a\n}\nbind x \\\n  set -g tmate-api-key b\n\
+                    if-shell x {\n} {\n  set -g tmate-api-key c\n}\nset -g tmate-api-key d\n";
+        let plain: Vec<_> = mentions(text).into_iter().filter(|m| m.is_plain).collect();
+        assert_eq!(plain.len(), 1, "{plain:?}");
+        assert_eq!(plain[0].value.as_deref(), Some("d"));
     }
 
     #[test]

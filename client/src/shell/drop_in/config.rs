@@ -41,6 +41,8 @@ pub struct Config {
     pub args: Vec<OsString>,
     sources: Sources,
     copies: Copies,
+    /// What tmux reads in any case.
+    roots: Vec<PathBuf>,
 }
 
 impl Config {
@@ -64,6 +66,7 @@ impl Config {
         for file in &files {
             config.sources.look_into(file);
         }
+        config.roots.clone_from(&files);
         config.copies = Copies::write(&config.sources, socket)?;
         if is_default && config.copies.is_empty() {
             return Ok(config);
@@ -100,6 +103,7 @@ impl Config {
         let mut config = Self::default();
         if let Some(file) = named.map(Path::to_owned).or_else(|| own_file(Program::Tern)) {
             config.sources.look_into(&file);
+            config.roots.push(file);
         }
         config
     }
@@ -143,6 +147,36 @@ impl Config {
             known.push_str(value);
         }
         values
+    }
+
+    /// A line in which one of our options is set, under no condition, and hasn't a value in tmux: it has not
+    /// read the file, or not to its end. (Of a file with an unknown command or a syntax error it carries
+    /// out nothing, and of one with quotes that are never closed nothing behind them, without a word.)
+    /// Who may join could stand there.
+    pub fn unread(&self, values: &Values, complaints: &[String]) -> Option<String> {
+        let sources = self.sources.files.iter().filter(|source| {
+            let begin = format!("{}:", source.path.display());
+            self.roots.contains(&source.path) || complaints.iter().any(|c| c.starts_with(&begin))
+        });
+        let mentions = sources.flat_map(|source| source.mentions.iter().map(move |m| (source, m)));
+        let is_removed = |option: &str| {
+            let all = self.sources.files.iter().flat_map(|source| &source.mentions);
+            all.filter(|m| m.option == Some(option)).any(|m| m.flags.contains(&b'u'))
+        };
+        mentions
+            .filter(|(_, mention)| mention.is_plain)
+            .filter(|(_, mention)| mention.value.as_ref().is_some_and(|value| !value.is_empty()))
+            .find(|(_, mention)| {
+                mention.option.is_some_and(|it| !values.contains_key(it) && !is_removed(it))
+            })
+            .map(|(source, mention)| {
+                format!(
+                    "{}:{}: tmux has not carried out this line. Mend what stands before it: an \
+                     unknown command, or quotes that are never closed",
+                    source.path.display(),
+                    mention.line
+                )
+            })
     }
 
     /// A line in which tmux complains, with the user's own file, and what is allowed.

@@ -3,10 +3,11 @@
 use super::config::Config;
 use super::{pass, prompt};
 use crate::core::drop_in::commands::{self, Command};
-use crate::core::drop_in::options::{self, OptionsText, Settings};
+use crate::core::drop_in::options::{self, OptionsText, Settings, Values};
 use crate::shell::tmux::Tmux;
 use anyhow::{Context, bail};
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 use tern_term::Size;
 
@@ -20,6 +21,23 @@ const OWN: &str = "@tern-own";
 /// leaves behind is ours to remove.
 pub fn is_own(tmux: &Tmux) -> bool {
     tmux.run(&["show-options", "-gqv", OWN]).is_ok_and(|value| value == "1")
+}
+
+/// By this option it is known which configuration tmux has not carried out whole.
+const UNREAD: &str = "@tern-unread";
+
+/// Refuses to share while tmux has not carried out what the configuration says of sharing: who may join
+/// stands there.
+pub fn check_read(tmux: &Tmux, values: &Values) -> anyhow::Result<()> {
+    let file = tmux.run(&["show-options", "-gqv", UNREAD])?;
+    if file.is_empty() {
+        return Ok(());
+    }
+    if let Some(reason) = Config::to_look_into(Some(Path::new(&file))).unread(values, &[]) {
+        bail!("{reason}. Then: tern source-file {file}, and tern again");
+    }
+    tmux.run(&["set-option", "-gu", UNREAD])?;
+    Ok(())
 }
 
 /// Our options in a running server, as tmux prints them.
@@ -107,8 +125,14 @@ pub fn open(tmux: &Tmux, plan: &Plan) -> anyhow::Result<Opening> {
         tracing::debug!(%error, "the prompt stays tmux's");
     }
     let options = options_in(tmux, &id)?;
-    let (settings, bad) = plan.config.settings(&options::parse(&options.0))?;
-    let mut opened = Opened { id, settings, options, complaints, refusal: None };
+    let values = options::parse(&options.0);
+    let (settings, bad) = plan.config.settings(&values)?;
+    let refusal = plan.config.unread(&values, &complaints);
+    if let (Some(_), Some(file)) = (&refusal, plan.config.file()) {
+        tmux.run(&["set-option", "-g", UNREAD, &file.display().to_string()])?;
+    }
+    let mut opened = Opened { id, settings, options, complaints, refusal };
+    opened.complaints.extend(opened.refusal.clone());
     for bad in &bad {
         let text = plan.config.complaint_about(bad);
         if bad.name.ends_with("-fingerprint") {
