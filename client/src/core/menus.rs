@@ -78,7 +78,7 @@ pub struct Shown {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Show a menu; its end is told by [`Menus::handle_closed`].
+    /// Show a menu; [`Menus::handle_shown`] tells when it is there, [`Menus::handle_closed`] its end.
     Show(Shown),
     /// The menu at this terminal is of no use any more.
     TakeAway(String),
@@ -102,6 +102,10 @@ pub struct Menus {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// It is to be shown, and its process doesn't run yet.
+    Starting {
+        number: u32,
+    },
     Open {
         number: u32,
         since: Instant,
@@ -128,14 +132,15 @@ impl Menus {
         self.terminals.retain(|tty, _| terminals.iter().any(|terminal| terminal.tty == *tty));
         for (tty, state) in &mut self.terminals {
             match *state {
-                State::Open { number, .. } if !waits(&number) => {
+                State::Starting { number } | State::Open { number, .. } if !waits(&number) => {
                     *state = State::Leaving;
                     self.outputs.push_back(Output::TakeAway(tty.clone()));
                 }
                 State::Closed { number, .. } if !waits(&number) => {
                     *state = State::Resting { until: now };
                 }
-                State::Open { .. }
+                State::Starting { .. }
+                | State::Open { .. }
                 | State::Leaving
                 | State::Closed { .. }
                 | State::Resting { .. } => {}
@@ -147,35 +152,48 @@ impl Menus {
         let Some(next) = next.filter(|_| self.quiet_until.is_none()) else { return };
         for terminal in terminals {
             if self.terminals.len() < TERMINALS_MAX && !self.terminals.contains_key(&terminal.tty) {
-                let state = State::Open { number: next.number, since: now };
+                let state = State::Starting { number: next.number };
                 self.terminals.insert(terminal.tty.clone(), state);
                 self.outputs.push_back(Output::Show(shown(next, terminal)));
             }
         }
     }
 
+    /// The process of the menu at this terminal runs: not before that can somebody have read it.
+    pub fn handle_shown(&mut self, tty: &str, now: Instant) {
+        if let Some(state) = self.terminals.get_mut(tty)
+            && let State::Starting { number } = *state
+        {
+            *state = State::Open { number, since: now };
+        }
+    }
+
     /// The menu at this terminal is gone.
     pub fn handle_closed(&mut self, tty: &str, now: Instant) {
-        match self.terminals.get_mut(tty) {
-            Some(state @ State::Open { .. }) => {
-                if let State::Open { number, since } = *state {
-                    *state = State::Closed { number, opened: since, at: now };
-                }
+        let closed = match self.terminals.get(tty) {
+            Some(State::Starting { number }) => (*number, now),
+            Some(State::Open { number, since }) => (*number, *since),
+            Some(State::Leaving) => {
+                self.terminals.remove(tty);
+                return;
             }
-            Some(State::Leaving) => drop(self.terminals.remove(tty)),
-            Some(State::Closed { .. } | State::Resting { .. }) | None => {}
-        }
+            Some(State::Closed { .. } | State::Resting { .. }) | None => return,
+        };
+        let (number, opened) = closed;
+        self.terminals.insert(tty.to_owned(), State::Closed { number, opened, at: now });
     }
 
     /// Somebody chose at this terminal. Whether that decides.
     pub fn handle_choice(&mut self, tty: &str, number: u32, choice: Choice, now: Instant) -> bool {
-        let opened = match self.terminals.get(tty) {
-            Some(State::Open { number: asked, since }) if *asked == number => *since,
-            Some(State::Closed { number: asked, opened, .. }) if *asked == number => *opened,
+        // A menu goes when the key is pressed; that its choice took longer to arrive makes it no later.
+        let (opened, pressed) = match self.terminals.get(tty) {
+            Some(State::Starting { number: asked }) if *asked == number => (now, now),
+            Some(State::Open { number: asked, since }) if *asked == number => (*since, now),
+            Some(State::Closed { number: asked, opened, at }) if *asked == number => (*opened, *at),
             Some(_) | None => return false,
         };
         self.terminals.remove(tty);
-        if now.saturating_duration_since(opened) < GUARD_TIME {
+        if pressed.saturating_duration_since(opened) < GUARD_TIME {
             // It comes again at once: whoever meant it sees that it didn't count.
             return false;
         }
@@ -207,7 +225,10 @@ impl Menus {
         let due = |state: &State| match *state {
             State::Closed { at, .. } => Some(at + CHOICE_TIME),
             State::Resting { until } if self.is_wanted => Some(until),
-            State::Open { .. } | State::Leaving | State::Resting { .. } => None,
+            State::Starting { .. }
+            | State::Open { .. }
+            | State::Leaving
+            | State::Resting { .. } => None,
         };
         let quiet = self.quiet_until.filter(|_| self.is_wanted);
         self.terminals.values().filter_map(due).chain(quiet).min()
@@ -228,7 +249,7 @@ impl Menus {
         self.quiet_until = Some(now + QUIET_TIME);
         self.remind(number);
         for (tty, state) in &mut self.terminals {
-            if matches!(*state, State::Open { .. }) {
+            if matches!(*state, State::Starting { .. } | State::Open { .. }) {
                 *state = State::Leaving;
                 self.outputs.push_back(Output::TakeAway(tty.clone()));
             }
@@ -297,6 +318,8 @@ mod tests {
         waiting: Vec<Person>,
         terminals: Vec<Terminal>,
         now: Instant,
+        /// Processes take their time to start.
+        is_slow: bool,
     }
 
     impl World {
@@ -307,6 +330,7 @@ mod tests {
                 waiting: vec![person(1), person(2)],
                 terminals: vec![Terminal { tty: TTY.into(), cols: 80 }],
                 now: Instant::now(),
+                is_slow: false,
             };
             assert_eq!(world.update(), ["show 1"]);
             world
@@ -315,12 +339,20 @@ mod tests {
         fn update(&mut self) -> Vec<String> {
             let waiting: Vec<&Person> = self.waiting.iter().collect();
             self.menus.update(&waiting, &self.terminals, self.now);
-            let told = |output| match output {
-                Output::Show(shown) => format!("show {}", shown.number),
-                Output::TakeAway(_) => "take away".into(),
-                Output::Remind(number) => format!("remind {number}"),
-            };
-            std::iter::from_fn(|| self.menus.poll_output()).map(told).collect()
+            let mut told = Vec::new();
+            while let Some(output) = self.menus.poll_output() {
+                told.push(match output {
+                    Output::Show(shown) => {
+                        if !self.is_slow {
+                            self.menus.handle_shown(&shown.tty, self.now);
+                        }
+                        format!("show {}", shown.number)
+                    }
+                    Output::TakeAway(_) => "take away".into(),
+                    Output::Remind(number) => format!("remind {number}"),
+                });
+            }
+            told
         }
 
         fn pass(&mut self, time: Duration) -> Vec<String> {
@@ -370,6 +402,33 @@ mod tests {
         assert_eq!(world.update(), ["show 1"]);
         world.pass(GUARD_TIME);
         assert!(world.choose(1, Choice::Deny));
+    }
+
+    #[test]
+    fn key_that_was_pressed_early_does_not_count_however_late_its_choice_comes() {
+        let mut world = World::new();
+        world.pass(GUARD_TIME / 2);
+        world.menus.handle_closed(TTY, world.now);
+        world.now += GUARD_TIME;
+        assert!(!world.menus.handle_choice(TTY, 1, Choice::Approve, world.now));
+        assert_eq!(world.update(), ["show 1"]);
+    }
+
+    #[test]
+    fn time_to_read_a_menu_begins_when_its_process_runs() {
+        let mut world = World::new();
+        world.pass(GUARD_TIME / 2);
+        world.is_slow = true;
+        assert!(!world.choose(1, Choice::Approve));
+        assert_eq!(world.update(), ["show 1"]);
+        world.pass(GUARD_TIME);
+        world.menus.handle_shown(TTY, world.now);
+        world.pass(GUARD_TIME / 2);
+        assert!(!world.choose(1, Choice::Approve), "it was there for half the time");
+        world.is_slow = false;
+        assert_eq!(world.update(), ["show 1"]);
+        world.pass(GUARD_TIME);
+        assert!(world.choose(1, Choice::Approve));
     }
 
     #[test]

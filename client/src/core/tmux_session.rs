@@ -112,8 +112,8 @@ pub enum Command {
     ReadOptions,
     /// The relay is to keep these out.
     Refuse(KeptOut),
-    /// Ask the host's people at one of their terminals; the menu's end is told by
-    /// [`TmuxSession::handle_menu_closed`].
+    /// Ask the host's people at one of their terminals; that the menu is there, and its end, are told by
+    /// [`TmuxSession::handle_menu_shown`] and [`TmuxSession::handle_menu_closed`].
     ShowMenu(menus::Shown),
     /// Take away the menu at a terminal.
     TakeMenuAway {
@@ -287,6 +287,11 @@ impl TmuxSession {
         self.commands.extend(decided.told.iter().cloned().map(Command::Log));
         self.update_menus(now);
         Ok(decided.told)
+    }
+
+    /// The process of the menu at this terminal runs.
+    pub fn handle_menu_shown(&mut self, tty: &str, now: Instant) {
+        self.menus.handle_shown(tty, now);
     }
 
     /// The menu at this terminal is gone.

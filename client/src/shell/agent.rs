@@ -14,7 +14,7 @@ use crate::shell::hidden_client::{Activity, HiddenClient};
 use crate::shell::key_report::Reporter;
 use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{Errand, LocalSocket, StopRequest};
-use crate::shell::menus::Menus;
+use crate::shell::menus::{MenuEvent, Menus};
 use crate::shell::protocol::Chosen;
 use crate::shell::sharing::{RelayArgs, Sharing};
 use crate::shell::tmux::Tmux;
@@ -264,7 +264,10 @@ impl Agent {
                     None => anyhow::bail!("the link's task ended"),
                 },
                 activity = recv_hidden(&mut self.hidden) => self.handle_hidden(activity),
-                tty = self.menus.closed() => self.session.handle_menu_closed(&tty, Instant::now()),
+                event = self.menus.event() => match event {
+                    MenuEvent::Shown(tty) => self.session.handle_menu_shown(&tty, Instant::now()),
+                    MenuEvent::Closed(tty) => self.session.handle_menu_closed(&tty, Instant::now()),
+                },
                 () = board.pane_died().notified() => self.session.handle_pane_died(),
                 () = board.options_changed().notified() => self.ask_options(),
                 alerts = board.alerts() => {

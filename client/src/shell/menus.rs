@@ -10,8 +10,8 @@ use std::process::Stdio;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-/// Menus that have gone and wait to be told of: more than there are at once.
-const CLOSED_MAX: usize = 64;
+/// Events of menus that wait to be told of: more than there are menus at once, twice.
+const EVENTS_MAX: usize = 64;
 
 /// Who asks.
 const TITLE: &str = "#[align=centre] tern ";
@@ -22,22 +22,31 @@ pub struct Menus {
     tmux: Tmux,
     program: PathBuf,
     agent: PathBuf,
-    closing: mpsc::Sender<String>,
-    closed: mpsc::Receiver<String>,
+    events: mpsc::Sender<MenuEvent>,
+    on_event: mpsc::Receiver<MenuEvent>,
+}
+
+/// What became of a menu at a terminal.
+#[derive(Debug)]
+pub enum MenuEvent {
+    /// Its process runs.
+    Shown(String),
+    /// It has gone.
+    Closed(String),
 }
 
 impl Menus {
     /// What is chosen in them comes to the agent at this socket.
     pub fn new(tmux: &Tmux, agent: &Path) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find tern's own program file")?;
-        let (closing, closed) = mpsc::channel(CLOSED_MAX);
-        Ok(Self { tmux: tmux.clone(), program, agent: agent.to_owned(), closing, closed })
+        let (events, on_event) = mpsc::channel(EVENTS_MAX);
+        Ok(Self { tmux: tmux.clone(), program, agent: agent.to_owned(), events, on_event })
     }
 
-    /// The next terminal whose menu has gone. Cancel-safe.
-    pub async fn closed(&mut self) -> String {
-        match self.closed.recv().await {
-            Some(tty) => tty,
+    /// What becomes of them. Cancel-safe.
+    pub async fn event(&mut self) -> MenuEvent {
+        match self.on_event.recv().await {
+            Some(event) => event,
             None => std::future::pending().await,
         }
     }
@@ -53,13 +62,20 @@ impl Menus {
         for (choice, key, text) in CHOICES {
             command.args([text, key, &self.chosen(menu, choice)]);
         }
-        let (closing, tty) = (self.closing.clone(), menu.tty.clone());
+        let (events, tty) = (self.events.clone(), menu.tty.clone());
         tokio::spawn(async move {
-            if let Err(error) = command.status().await {
+            // The agent may have ended, who is told.
+            let ended = match command.spawn() {
+                Ok(mut process) => {
+                    let _ = events.send(MenuEvent::Shown(tty.clone())).await;
+                    process.wait().await.map(drop)
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
                 tracing::warn!(%error, "a menu could not be shown");
             }
-            // The agent may have ended.
-            let _ = closing.send(tty).await;
+            let _ = events.send(MenuEvent::Closed(tty)).await;
         });
     }
 

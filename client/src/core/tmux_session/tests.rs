@@ -345,6 +345,7 @@ fn menus_come_to_the_hosts_terminals_and_never_to_the_viewers_client() {
     let shown = world.take(is_menu);
     let [Command::ShowMenu(menu)] = shown.as_slice() else { panic!("{shown:?}") };
     assert_eq!((menu.tty.as_str(), menu.number), ("/dev/pts/1", 2));
+    world.session.handle_menu_shown("/dev/pts/1", world.now);
     let choose = |world: &mut World, tty: &str| {
         world.session.handle_menu_choice(tty, 2, Choice::Approve, world.now);
         world.settle();
