@@ -150,6 +150,8 @@ pub struct TmuxSession {
     /// It was asked what panes kept when the sharing began.
     knows_before: bool,
     hidden: Hidden,
+    /// The process of the one before, as long as tmux's list has it: it is nobody's terminal.
+    former_hidden: Option<u32>,
     clients: Vec<TmuxClient>,
     /// The current window with its status lines.
     window: Option<Size>,
@@ -214,6 +216,7 @@ impl TmuxSession {
             history: PaneHistory::new(version.clusters(), now),
             knows_before: false,
             hidden: Hidden::new(size),
+            former_hidden: None,
             clients: Vec::new(),
             window: None,
             window_sizes: WindowSizes::default(),
@@ -387,6 +390,7 @@ impl TmuxSession {
             self.tell_keys();
         }
         self.pass_input(now);
+        self.keep_former_hidden();
         if self.hidden.handle_timeout(now) {
             self.typing.clear();
             self.commands.push_back(Command::DetachHidden);
@@ -562,6 +566,7 @@ impl TmuxSession {
 
     /// The hidden client has gone by itself.
     pub fn handle_hidden_exited(&mut self, departure: Departure, now: Instant) {
+        self.keep_former_hidden();
         self.hidden.handle_exited(now);
         // What was on its way there is gone with it, as is what it had not read: behind a detach
         // key it was its typist's, who doesn't type here any more.
@@ -603,6 +608,8 @@ impl TmuxSession {
             Query::Clients => {
                 let lines: Vec<_> = reply.texts().collect();
                 self.clients = tmux_clients::parse(lines.iter().map(|line| line.as_ref()));
+                let is_listed = |pid: &u32| self.clients.iter().any(|client| client.pid == *pid);
+                self.former_hidden = self.former_hidden.filter(is_listed);
             }
             Query::KeysPlace => {
                 let place = reply.texts().find_map(|line| keys_place::parse(&line));
@@ -741,10 +748,19 @@ impl TmuxSession {
 
     /// People's terminals.
     fn local_clients(&self) -> impl Iterator<Item = &TmuxClient> {
+        let (hidden, former) = (self.hidden.tty(), self.former_hidden);
+        let is_hidden = move |client: &TmuxClient| {
+            hidden == Some(client.tty.as_str()) || former == Some(client.pid)
+        };
+        self.clients.iter().filter(move |client| client.is_terminal() && !is_hidden(client))
+    }
+
+    /// The hidden client goes, and is on the list until there is a new one. By its process, since the
+    /// next terminal of a person's may have its name.
+    fn keep_former_hidden(&mut self) {
         let hidden = self.hidden.tty();
-        self.clients
-            .iter()
-            .filter(move |client| client.is_terminal() && hidden != Some(client.tty.as_str()))
+        let listed = self.clients.iter().find(|client| hidden == Some(client.tty.as_str()));
+        self.former_hidden = listed.map(|client| client.pid).or(self.former_hidden);
     }
 
     fn lookers(&self) -> Lookers {
@@ -806,6 +822,7 @@ impl TmuxSession {
 
     fn drop_hidden(&mut self, now: Instant) {
         self.typing.clear();
+        self.keep_former_hidden();
         if self.hidden.handle_dropped(now) {
             self.commands.push_back(Command::DetachHidden);
         }

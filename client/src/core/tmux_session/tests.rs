@@ -360,6 +360,16 @@ fn menus_come_to_the_hosts_terminals_and_never_to_the_viewers_client() {
 }
 
 #[test]
+fn hidden_client_that_has_gone_is_nobodys_terminal_while_it_is_still_listed() {
+    let mut world = World::watched_by(A, Role::ReadWrite);
+    world.session.handle_hidden_exited(Departure::Lost, world.now);
+    world.event(asks(B));
+    let shown = world.take(is_menu);
+    let [Command::ShowMenu(menu)] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!(menu.tty, "/dev/pts/1");
+}
+
+#[test]
 fn menu_goes_with_its_question_and_with_the_sharing() {
     let is_gone = |command: &Command| matches!(command, Command::TakeMenuAway { .. });
     for ends in [true, false] {
