@@ -5,7 +5,7 @@ use std::time::Instant;
 use tern_client::core::menus::GUARD_TIME;
 use tern_tests::drop_in::Scripter;
 use tern_tests::host::relay_args;
-use tern_tests::process::text;
+use tern_tests::process::{binary, text};
 use tern_tests::shared::wait_until_shows;
 use tern_tests::{Host, HostOptions, JoinLine, Relay, Viewer, ViewerOptions, World};
 
@@ -249,6 +249,50 @@ fn being_asked_outlives_the_agent_until_something_else_is_said() {
     host.tmux(&["set-option", "-gu", "@tmate-approve"]);
     host.share_again("");
     knock(&world, &host.read_write, ViewerOptions::tern());
+}
+
+#[test]
+fn option_for_all_sessions_takes_back_what_was_said_in_one_that_is_shared() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    let socket = host.home.join("tmux").display().to_string();
+    let type_tern = |args: &str| {
+        host.terminal.enter_line(&format!("clear; {} {args}", binary("tern").display()));
+    };
+    let wait_until_asked = |is_asked: bool| {
+        let told = format!("\"is_asked\":{is_asked}");
+        world.wait_until(&format!("the agent says {told}"), || {
+            text(&host.tern(&["viewers", "--json"])).contains(&told)
+        });
+    };
+    let approve = || {
+        type_tern("--approve");
+        wait_until_shows(&world, &host.terminal, "ssh session: ssh");
+        host.close_start_view();
+        wait_until_asked(true);
+    };
+    approve();
+    type_tern("set -g tern-approve off");
+    wait_until_asked(false);
+    // A script beside it, though the value for all sessions is the same as before.
+    approve();
+    decide(&host, &["-S", &socket, "set", "-g", "tern-approve", "off"]);
+    wait_until_asked(false);
+    // At the prompt of tmux.
+    approve();
+    host.terminal.press(&["C-b", ":"]);
+    wait_until_shows(&world, &host.terminal, "\n:");
+    host.terminal.enter_line("set -g tern-approve off");
+    wait_until_asked(false);
+    // Saying "on" to all lets nobody in meanwhile.
+    approve();
+    let viewer = knock(&world, &host.read_write, ViewerOptions::default());
+    let number = wait_for_one(&world, &host, "waits");
+    decide(&host, &["-S", &socket, "set", "-g", "tern-approve", "on"]);
+    wait_until_asked(true);
+    assert_eq!(numbers(&host, "waits"), [number], "{}", world.report());
+    viewer.signal(rustix::process::Signal::TERM);
 }
 
 #[test]

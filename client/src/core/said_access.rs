@@ -17,6 +17,14 @@ pub const KEYS_OPTIONS: [&str; 5] =
 /// The option that says whether the host is asked.
 pub const APPROVE_OPTION: &str = "approve";
 
+/// Whether who sets this option, with these flags, says for all sessions of a tmux who may join. What is
+/// appended, or set only if nothing is, takes nothing back that was said for one.
+pub fn is_said_for_all(option: &str, has_flag: impl Fn(u8) -> bool) -> bool {
+    let is_access = option == APPROVE_OPTION || KEYS_OPTIONS.contains(&option);
+    let is_for_all = has_flag(b'g') || !b"swp".iter().any(|flag| has_flag(*flag));
+    is_access && is_for_all && !has_flag(b'a') && !has_flag(b'o')
+}
+
 /// What command lines said; the default said nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@ use crate::core::drop_in::commands::{self, Command};
 use crate::core::drop_in::config_text;
 use crate::core::drop_in::flags::Flags;
 use crate::core::drop_in::options::{self, BadValue, Settings};
+use crate::core::said_access::is_said_for_all;
 use crate::shell::own_tmux;
 use crate::shell::paths::home;
 use crate::shell::protocol::{Answer, Request};
@@ -82,7 +83,7 @@ pub fn run(
 fn run_group(tmux: &Tmux, flags: &Flags, group: &[Command], is_last: bool) -> anyhow::Result<u8> {
     let mut config = None;
     let mut sets = false;
-    let mut group = group.to_vec();
+    let mut group = with_last_word(group);
     for command in &mut group {
         if let Some(bad) = bad_value(command)? {
             bail!("{bad}");
@@ -120,6 +121,28 @@ fn run_group(tmux: &Tmux, flags: &Flags, group: &[Command], is_last: bool) -> an
         own_tmux::await_end(tmux);
     }
     Ok(output.status.code().and_then(|code| code.try_into().ok()).unwrap_or(1))
+}
+
+/// Who says for all sessions who may join says it for this one, too: its own option, which `tern
+/// --approve` and the like in it have set, would come before. It goes last, so that nobody gets in between.
+fn with_last_word(group: &[Command]) -> Vec<Command> {
+    let mut all = Vec::new();
+    for command in group {
+        all.push(command.clone());
+        let for_all = mention(command).filter(|mention| {
+            mention.start == 0
+                && !mention.shows()
+                && is_said_for_all(mention.name, |flag| mention.inner.has_flag(flag, "t"))
+        });
+        all.extend(for_all.map(|mention| own_option_unset(mention.name)));
+    }
+    all
+}
+
+/// Takes this session's own option away.
+pub fn own_option_unset(name: &str) -> Command {
+    let words = ["set-option".into(), "-qu".into(), options::user_option(name).into()];
+    Command { words: words.to_vec() }
 }
 
 /// Becomes tmux; comes back only if that fails.
@@ -169,6 +192,13 @@ struct Mention {
     inner: Command,
 }
 
+impl Mention {
+    /// Whether it is shown only.
+    fn shows(&self) -> bool {
+        self.inner.name().is_some_and(|name| name.starts_with("show"))
+    }
+}
+
 fn mention(command: &Command) -> Option<Mention> {
     let found = |start: usize| {
         let inner = Command { words: command.words[start..].to_vec() };
@@ -197,9 +227,10 @@ pub fn bad_value(command: &Command) -> anyhow::Result<Option<BadValue>> {
 /// Gives our options the names that tmux keeps them by; whether there were any.
 pub fn rename_options(command: &mut Command) -> bool {
     let before = command.words.clone();
-    if let Some(Mention { start, at, name, inner }) = mention(command) {
+    if let Some(mention) = mention(command) {
+        let shows = mention.shows();
+        let Mention { start, at, name, inner } = mention;
         command.words[at] = options::user_option(name).into();
-        let shows = inner.name().is_some_and(|name| name.starts_with("show"));
         let has_scope = b"gswp".iter().any(|flag| inner.has_flag(*flag, "t"));
         let mut flags = String::from("-");
         flags.extend((!has_scope).then_some('g'));
@@ -324,6 +355,26 @@ mod tests {
 
     fn command(text: &str) -> Command {
         Command { words: text.split(' ').map(Into::into).collect() }
+    }
+
+    #[test]
+    fn who_may_join_is_said_for_all_sessions_and_for_this_one() {
+        for (text, count) in [
+            ("set -g tern-approve off", 2),
+            ("set tmate-github-user alice", 2),
+            ("set-option -gu tern-approve", 2),
+            ("set -s tern-approve off", 1),
+            ("set -ga tern-keys-user bob", 1),
+            ("set -g tern-api-key k", 1),
+            ("show -g tern-approve", 1),
+            ("bind x set -g tern-approve off", 1),
+        ] {
+            let group = with_last_word(&[command(text)]);
+            assert_eq!(group.len(), count, "{text}");
+            assert_eq!(group[0], command(text), "it comes first: {text}");
+        }
+        let group = with_last_word(&[command("set -g tern-approve off")]);
+        assert_eq!(group[1], command("set-option -qu @tmate-approve"));
     }
 
     #[test]

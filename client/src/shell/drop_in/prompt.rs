@@ -1,13 +1,15 @@
 //! Our options at tmux's own prompt (`C-b :`). tmux doesn't know them, so the key is bound anew:
 //! what is typed there goes on to tmux, but for lines in which our options stand; those come here.
 
-use crate::core::drop_in::config_text;
+use crate::core::drop_in::config_text::{self, Mention};
 use crate::core::drop_in::options::Settings;
+use crate::core::said_access::is_said_for_all;
 use crate::shell::paths::home;
 use crate::shell::protocol::Request;
 use crate::shell::tmux::{Tmux, shell_quoted};
 use crate::shell::{agents, drop_in::pass};
 use anyhow::{Context, bail};
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
@@ -57,10 +59,18 @@ pub fn run(socket: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The option of who may join, if it is set for all sessions.
+fn said_for_all(mention: &Mention) -> Option<&'static str> {
+    let is_set = mention.is_plain && !mention.shows;
+    let option = mention.option.filter(|_| is_set)?;
+    is_said_for_all(option, |flag| mention.flags.contains(&flag)).then_some(option)
+}
+
 fn run_typed(tmux: &Tmux) -> anyhow::Result<()> {
     let line = tmux.run(&["show-options", "-gqv", TYPED])?;
-    for mention in config_text::mentions(&line) {
-        if let (Some(option), Some(value)) = (mention.option, mention.value) {
+    let mentions = config_text::mentions(&line);
+    for mention in &mentions {
+        if let (Some(option), Some(value)) = (mention.option, mention.value.clone()) {
             let values = [(option, value)].into_iter().collect();
             if let Some(bad) = Settings::read(&values, &home()?).1.pop() {
                 bail!("{bad}");
@@ -77,6 +87,10 @@ fn run_typed(tmux: &Tmux) -> anyhow::Result<()> {
         .context("cannot run tmux")?;
     if let Some(mut stdin) = child.stdin.take() {
         writeln!(stdin, "{}", config_text::rewritten(&line, |_| None))?;
+        for option in mentions.iter().filter_map(said_for_all) {
+            let words = pass::own_option_unset(option).words;
+            writeln!(stdin, "{}", words.join(OsStr::new(" ")).display())?;
+        }
     }
     let output = child.wait_with_output()?;
     let said = [output.stdout, output.stderr].concat();
