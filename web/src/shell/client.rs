@@ -134,7 +134,11 @@ impl AskError {
     pub fn for_strangers(&self) -> String {
         match self {
             Self::Lookup { host, .. } | Self::NotAllowed { host, .. } => {
-                format!("{host} leads to nothing on the public internet that may be asked")
+                format!(
+                    "{host} leads to nothing on the public internet that may be asked (the relay's \
+                     operator may allow it with --webhooks any, or let this host send them: \
+                     --webhook-from-host)"
+                )
             }
             Self::Connect { .. }
             | Self::Tls { .. }
