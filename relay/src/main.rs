@@ -49,11 +49,11 @@ fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => None,
         Some(Sub::Manage(manage)) => Some(manage),
         Some(Sub::Completions { shell }) => {
-            completions::write_script(shell, "tern-relay", &mut io::stdout())?;
+            tern_help::print(|to| completions::write_script(shell, "tern-relay", to))?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Sub::Man) => {
-            manual::write(&mut io::stdout())?;
+            tern_help::print(manual::write)?;
             return Ok(ExitCode::SUCCESS);
         }
     };

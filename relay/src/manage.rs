@@ -123,7 +123,8 @@ async fn carry_out(manage: &Manage, store: &Store) -> anyhow::Result<()> {
             store.user_id(name).await?;
             confirm(&format!("Remove {name}, their keys and their named sessions?"), *yes)?;
             let keys_count = store.remove_user(name).await?;
-            eprintln!("User {name} is gone, with {keys_count} keys");
+            let keys = if keys_count == 1 { "key" } else { "keys" };
+            eprintln!("User {name} is gone, with {keys_count} {keys}");
             Ok(())
         }
         Manage::Key(Key::New { user, form }) => {

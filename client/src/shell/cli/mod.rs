@@ -275,10 +275,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
             return doctor::run(&options.relay, options.config.as_deref());
         }
         Some(Sub::Completions { shell }) => {
-            completions::write_script(shell, "tern", &mut std::io::stdout())?;
+            tern_help::print(|to| completions::write_script(shell, "tern", to))?;
         }
         Some(Sub::Man) => {
-            manual::write(Cli::command(), EXAMPLES, &mut std::io::stdout())?;
+            tern_help::print(|to| manual::write(Cli::command(), EXAMPLES, to))?;
         }
         Some(Sub::RunCommand { code_file, command }) => {
             return run_command::run(&code_file, &command);
