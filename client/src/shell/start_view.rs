@@ -2,21 +2,24 @@
 //! a key is pressed.
 
 use crate::shell::protocol::{self, Answer, Request};
-use crate::shell::{agents, tty};
+use crate::shell::{agents, paths, tmux, tty};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
 const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
-const HEADER: [&str; 3] = [
-    "To see the join lines again, run in the session: tern",
+const HEADER: [&str; 2] = [
     "Press <q> or <ctrl-c> to continue",
     "---------------------------------------------------------------------",
 ];
+const NAME: &str = "tern";
+/// Where shells find programs, whatever their configuration: in the system and in a home.
+const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
+const HOME_FOLDERS: [&str; 3] = [".cargo/bin", ".local/bin", "bin"];
 /// How often the terminal's size is looked at, to draw anew.
 const RESIZE_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 /// Messages that are shown; more would not fit.
@@ -87,11 +90,26 @@ fn view(mut lines: Vec<String>, mut stream: Option<UnixStream>) -> anyhow::Resul
 
 fn draw(lines: &[String]) -> std::io::Result<()> {
     let mut text = String::from("\x1b[H\x1b[2J");
-    for line in HEADER.into_iter().chain(lines.iter().map(String::as_str)) {
+    let again = format!("To see the join lines again, run in the session: {}", own_name());
+    let header = [again.as_str()].into_iter().chain(HEADER);
+    for line in header.chain(lines.iter().map(String::as_str)) {
         text += line;
         text += "\r\n";
     }
     tty::write(text.as_bytes())
+}
+
+/// What to type to run this program: its path, unless it is where every shell looks for programs. A login
+/// shell may make its own PATH.
+fn own_name() -> String {
+    let Ok(program) = std::env::current_exe().and_then(|path| path.canonicalize()) else {
+        return NAME.into();
+    };
+    let home = paths::home().ok();
+    let of_home = HOME_FOLDERS.iter().filter_map(|folder| Some(home.as_ref()?.join(folder)));
+    let mut folders = FOLDERS.iter().map(PathBuf::from).chain(of_home);
+    let is_it = |folder: PathBuf| folder.join(NAME).canonicalize().is_ok_and(|it| it == program);
+    if folders.any(is_it) { NAME.into() } else { tmux::shell_quoted(&program) }
 }
 
 /// A signal that ends the process gives the terminal back first.
