@@ -13,6 +13,8 @@ use tern_tests::{Host, HostOptions, JoinLine, Relay, Viewer, ViewerOptions, Worl
 const WAITING: &str = "waiting for the host to let you in";
 /// How the menu begins.
 const MENU: &str = "A mate wants to join?";
+/// How the second one does.
+const SURE_MENU: &str = "Let this mate in?";
 
 fn asking(world: &World, relay: &Relay, more: &[&str]) -> Host {
     let args = ["--approve"].iter().chain(more).map(|arg| (*arg).to_owned()).collect();
@@ -57,9 +59,20 @@ fn decide(host: &Host, words: &[&str]) -> String {
 /// Presses a key in the menu, once that has stood there for longer than keys are passed over.
 #[track_caller]
 fn choose(world: &World, host: &Host, key: &str, what: &str, has_counted: impl Fn() -> bool) {
+    choose_in(world, host, (MENU, key), what, has_counted);
+}
+
+#[track_caller]
+fn choose_in(
+    world: &World,
+    host: &Host,
+    (menu, key): (&str, &str),
+    what: &str,
+    has_counted: impl Fn() -> bool,
+) {
     let mut seen = None;
     world.wait_until(what, || {
-        if host.terminal.shows(MENU) {
+        if host.terminal.shows(menu) {
             let since = *seen.get_or_insert_with(Instant::now);
             if since.elapsed() > GUARD_TIME {
                 host.terminal.press(&[key]);
@@ -119,7 +132,12 @@ fn host_decides_by_a_menu_that_takes_no_key_at_once() {
     assert!(host.terminal.shows("may type"), "{}", world.report());
     // What was typed for something else doesn't count, and the menu comes again.
     host.terminal.press(&["A"]);
-    choose(&world, &host, "A", "the viewer is let in", || !numbers(&host, "in").is_empty());
+    choose(&world, &host, "A", "the host is asked again", || host.terminal.shows(SURE_MENU));
+    // Nor does what is typed on, in the second one.
+    host.terminal.press(&["A", "A", "p", "Y"]);
+    assert!(numbers(&host, "in").is_empty(), "{}", world.report());
+    let is_in = || !numbers(&host, "in").is_empty();
+    choose_in(&world, &host, (SURE_MENU, "Y"), "the viewer is let in", is_in);
     viewer.wait_until_same(&host);
     // Who is in sees no menu, and has no say in it.
     let other = knock(&world, &host.read_write, ViewerOptions::tern());

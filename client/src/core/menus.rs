@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A menu comes while somebody types for something else, and takes their keys. So nothing counts that
-//! is chosen within a second, and whoever types on falls on "Not now" first.
+//! is chosen within a second, and whoever types on falls on "Not now" first. To let somebody in takes
+//! two keys, in two menus: no word that is typed has both of them with a second in between.
 
 use crate::core::notice::{cut_to, for_tmux};
 use crate::core::person::{Person, ViewerRole};
@@ -46,22 +47,29 @@ pub struct Terminal {
 pub enum Choice {
     /// The menu goes, the question stays.
     Later,
-    /// Let them in.
+    /// Let them in: a second menu asks whether that is meant.
     Approve,
+    /// That is meant.
+    Sure,
     /// Turn them away.
     Deny,
     /// Turn them away, and whoever has their key or address.
     Ban,
 }
 
-/// All choices, with their key and text. The first one is where Enter falls: it changes nothing.
-/// Capitals, since who types for something else types small letters.
-pub const CHOICES: [(Choice, &str, &str); 4] = [
-    (Choice::Later, "N", "Not now"),
+/// A choice, with its key and text.
+pub type Item = (Choice, &'static str, &'static str);
+/// Where Enter falls: it changes nothing.
+const LATER: Item = (Choice::Later, "N", "Not now");
+/// All choices. Capitals, since who types for something else types small letters.
+pub const CHOICES: [Item; 4] = [
+    LATER,
     (Choice::Approve, "A", "Let in"),
     (Choice::Deny, "D", "Turn away"),
     (Choice::Ban, "B", "Turn away for good"),
 ];
+/// Those of the second menu, which asks whether somebody is meant to be let in.
+pub const SURE_CHOICES: [Item; 2] = [LATER, (Choice::Sure, "Y", "Yes, let in")];
 
 /// A menu that is to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +81,8 @@ pub struct Shown {
     /// The question and lines that say who it is; safe for tmux, which expands formats in them. (Its
     /// title is no place for them: tmux 3.1 cuts one that is longer than the choices.)
     pub lines: Vec<String>,
+    /// What can be chosen.
+    pub choices: &'static [Item],
 }
 
 /// What is to be done.
@@ -94,6 +104,8 @@ pub struct Menus {
     put_off: BTreeSet<u32>,
     /// Who was told of by a line, of those that wait.
     reminded: BTreeSet<u32>,
+    /// Whom somebody wants to let in at a terminal, and is asked about once more.
+    unsure: BTreeMap<String, u32>,
     /// Somebody waits whom a menu should ask about.
     is_wanted: bool,
     quiet_until: Option<Instant>,
@@ -129,7 +141,9 @@ impl Menus {
         let waits = |number: &u32| waiting.iter().any(|person| person.number == *number);
         self.put_off.retain(waits);
         self.reminded.retain(waits);
-        self.terminals.retain(|tty, _| terminals.iter().any(|terminal| terminal.tty == *tty));
+        let is_there = |tty: &String| terminals.iter().any(|terminal| terminal.tty == *tty);
+        self.terminals.retain(|tty, _| is_there(tty));
+        self.unsure.retain(|tty, number| is_there(tty) && waits(number));
         for (tty, state) in &mut self.terminals {
             match *state {
                 State::Starting { number } | State::Open { number, .. } if !waits(&number) => {
@@ -152,9 +166,15 @@ impl Menus {
         let Some(next) = next.filter(|_| self.quiet_until.is_none()) else { return };
         for terminal in terminals {
             if self.terminals.len() < TERMINALS_MAX && !self.terminals.contains_key(&terminal.tty) {
-                let state = State::Starting { number: next.number };
+                let unsure = self.unsure.get(&terminal.tty);
+                let meant = waiting.iter().find(|person| Some(&person.number) == unsure);
+                let (asked, menu) = match meant {
+                    Some(meant) => (*meant, sure_menu(meant, terminal)),
+                    None => (*next, menu(next, terminal)),
+                };
+                let state = State::Starting { number: asked.number };
                 self.terminals.insert(terminal.tty.clone(), state);
-                self.outputs.push_back(Output::Show(shown(next, terminal)));
+                self.outputs.push_back(Output::Show(menu));
             }
         }
     }
@@ -197,10 +217,18 @@ impl Menus {
             // It comes again at once: whoever meant it sees that it didn't count.
             return false;
         }
-        if choice == Choice::Later {
-            self.put_off(number, now);
+        match choice {
+            Choice::Later => {
+                self.put_off(number, now);
+                false
+            }
+            Choice::Approve => {
+                self.unsure.insert(tty.to_owned(), number);
+                false
+            }
+            Choice::Sure => self.unsure.remove(tty) == Some(number),
+            Choice::Deny | Choice::Ban => true,
         }
-        choice != Choice::Later
     }
 
     /// Time passed; [`Self::update`] follows.
@@ -246,6 +274,7 @@ impl Menus {
 
     fn put_off(&mut self, number: u32, now: Instant) {
         self.put_off.insert(number);
+        self.unsure.clear();
         self.quiet_until = Some(now + QUIET_TIME);
         self.remind(number);
         for (tty, state) in &mut self.terminals {
@@ -274,25 +303,33 @@ impl Menus {
     }
 }
 
-fn shown(person: &Person, terminal: &Terminal) -> Shown {
-    let room = usize::from(terminal.cols).saturating_sub(FRAME_CHARS).min(LINE_CHARS_MAX);
-    let line = |text: &str| for_tmux(&cut_to(text, room));
+fn menu(person: &Person, terminal: &Terminal) -> Shown {
     let wish = match person.role {
         ViewerRole::ReadWrite => "A mate wants to join?",
         ViewerRole::ReadOnly => "A mate wants to look on?",
     };
+    shown(person, wish, &CHOICES, terminal)
+}
+
+fn sure_menu(person: &Person, terminal: &Terminal) -> Shown {
+    shown(person, "Let this mate in?", &SURE_CHOICES, terminal)
+}
+
+fn shown(person: &Person, question: &str, choices: &'static [Item], terminal: &Terminal) -> Shown {
+    let room = usize::from(terminal.cols).saturating_sub(FRAME_CHARS).min(LINE_CHARS_MAX);
+    let line = |text: &str| for_tmux(&cut_to(text, room));
     let rights = match person.role {
         ViewerRole::ReadWrite => "may type",
         ViewerRole::ReadOnly => "may only look",
     };
     let mut lines =
-        vec![line(wish), line(&format!("from {}, by {}", person.address, person.program()))];
+        vec![line(question), line(&format!("from {}, by {}", person.address, person.program()))];
     if let Some(key) = &person.key {
         lines.push(line(&format!("key {}", key.fingerprint)));
         lines.extend((!key.comment.is_empty()).then(|| line(&format!("named {}", key.comment))));
     }
     lines.push(line(rights));
-    Shown { tty: terminal.tty.clone(), number: person.number, lines }
+    Shown { tty: terminal.tty.clone(), number: person.number, lines, choices }
 }
 
 #[cfg(test)]
@@ -346,7 +383,8 @@ mod tests {
                         if !self.is_slow {
                             self.menus.handle_shown(&shown.tty, self.now);
                         }
-                        format!("show {}", shown.number)
+                        let is_sure_asked = shown.choices == SURE_CHOICES;
+                        format!("{} {}", if is_sure_asked { "sure" } else { "show" }, shown.number)
                     }
                     Output::TakeAway(_) => "take away".into(),
                     Output::Remind(number) => format!("remind {number}"),
@@ -377,7 +415,10 @@ mod tests {
         let mut world = World::new();
         assert!(world.update().is_empty());
         assert!(world.pass(GUARD_TIME).is_empty());
-        assert!(world.choose(1, Choice::Approve));
+        assert!(!world.choose(1, Choice::Approve));
+        assert_eq!(world.update(), ["sure 1"]);
+        world.pass(GUARD_TIME);
+        assert!(world.choose(1, Choice::Sure));
         world.leave(1);
         assert_eq!(world.update(), ["show 2"]);
         world.pass(GUARD_TIME);
@@ -428,7 +469,30 @@ mod tests {
         world.is_slow = false;
         assert_eq!(world.update(), ["show 1"]);
         world.pass(GUARD_TIME);
-        assert!(world.choose(1, Choice::Approve));
+        assert!(world.choose(1, Choice::Deny));
+    }
+
+    #[test]
+    fn who_types_on_lets_nobody_in_by_two_keys_in_a_row() {
+        let mut world = World::new();
+        world.pass(GUARD_TIME);
+        assert!(!world.choose(1, Choice::Sure), "nobody was asked whether they are sure");
+        assert_eq!(world.update(), ["show 1"]);
+        world.pass(GUARD_TIME);
+        assert!(!world.choose(1, Choice::Approve));
+        assert_eq!(world.update(), ["sure 1"]);
+        world.pass(GUARD_TIME / 2);
+        assert!(!world.choose(1, Choice::Sure));
+        assert_eq!(world.update(), ["sure 1"], "its time begins anew");
+        world.pass(GUARD_TIME);
+        assert!(!world.choose(1, Choice::Later));
+        assert_eq!(world.update(), ["remind 1"]);
+        assert_eq!(world.pass(QUIET_TIME), ["show 2"], "it is as if nothing had been chosen");
+        world.waiting.clear();
+        world.update();
+        world.menus.handle_closed(TTY, world.now);
+        world.waiting = vec![person(1)];
+        assert_eq!(world.update(), ["show 1"]);
     }
 
     #[test]
@@ -498,7 +562,7 @@ mod tests {
     fn nothing_that_a_stranger_chose_is_read_by_tmux() {
         let key = Key { fingerprint: "SHA256:x".into(), comment: "#(reboot)#{x}\x1b[2J%H".into() };
         let stranger = Person { key: Some(key), ..person(1) };
-        let shown = shown(&stranger, &Terminal { tty: TTY.into(), cols: 80 });
+        let shown = menu(&stranger, &Terminal { tty: TTY.into(), cols: 80 });
         assert_eq!(shown.lines[3], "named ?(reboot)?{x} [2J?H");
     }
 
@@ -507,7 +571,7 @@ mod tests {
         fn lines_fit_their_terminal_and_hold_nothing_for_tmux(comment in any::<String>(), cols: u16) {
             let key = Key { fingerprint: "SHA256:x".repeat(9), comment };
             let stranger = Person { key: Some(key), ..person(1) };
-            let shown = shown(&stranger, &Terminal { tty: TTY.into(), cols });
+            let shown = menu(&stranger, &Terminal { tty: TTY.into(), cols });
             for line in shown.lines {
                 let room = usize::from(cols).saturating_sub(FRAME_CHARS).clamp(3, LINE_CHARS_MAX);
                 prop_assert!(line.chars().count() <= room, "{line:?}");
@@ -521,7 +585,7 @@ mod tests {
             events in prop::collection::vec((0u8..6, 0u64..2000, 1u32..4), 0..60),
         ) {
             let mut world = World::new();
-            let (mut is_open, mut opened) = (true, world.now);
+            let (mut is_open, mut opened, mut is_sure_asked) = (true, world.now, false);
             for (event, millis, number) in events {
                 world.now += Duration::from_millis(millis);
                 match event {
@@ -533,17 +597,28 @@ mod tests {
                         // A choice comes of a menu that is gone.
                         world.menus.handle_closed(TTY, world.now);
                         is_open = false;
+                        let choice = if number == 3 { Choice::Deny } else { Choice::Approve };
                         let is_decided =
-                            world.menus.handle_choice(TTY, number, Choice::Approve, world.now);
+                            world.menus.handle_choice(TTY, number, choice, world.now);
                         prop_assert!(!is_decided || world.now - opened >= GUARD_TIME);
+                        prop_assert!(!is_decided || choice == Choice::Deny);
+                    }
+                    4 => {
+                        world.menus.handle_closed(TTY, world.now);
+                        is_open = false;
+                        let is_decided =
+                            world.menus.handle_choice(TTY, number, Choice::Sure, world.now);
+                        let may_decide = is_sure_asked && world.now - opened >= GUARD_TIME;
+                        prop_assert!(!is_decided || may_decide);
                     }
                     2 => world.leave(number),
                     3 => world.waiting.push(person(number)),
                     _ => world.menus.handle_timeout(world.now),
                 }
                 for told in world.update() {
-                    if told.starts_with("show") {
+                    if told.starts_with("show") || told.starts_with("sure") {
                         prop_assert!(!is_open);
+                        is_sure_asked = told.starts_with("sure");
                         (is_open, opened) = (true, world.now);
                     }
                 }

@@ -306,8 +306,8 @@ impl TmuxSession {
     /// Somebody chose from the menu at this terminal.
     pub fn handle_menu_choice(&mut self, tty: &str, number: u32, choice: Choice, now: Instant) {
         let verdict = match choice {
-            Choice::Later => None,
-            Choice::Approve => Some(Verdict::Approve),
+            Choice::Later | Choice::Approve => None,
+            Choice::Sure => Some(Verdict::Approve),
             Choice::Deny => Some(Verdict::Deny { bans: false }),
             Choice::Ban => Some(Verdict::Deny { bans: true }),
         };

@@ -1,7 +1,7 @@
 //! Menus in the local clients of a tmux, by a `tmux display-menu` each, which lasts as long as its
 //! menu does: a control client that asked for one would hear nothing until it is gone.
 
-use crate::core::menus::{CHOICES, Choice, Shown};
+use crate::core::menus::{CHOICES, Choice, SURE_CHOICES, Shown};
 use crate::shell::tmux::{Tmux, shell_quoted};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
@@ -59,7 +59,7 @@ impl Menus {
             command.args([&format!("-{line}"), "", ""]);
         }
         command.arg("");
-        for (choice, key, text) in CHOICES {
+        for (choice, key, text) in menu.choices.iter().copied() {
             command.args([text, key, &self.chosen(menu, choice)]);
         }
         let (events, tty) = (self.events.clone(), menu.tty.clone());
@@ -119,6 +119,7 @@ fn name(choice: Choice) -> &'static str {
     match choice {
         Choice::Later => "later",
         Choice::Approve => "approve",
+        Choice::Sure => "sure",
         Choice::Deny => "deny",
         Choice::Ban => "ban",
     }
@@ -126,7 +127,8 @@ fn name(choice: Choice) -> &'static str {
 
 /// What [`name`] wrote.
 pub fn parse_choice(text: &str) -> Result<Choice, &'static str> {
-    let found = CHOICES.into_iter().find(|(choice, _, _)| name(*choice) == text);
+    let mut all = CHOICES.into_iter().chain(SURE_CHOICES);
+    let found = all.find(|(choice, _, _)| name(*choice) == text);
     found.map(|(choice, _, _)| choice).ok_or("no such choice")
 }
 
@@ -140,11 +142,12 @@ mod tests {
         let version = TmuxVersion::parse("3.3a").expect("a version");
         let tmux = Tmux { binary: "tmux".into(), socket: "/s".into(), version };
         let menus = Menus::new(&tmux, Path::new("/it's $HOME#{x}\"\\")).expect("a program");
-        let menu = Shown { tty: "/dev/pts/1".into(), number: 3, lines: Vec::new() };
+        let menu =
+            Shown { tty: "/dev/pts/1".into(), number: 3, lines: Vec::new(), choices: &CHOICES };
         let chosen = menus.chosen(&menu, Choice::Deny);
         let expected = r#"'/it'\\''s \$HOME####{x}\"\\' 3 deny '/dev/pts/1'"#;
         assert!(chosen.contains(expected), "{chosen}");
-        for (choice, _, _) in CHOICES {
+        for (choice, _, _) in CHOICES.into_iter().chain(SURE_CHOICES) {
             assert_eq!(parse_choice(name(choice)), Ok(choice));
         }
         assert!(parse_choice("open").is_err());

@@ -346,15 +346,20 @@ fn menus_come_to_the_hosts_terminals_and_never_to_the_viewers_client() {
     let [Command::ShowMenu(menu)] = shown.as_slice() else { panic!("{shown:?}") };
     assert_eq!((menu.tty.as_str(), menu.number), ("/dev/pts/1", 2));
     world.session.handle_menu_shown("/dev/pts/1", world.now);
-    let choose = |world: &mut World, tty: &str| {
-        world.session.handle_menu_choice(tty, 2, Choice::Approve, world.now);
+    let choose = |world: &mut World, tty: &str, choice| {
+        world.session.handle_menu_choice(tty, 2, choice, world.now);
         world.settle();
         world.take(is_tell)
     };
     world.pass(menus::GUARD_TIME);
-    assert!(choose(&mut world, HIDDEN_TTY).is_empty(), "no menu is there");
-    assert_eq!(choose(&mut world, "/dev/pts/1"), [Command::Tell(HostEvent::Admit { viewer: B })]);
-    assert!(choose(&mut world, "/dev/pts/1").is_empty(), "it is decided");
+    assert!(choose(&mut world, HIDDEN_TTY, Choice::Approve).is_empty(), "no menu is there");
+    assert!(choose(&mut world, "/dev/pts/1", Choice::Approve).is_empty(), "are they sure?");
+    assert_eq!(world.take(is_menu).len(), 1);
+    world.session.handle_menu_shown("/dev/pts/1", world.now);
+    world.pass(menus::GUARD_TIME);
+    let admitted = [Command::Tell(HostEvent::Admit { viewer: B })];
+    assert_eq!(choose(&mut world, "/dev/pts/1", Choice::Sure), admitted);
+    assert!(choose(&mut world, "/dev/pts/1", Choice::Sure).is_empty(), "it is decided");
     world.pass(menus::QUIET_TIME);
     assert!(world.take(is_menu).is_empty());
 }
