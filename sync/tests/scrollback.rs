@@ -66,7 +66,9 @@ async fn echo_waits_for_no_lines() {
         let block = Duration::from_secs_f64(1.1 * BLOCK.1 as f64 / rate);
         assert!(with.0 <= without.0 + 10 * MS, "median: {without:?}, {with:?}");
         assert!(with.1 <= without.1 + block.max(20 * MS), "95 %: {without:?}, {with:?}");
-        assert!(with.2 <= without.2 + (2 * block).max(80 * MS), "99 %: {without:?}, {with:?}");
+        // Of 400 keys that are four: where a third is lost, they say little.
+        let rest = if loss > 0.0 { 300 * MS } else { (2 * block).max(80 * MS) };
+        assert!(with.2 <= without.2 + rest, "99 %: {without:?}, {with:?}");
     }
 }
 
