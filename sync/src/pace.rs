@@ -22,7 +22,7 @@ pub enum Patience {
     /// For 65 minutes, then every second: an end that has one peer, whose return it lives for.
     #[default]
     Eager,
-    /// For a minute and a half, then every second: an end with thousands of peers, whose own probes bring it to
+    /// For a minute, then every second: an end with thousands of peers, whose own probes bring it to
     /// send at once all that waits.
     Sparing,
 }
@@ -33,8 +33,7 @@ impl Patience {
         match self {
             // The hour that a relay keeps a silent connection, and some.
             Self::Eager => Duration::from_secs(65 * 60),
-            // A lift, a tunnel, a change of networks: most are over by then.
-            Self::Sparing => Duration::from_secs(90),
+            Self::Sparing => Duration::from_secs(60),
         }
     }
 }
@@ -222,7 +221,7 @@ mod tests {
 
     #[test]
     fn silence_is_probed_every_third_of_a_round_trip_for_as_long_as_patience_lasts() {
-        for (patience, full_time) in [(Patience::Eager, 3900), (Patience::Sparing, 90)] {
+        for (patience, full_time) in [(Patience::Eager, 3900), (Patience::Sparing, 60)] {
             let start = Instant::now();
             let mut pace = Pace { patience, ..Pace::default() };
             pace.rtt.on_sample(Duration::from_millis(90));
