@@ -1,6 +1,8 @@
 //! How sessions and viewers end: what each sees, what goes on, and with which exit code.
 
 use rustix::process::Signal;
+use std::process::Command;
+use tern_tests::process::{run, text};
 use tern_tests::shared::wait_until_shows;
 use tern_tests::{Host, HostOptions, Relay, Shared, Viewer, ViewerOptions, World};
 
@@ -27,6 +29,25 @@ fn prefix_d_of_the_host_detaches_the_host_and_the_session_goes_on() {
     shared.viewer.wait_until_shows("\nalone 42");
     // The person is told how to come back.
     assert!(shared.host.terminal.shows("detached"), "{}", shared.world.report());
+}
+
+#[test]
+fn copies_of_the_configuration_go_with_the_session() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let options = HostOptions {
+        tmux_config: "set -g tmate-webhook-userdata secret\n".into(),
+        ..HostOptions::default()
+    };
+    let host = Host::share_with(&world, Some(&relay), options);
+    let copies = || {
+        let mut find = Command::new("find");
+        text(&run(find.arg(world.folder()).args(["-name", "*.conf", "-path", "*.config-*"])))
+    };
+    assert!(copies().contains("0.conf"), "tmux reads a copy: {}", copies());
+    host.terminal.enter_line("exit");
+    world.wait_until("tern ends", || host.terminal.exit_code() == Some(0));
+    assert_eq!(copies(), "");
 }
 
 #[test]

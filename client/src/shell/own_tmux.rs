@@ -241,6 +241,11 @@ pub fn run(
     })?;
     let is_over = !tmux.has_session(&id);
     say_goodbye(tmux, is_over, &agent_socket);
+    let has_others = tmux.run(&["list-sessions"]).is_ok_and(|list| !list.trim().is_empty());
+    if is_over && !has_others {
+        // The copies of the configuration are this process's, and may hold secrets.
+        await_end(tmux);
+    }
     // The command's own code says more than why nobody could watch it.
     let command_code = code_file.filter(|_| is_over).and_then(|file| file.read());
     let failure = match agent {

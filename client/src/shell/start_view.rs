@@ -16,6 +16,8 @@ const HEADER: [&str; 2] = [
     "Press <q> or <ctrl-c> to continue",
     "---------------------------------------------------------------------",
 ];
+/// How the lines begin that this view is for.
+const JOIN_LINES: [&str; 2] = ["ssh session", "web session"];
 const NAME: &str = "tern";
 /// Where shells find programs, whatever their configuration: in the system and in a home.
 const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
@@ -92,11 +94,34 @@ fn draw(lines: &[String]) -> std::io::Result<()> {
     let mut text = String::from("\x1b[H\x1b[2J");
     let again = format!("To see the join lines again, run in the session: {}", own_name());
     let header = [again.as_str()].into_iter().chain(HEADER);
-    for line in header.chain(lines.iter().map(String::as_str)) {
+    for line in header.chain(fitting(lines, tty::size())) {
         text += line;
         text += "\r\n";
     }
     tty::write(text.as_bytes())
+}
+
+/// What fits below the header, with the join lines in any case, and of all else the newest.
+fn fitting(lines: &[String], size: tern_term::Size) -> impl Iterator<Item = &str> {
+    let rows = |line: &String| line.chars().count().div_ceil(usize::from(size.cols).max(1)).max(1);
+    let is_join = |line: &String| JOIN_LINES.iter().any(|begin| line.starts_with(begin));
+    let mut room = usize::from(size.rows).saturating_sub(HEADER.len() + 2);
+    room = room.saturating_sub(lines.iter().filter(|line| is_join(line)).map(rows).sum());
+    let mut is_shown: Vec<bool> = lines
+        .iter()
+        .rev()
+        .map(|line| {
+            if is_join(line) {
+                return true;
+            }
+            let fits = rows(line) <= room;
+            room = if fits { room - rows(line) } else { 0 };
+            fits
+        })
+        .collect();
+    is_shown.reverse();
+    let shown = lines.iter().zip(is_shown).filter(|(_, is_shown)| *is_shown);
+    shown.map(|(line, _)| line.as_str())
 }
 
 /// What to type to run this program: its path, unless it is where every shell looks for programs. A login
@@ -139,5 +164,25 @@ impl SignalWatch {
             });
         });
         Self { _done: done }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tern_term::Size;
+
+    #[test]
+    fn join_lines_stay_however_much_is_told() {
+        let mut lines: Vec<String> = (0..10).map(|n| format!("before {n}")).collect();
+        lines.push("ssh session read only: ssh ro".into());
+        lines.push("ssh session: ssh rw".into());
+        lines.extend((0..20).map(|n| format!("A mate has joined {n}")));
+        let shown: Vec<&str> = fitting(&lines, Size { cols: 90, rows: 14 }).collect();
+        assert_eq!(shown.len(), 10);
+        assert_eq!(shown[..2], ["ssh session read only: ssh ro", "ssh session: ssh rw"]);
+        assert_eq!(shown.last(), Some(&"A mate has joined 19"));
+        assert_eq!(fitting(&lines[..3], Size { cols: 90, rows: 14 }).count(), 3);
+        assert_eq!(fitting(&lines, Size { cols: 1, rows: 1 }).count(), 2);
     }
 }
