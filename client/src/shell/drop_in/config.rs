@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 /// tmux reads it before the user's, whatever `-f` says.
 const SYSTEM_FILE: &str = "/etc/tmux.conf";
 
+/// Options without which nobody else gets in and nothing goes elsewhere.
+const HARMLESS: [&str; 5] =
+    ["display-time", "foreground-restart", "set", "webhook-url", "webhook-userdata"];
+
 /// By which name we were called: it decides about defaults and texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
@@ -167,7 +171,8 @@ impl Config {
             .filter(|(_, mention)| mention.is_plain)
             .filter(|(_, mention)| mention.value.as_ref().is_some_and(|value| !value.is_empty()))
             .find(|(_, mention)| {
-                mention.option.is_some_and(|it| !values.contains_key(it) && !is_removed(it))
+                let is_missed = |it| !HARMLESS.contains(&it) && !values.contains_key(it);
+                mention.option.is_some_and(|it| is_missed(it) && !is_removed(it))
             })
             .map(|(source, mention)| {
                 format!(

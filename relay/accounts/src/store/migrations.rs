@@ -6,7 +6,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationSource, MigrationType, Mig
 use std::pin::Pin;
 
 /// In order; what was released is never changed.
-const MIGRATIONS: [(&str, &str); 2] = [
+pub(super) const MIGRATIONS: [(&str, &str); 2] = [
     ("users and keys", include_str!("../../migrations/0001_users.sql")),
     ("registrations", include_str!("../../migrations/0002_registrations.sql")),
 ];

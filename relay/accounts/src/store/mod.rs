@@ -26,9 +26,9 @@ const CONNECTIONS_MAX: u32 = 4;
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(4);
 /// How long anything that is asked may take.
 const QUESTION_TIME_MAX: Duration = Duration::from_secs(8);
-/// How often the migrations are tried: two programs may find an empty SQLite file at once, and the
-/// second finds the tables there.
-const MIGRATION_TRIES: usize = 2;
+/// How often the migrations are tried: several programs may find an empty SQLite file at once, and at
+/// each migration who comes second finds its tables there.
+const MIGRATION_TRIES: usize = migrations::MIGRATIONS.len() + 1;
 
 /// What goes wrong, for operators.
 #[derive(Debug, thiserror::Error)]
