@@ -38,8 +38,9 @@ mod tests {
     fn core_uses_no_socket_no_task_and_no_clock() {
         // What webhooks decide is the relay's as well.
         let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut files =
-            ["src/core", "../web/src/core"].map(|folder| crate_folder.join(folder)).to_vec();
+        let mut files = ["src/core", "../bootstrap/web/src/core"]
+            .map(|folder| crate_folder.join(folder))
+            .to_vec();
         let mut count = 0;
         while let Some(path) = files.pop() {
             if path.ends_with("tests") || path.ends_with("tests.rs") {
