@@ -43,7 +43,8 @@ fn view(mut lines: Vec<String>, mut stream: Option<UnixStream>) -> anyhow::Resul
     let _raw = tty::RawMode::enter(LEAVE)?;
     tty::write(ENTER)?;
     let mut size = tty::size();
-    draw(&lines)?;
+    let again = format!("To see the join lines again, run in the session: {}", own_name());
+    draw(&again, &lines)?;
     loop {
         let stdin = rustix::stdio::stdin();
         let mut watched = vec![PollFd::new(&stdin, PollFlags::IN)];
@@ -85,15 +86,14 @@ fn view(mut lines: Vec<String>, mut stream: Option<UnixStream>) -> anyhow::Resul
             size = tty::size();
             let surplus = lines.len().saturating_sub(SHOWN_MAX);
             lines.drain(..surplus);
-            draw(&lines)?;
+            draw(&again, &lines)?;
         }
     }
 }
 
-fn draw(lines: &[String]) -> std::io::Result<()> {
+fn draw(again: &str, lines: &[String]) -> std::io::Result<()> {
     let mut text = String::from("\x1b[H\x1b[2J");
-    let again = format!("To see the join lines again, run in the session: {}", own_name());
-    let header = [again.as_str()].into_iter().chain(HEADER);
+    let header = [again].into_iter().chain(HEADER);
     for line in header.chain(fitting(lines, tty::size())) {
         text += line;
         text += "\r\n";

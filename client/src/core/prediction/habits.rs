@@ -40,16 +40,17 @@ struct Habit {
 pub(super) struct Habits(VecDeque<Habit>);
 
 impl Origin {
-    /// Of a key that may have a habit, typed in this line.
-    pub(super) fn of(key: &[u8], line: &Line, frame: &Frame) -> Option<Self> {
-        // Enter has none: what is run by it may ask for a password at any time.
-        let may_move = matches!(key, b"\t" | b"\x1b[Z" | b"/" | b"?" | b":");
-        let (row, label) = (line.row_in(frame), line.prompt());
-        may_move.then(|| Self { key: key.to_vec(), row, label })
+    /// Whether the key may have a habit. Enter has none: what is run by it may ask for a password at any
+    /// time.
+    pub(super) fn may_be(key: &[u8]) -> bool {
+        matches!(key, b"\t" | b"\x1b[Z" | b"/" | b"?" | b":")
     }
-}
 
-impl Origin {
+    /// Of a key that may have one, typed in this line.
+    pub(super) fn of(key: &[u8], line: &Line, frame: &Frame) -> Self {
+        Self { key: key.to_vec(), row: line.row_in(frame), label: line.prompt() }
+    }
+
     fn is_tab(&self) -> bool {
         matches!(self.key.as_slice(), b"\t" | b"\x1b[Z")
     }

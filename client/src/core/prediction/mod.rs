@@ -227,11 +227,10 @@ impl Predictor {
             self.other_mark = mark;
         }
         self.is_leaving |= matches!(key, Key::Other { changes_mode: true, .. });
-        let origin = self.newest_line().and_then(|line| {
-            // A letter that is echoed moves nothing.
-            let may_move = key.text().is_none() || !self.is_confident;
-            Origin::of(bytes, &line, &self.shown.frame).filter(|_| may_move)
-        });
+        // A letter that is echoed moves nothing.
+        let may_move = Origin::may_be(bytes) && (key.text().is_none() || !self.is_confident);
+        let line = if may_move { self.newest_line() } else { None };
+        let origin = line.map(|line| Origin::of(bytes, &line, &self.shown.frame));
         let habit = || self.habits.find(origin.as_ref()?).map(Motion::To);
         let motion = self.vi.handle_key(bytes, &self.shown.frame).or_else(habit);
         let place = match self.pending.back() {
@@ -369,11 +368,13 @@ impl Predictor {
             is_enter(next) && matches!(next.place, Place::Unknown) && next.motion.is_none()
         });
         let is_only = self.pending.iter().skip(1).all(|p| !is_barrier(&p.key, p.motion.as_ref()));
+        if !is_next || !is_only || !base.has_text_at_prompt() {
+            return false;
+        }
         let line = Line::of(&self.shown.frame, 0);
-        let is_new = self.prompts.width_in(&line) == Some(line.prompt_width())
+        self.prompts.width_in(&line) == Some(line.prompt_width())
             && line.prompt() == base.prompt()
-            && line.text() == line.prompt();
-        is_next && is_only && base.has_text_at_prompt() && is_new
+            && line.text() == line.prompt()
     }
 
     /// Nothing is foretold any more of what is pending.
@@ -441,7 +442,8 @@ impl Predictor {
 
     /// What is to be shown: the newest picture, with what the pending keys make of it.
     pub fn overlay(&self) -> Frame {
-        match self.visible_len().checked_sub(1).and_then(|last| self.line_after(last + 1)) {
+        let count = Some(self.visible_len()).filter(|count| *count > 0);
+        match count.and_then(|count| self.line_after(count)) {
             Some(line) => line.laid_over(&self.shown.frame, self.display.is_flagged()),
             None => self.shown.frame.clone(),
         }

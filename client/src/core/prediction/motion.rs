@@ -102,8 +102,7 @@ impl Line {
         if line.left_edge() != left || cursor >= right {
             return None;
         }
-        let text: String = line.slots[left..right].iter().map(|slot| slot.text.as_str()).collect();
-        if is_empty && text.trim_end() != label.trim_end() {
+        if is_empty && line.text() != label.trim_end() {
             return None;
         }
         if !is_empty {

@@ -66,8 +66,8 @@ impl Vi {
             Mode::Unknown => (Mode::Unknown, None),
             Mode::Insert => {
                 // Elsewhere Enter may run what asks for a password.
-                let is_sure = inserting_row(frame).is_some() && !self.is_indenting;
-                let breaks = bytes == b"\r" && is_sure;
+                let may_break = bytes == b"\r" && !self.is_indenting;
+                let breaks = may_break && inserting_row(frame).is_some();
                 (after_insert(bytes), breaks.then_some(Motion::Break { bottom }))
             }
             Mode::Argument(then) => (*then, None),
