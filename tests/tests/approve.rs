@@ -371,3 +371,18 @@ fn whether_the_host_is_asked_can_be_said_while_it_shares() {
     host.tmux(&["set-option", "-gu", "@tmate-approve"]);
     wait_until_asked(false);
 }
+
+#[test]
+fn option_that_tmux_takes_back_at_once_is_as_it_was() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    let socket = host.home.join("tmux").display().to_string();
+    let count = |words: &str| text(&host.tern(&["show-messages"])).matches(words).count();
+    for round in 1..=4 {
+        decide(&host, &["-S", &socket, "set", "-g", "tern-approve", "on"]);
+        world.wait_until("the host is asked", || count("From now on you are asked") == round);
+        host.tmux(&["set-option", "-gu", "@tmate-approve"]);
+        world.wait_until("it is not", || count("You are not asked any more") == round);
+    }
+}

@@ -179,6 +179,9 @@ pub struct TmuxSession {
 enum Control {
     Attached {
         at: Instant,
+        /// tmux has said so. Before, 3.2 and 3.3 take what names no client to be about another one:
+        /// they may read this one's commands before its own `attach-session`.
+        is_in_session: bool,
     },
     /// Gone; whether the session still is there is being found out.
     Checking {
@@ -469,14 +472,7 @@ impl TmuxSession {
 
     /// The control client has started.
     pub fn handle_control_attached(&mut self, now: Instant) {
-        self.control = Control::Attached { at: now };
-        if self.version.has_no_output_by_refresh() {
-            self.tmux(Query::Nothing, "refresh-client -F no-output".into());
-        }
-        if self.version.has_subscriptions() {
-            let line = format!("refresh-client -B {}", quoted(&run_time::subscription()));
-            self.tmux(Query::Nothing, line);
-        }
+        self.control = Control::Attached { at: now, is_in_session: false };
         self.window_sizes.handle_answers_lost();
         self.variables.handle_answers_lost();
         self.tell_variables();
@@ -494,7 +490,7 @@ impl TmuxSession {
     /// The control client is gone.
     pub fn handle_control_lost(&mut self, now: Instant) {
         let retry_after = match self.control {
-            Control::Attached { at } => (at + CONTROL_RETRY_DELAY).max(now),
+            Control::Attached { at, .. } => (at + CONTROL_RETRY_DELAY).max(now),
             Control::Waiting { .. } => now + CONTROL_RETRY_DELAY,
             Control::Checking { .. } | Control::Over => return,
         };
@@ -521,7 +517,9 @@ impl TmuxSession {
             Event::Reply(reply) => self.handle_reply(reply, now),
             Event::Exit => self.lose_control(now),
             Event::Notification(Notification::SessionChanged { session }) => {
-                if session != self.id {
+                if session == self.id {
+                    self.on_in_session();
+                } else {
                     // The session was destroyed and its clients went to another one
                     // (`detach-on-destroy off`), or somebody moved this client: nothing of the
                     // other session may be shown.
@@ -549,6 +547,32 @@ impl TmuxSession {
             ) => self.refresh.want(now),
         }
         self.refresh_if_due(now);
+    }
+
+    fn on_in_session(&mut self) {
+        if let Control::Attached { is_in_session, .. } = &mut self.control {
+            *is_in_session = true;
+        }
+        if self.version.has_no_output_by_refresh() {
+            self.tmux(Query::Nothing, "refresh-client -F no-output".into());
+        }
+        self.subscribe();
+    }
+
+    /// tmux tells what our options are within a second, and whenever they have changed.
+    fn subscribe(&mut self) {
+        let is_in_session = matches!(self.control, Control::Attached { is_in_session: true, .. });
+        if is_in_session && self.version.has_subscriptions() {
+            let line = format!("refresh-client -B {}", quoted(&run_time::subscription()));
+            self.tmux(Query::Nothing, line);
+        }
+    }
+
+    /// Somebody says that one of our options was set.
+    pub fn handle_option_set(&mut self) {
+        self.commands.push_back(Command::ReadOptions);
+        // tmux looks once in a second: what is taken back before it has looked is no change to it.
+        self.subscribe();
     }
 
     /// The hidden client was started, on this terminal.

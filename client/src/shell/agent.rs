@@ -269,7 +269,7 @@ impl Agent {
                     MenuEvent::Closed(tty) => self.session.handle_menu_closed(&tty, Instant::now()),
                 },
                 () = board.pane_died().notified() => self.session.handle_pane_died(),
-                () = board.options_changed().notified() => self.ask_options(),
+                () = board.options_changed().notified() => self.session.handle_option_set(),
                 alerts = board.alerts() => {
                     for text in alerts {
                         self.session.notify(&text, Instant::now());

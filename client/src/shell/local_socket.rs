@@ -132,8 +132,6 @@ async fn answer(
     };
     match request {
         Request::Status => {
-            // Who looks is to find what counts, also where tmux has told nobody of a change.
-            board.options_changed().notify_one();
             let mut status = board.subscribe().borrow().status.clone();
             status.viewers.truncate(VIEWERS_LISTED_MAX);
             status.round_trip_ms = board.round_trip_ms();

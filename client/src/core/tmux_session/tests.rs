@@ -321,15 +321,29 @@ fn asks(viewer: ViewerId) -> ViewerEvent {
 fn options_are_read_anew_when_tmux_tells_of_them() {
     let mut world = World::new();
     let subscribes = |line: &String| line.starts_with("refresh-client -B 'tern-options::");
+    let is_read = |command: &Command| *command == Command::ReadOptions;
+    // tmux 3.3 would take it to be about another client.
+    world.session.handle_option_set();
+    world.settle();
+    assert!(!world.lines().iter().any(subscribes), "{:?}", world.lines());
+    assert_eq!(world.take(is_read).len(), 1);
+    world.enters("$3");
     assert!(world.lines().iter().any(subscribes), "{:?}", world.lines());
+    world.forget();
+    // What it compares with begins anew.
+    world.session.handle_option_set();
+    world.settle();
+    assert!(world.lines().iter().any(subscribes), "{:?}", world.lines());
+    assert_eq!(world.take(is_read).len(), 1);
     for (name, count) in [("tern-options", 1), ("somebody-elses", 0)] {
         let name = name.to_owned();
         let event = Event::Notification(Notification::SubscriptionChanged { name });
         world.session.handle_control_event(event, world.now);
         world.settle();
-        assert_eq!(world.take(|command| *command == Command::ReadOptions).len(), count);
+        assert_eq!(world.take(is_read).len(), count);
     }
-    let old = World::with_version(TmuxVersion::new(3, 1));
+    let mut old = World::with_version(TmuxVersion::new(3, 1));
+    old.enters("$3");
     assert!(!old.lines().iter().any(subscribes));
 }
 
@@ -479,6 +493,13 @@ impl World {
 
     fn event(&mut self, event: ViewerEvent) {
         self.session.handle_viewer_event(event, self.now);
+        self.settle();
+    }
+
+    /// tmux tells that the control client is in this session.
+    fn enters(&mut self, session: &str) {
+        let event = Notification::SessionChanged { session: session.to_owned() };
+        self.session.handle_control_event(Event::Notification(event), self.now);
         self.settle();
     }
 
