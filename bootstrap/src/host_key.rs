@@ -3,7 +3,9 @@
 
 use russh::keys::known_hosts::{known_host_keys_path, learn_known_hosts_path};
 use russh::keys::{HashAlg, PublicKey};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// How the relay's host key is checked.
 #[derive(Debug, Clone)]
@@ -82,24 +84,28 @@ impl HostKeyPolicy {
                 Err(HostKeyError::NotPinned { relay, shown, pinned: pinned.join(", ") })
             }
             Self::TrustOnFirstUse { known_hosts, learn_to } => {
-                let file_error = |file: &PathBuf, error: russh::keys::Error| HostKeyError::File {
-                    file: file.display().to_string(),
-                    reason: error.to_string(),
+                let in_file = |file: &PathBuf| match look_up(host, port, key, file)? {
+                    Found::Same => Ok(true),
+                    Found::Nothing => Ok(false),
+                    Found::Other { line } => {
+                        let (relay, shown) = (relay.clone(), shown.clone());
+                        let file = file.display().to_string();
+                        Err(HostKeyError::Changed { relay, shown, file, line })
+                    }
                 };
                 for file in known_hosts.iter().chain([learn_to]) {
-                    let known = known_host_keys_path(host, port, file)
-                        .map_err(|error| file_error(file, error))?;
-                    // Comments differ; the key itself decides.
-                    if known.iter().any(|(_, known)| known.key_data() == key.key_data()) {
+                    if in_file(file)? {
                         return Ok(Trusted::Known);
                     }
-                    if let Some(&(line, _)) = known.first() {
-                        let file = file.display().to_string();
-                        return Err(HostKeyError::Changed { relay, shown, file, line });
-                    }
+                }
+                // Another may be learning at the same time: another `tern`, or this one, which asks a
+                // relay over QUIC beside SSH. What the first one has learnt counts for the second.
+                let _turn = turn_at(learn_to).map_err(|error| file_error(learn_to, &error))?;
+                if in_file(learn_to)? {
+                    return Ok(Trusted::Known);
                 }
                 learn_known_hosts_path(host, port, key, learn_to)
-                    .map_err(|error| file_error(learn_to, error))?;
+                    .map_err(|error| file_error(learn_to, &error))?;
                 Ok(Trusted::FirstUse(format!(
                     "The relay {relay} was not known before: its host key {shown} is trusted from \
                      now on (kept in {}). Compare it with the one that its operator tells you.",
@@ -108,6 +114,37 @@ impl HostKeyPolicy {
             }
         }
     }
+}
+
+/// What a known_hosts file has of a host.
+enum Found {
+    Nothing,
+    Same,
+    Other { line: usize },
+}
+
+fn look_up(host: &str, port: u16, key: &PublicKey, file: &Path) -> Result<Found, HostKeyError> {
+    let known = known_host_keys_path(host, port, file).map_err(|error| file_error(file, &error))?;
+    // Comments differ; the key itself decides.
+    if known.iter().any(|(_, known)| known.key_data() == key.key_data()) {
+        return Ok(Found::Same);
+    }
+    Ok(known.first().map_or(Found::Nothing, |&(line, _)| Found::Other { line }))
+}
+
+/// Waits for who writes the file now, and keeps others waiting until it is dropped. (For a write of one
+/// line.) Where files can't be locked, nobody waits.
+fn turn_at(file: &Path) -> io::Result<File> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = File::options().append(true).create(true).open(file)?;
+    let _ = file.lock();
+    Ok(file)
+}
+
+fn file_error(file: &Path, reason: &dyn fmt::Display) -> HostKeyError {
+    HostKeyError::File { file: file.display().to_string(), reason: reason.to_string() }
 }
 
 #[cfg(test)]
@@ -144,6 +181,40 @@ mod tests {
                 assert!(text.contains("CHANGED") && text.contains("known_hosts"), "{text}");
             }
             other => panic!("expected a changed key, got {other:?}"),
+        }
+    }
+
+    /// What comes of it if many ask at once.
+    fn judge_at_once(learn_to: &Path, shown: &[&Identity]) -> Vec<Result<Trusted, HostKeyError>> {
+        let learn_to = learn_to.to_owned();
+        let policy = HostKeyPolicy::TrustOnFirstUse { known_hosts: Vec::new(), learn_to };
+        let barrier = std::sync::Barrier::new(shown.len());
+        let judge = |of: &Identity| {
+            barrier.wait();
+            policy.check("relay.example", 2200, of.ssh_key.public_key())
+        };
+        std::thread::scope(|scope| {
+            let judging: Vec<_> = shown.iter().map(|of| scope.spawn(|| judge(of))).collect();
+            judging.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        })
+    }
+
+    #[test]
+    fn who_learn_at_once_learn_one_key_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = (Identity::ephemeral(), Identity::ephemeral());
+        for round in 0..20 {
+            let file = folder.path().join(round.to_string()).join("known_hosts");
+            let judged = judge_at_once(&file, &[&one; 8]);
+            let first = judged.iter().filter(|it| matches!(it, Ok(Trusted::FirstUse(_)))).count();
+            let known = judged.iter().filter(|it| matches!(it, Ok(Trusted::Known))).count();
+            assert_eq!((first, known), (1, 7), "{judged:?}");
+            let text = std::fs::read_to_string(&file).expect("it was learnt");
+            assert_eq!(text.matches("relay.example").count(), 1, "{text}");
+
+            let file = file.with_file_name("two");
+            let judged = judge_at_once(&file, &[&one, &other]);
+            assert_eq!(judged.iter().filter(|it| it.is_ok()).count(), 1, "{judged:?}");
         }
     }
 
