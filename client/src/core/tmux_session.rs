@@ -40,6 +40,9 @@ use tern_term::Size;
 const DEFERRED_MAX: usize = 1000;
 /// Most notices that wait for the list of clients.
 const NOTICES_MAX: usize = 20;
+/// Most hidden clients that are remembered: those that tmux has not yet seen go. They come one after the
+/// other, half a second apart if they don't last ([`Hidden`]), and tmux sees one go at once.
+const HIDDEN_NAMES_MAX: usize = 8;
 /// How long a lost control client waits before it attaches again, if it was lost just before.
 const CONTROL_RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -150,8 +153,9 @@ pub struct TmuxSession {
     /// It was asked what panes kept when the sharing began.
     knows_before: bool,
     hidden: Hidden,
-    /// The process of the one before, as long as tmux's list has it: it is nobody's terminal.
-    former_hidden: Option<u32>,
+    /// It and those before it, the newest last: they are nobody's terminals, and tmux may list one that
+    /// has gone just now.
+    hidden_names: VecDeque<HiddenName>,
     clients: Vec<TmuxClient>,
     /// The current window with its status lines.
     window: Option<Size>,
@@ -172,6 +176,13 @@ pub struct TmuxSession {
     /// viewer that detached has no say any more.
     deferred: VecDeque<ViewerEvent>,
     commands: VecDeque<Command>,
+}
+
+/// A hidden client, as tmux lists it. Both: the next terminal of a person's may have the one or the other.
+#[derive(Debug)]
+struct HiddenName {
+    tty: String,
+    pid: u32,
 }
 
 /// The control client, as it is known.
@@ -219,7 +230,7 @@ impl TmuxSession {
             history: PaneHistory::new(version.clusters(), now),
             knows_before: false,
             hidden: Hidden::new(size),
-            former_hidden: None,
+            hidden_names: VecDeque::new(),
             clients: Vec::new(),
             window: None,
             window_sizes: WindowSizes::default(),
@@ -393,7 +404,6 @@ impl TmuxSession {
             self.tell_keys();
         }
         self.pass_input(now);
-        self.keep_former_hidden();
         if self.hidden.handle_timeout(now) {
             self.typing.clear();
             self.commands.push_back(Command::DetachHidden);
@@ -575,8 +585,12 @@ impl TmuxSession {
         self.subscribe();
     }
 
-    /// The hidden client was started, on this terminal.
-    pub fn handle_hidden_attached(&mut self, tty: String) {
+    /// The hidden client was started, on this terminal, as this process.
+    pub fn handle_hidden_attached(&mut self, tty: String, pid: u32) {
+        if self.hidden_names.len() == HIDDEN_NAMES_MAX {
+            self.hidden_names.pop_front();
+        }
+        self.hidden_names.push_back(HiddenName { tty: tty.clone(), pid });
         self.hidden.handle_attached(tty);
     }
 
@@ -590,7 +604,6 @@ impl TmuxSession {
 
     /// The hidden client has gone by itself.
     pub fn handle_hidden_exited(&mut self, departure: Departure, now: Instant) {
-        self.keep_former_hidden();
         self.hidden.handle_exited(now);
         // What was on its way there is gone with it, as is what it had not read: behind a detach
         // key it was its typist's, who doesn't type here any more.
@@ -632,8 +645,6 @@ impl TmuxSession {
             Query::Clients => {
                 let lines: Vec<_> = reply.texts().collect();
                 self.clients = tmux_clients::parse(lines.iter().map(|line| line.as_ref()));
-                let is_listed = |pid: &u32| self.clients.iter().any(|client| client.pid == *pid);
-                self.former_hidden = self.former_hidden.filter(is_listed);
             }
             Query::KeysPlace => {
                 let place = reply.texts().find_map(|line| keys_place::parse(&line));
@@ -772,19 +783,13 @@ impl TmuxSession {
 
     /// People's terminals.
     fn local_clients(&self) -> impl Iterator<Item = &TmuxClient> {
-        let (hidden, former) = (self.hidden.tty(), self.former_hidden);
-        let is_hidden = move |client: &TmuxClient| {
-            hidden == Some(client.tty.as_str()) || former == Some(client.pid)
-        };
-        self.clients.iter().filter(move |client| client.is_terminal() && !is_hidden(client))
-    }
-
-    /// The hidden client goes, and is on the list until there is a new one. By its process, since the
-    /// next terminal of a person's may have its name.
-    fn keep_former_hidden(&mut self) {
         let hidden = self.hidden.tty();
-        let listed = self.clients.iter().find(|client| hidden == Some(client.tty.as_str()));
-        self.former_hidden = listed.map(|client| client.pid).or(self.former_hidden);
+        let is_named = |client: &TmuxClient| {
+            self.hidden_names.iter().any(|name| name.pid == client.pid && name.tty == client.tty)
+        };
+        let is_hidden =
+            move |client: &TmuxClient| hidden == Some(client.tty.as_str()) || is_named(client);
+        self.clients.iter().filter(move |client| client.is_terminal() && !is_hidden(client))
     }
 
     fn lookers(&self) -> Lookers {
@@ -846,7 +851,6 @@ impl TmuxSession {
 
     fn drop_hidden(&mut self, now: Instant) {
         self.typing.clear();
-        self.keep_former_hidden();
         if self.hidden.handle_dropped(now) {
             self.commands.push_back(Command::DetachHidden);
         }

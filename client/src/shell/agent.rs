@@ -474,7 +474,7 @@ impl Agent {
         self.is_hidden_ready = false;
         match HiddenClient::start(&self.tmux, &self.id, decision, now) {
             Ok(hidden) => {
-                self.session.handle_hidden_attached(hidden.tty().to_owned());
+                self.session.handle_hidden_attached(hidden.tty().to_owned(), hidden.pid());
                 self.hidden = Some(hidden);
                 self.is_status_old = true;
             }

@@ -64,6 +64,7 @@ pub struct HiddenClient {
     pty_name: String,
     /// Killed on drop.
     _child: Child,
+    pid: u32,
     screen: ScreenBox,
     pace: Pace,
     /// Nothing is read for a while, which is told.
@@ -112,6 +113,7 @@ impl HiddenClient {
         Ok(Self {
             master: Master { fd: Arc::new(pty.master), watch: None },
             pty_name: pty.name,
+            pid: child.id().unwrap_or_default(),
             _child: child,
             screen: ScreenBox(screen),
             pace: Pace::new(now),
@@ -127,6 +129,11 @@ impl HiddenClient {
     /// Its terminal, by which tmux knows it.
     pub fn tty(&self) -> &str {
         &self.pty_name
+    }
+
+    /// Its process, by which tmux knows it, too.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Types `bytes`; [`Self::recv`] writes what doesn't go at once.

@@ -380,12 +380,18 @@ fn menus_come_to_the_hosts_terminals_and_never_to_the_viewers_client() {
 
 #[test]
 fn hidden_client_that_has_gone_is_nobodys_terminal_while_it_is_still_listed() {
-    let mut world = World::watched_by(A, Role::ReadWrite);
-    world.session.handle_hidden_exited(Departure::Lost, world.now);
-    world.event(asks(B));
-    let shown = world.take(is_menu);
-    let [Command::ShowMenu(menu)] = shown.as_slice() else { panic!("{shown:?}") };
-    assert_eq!(menu.tty, "/dev/pts/1");
+    for was_listed in [true, false] {
+        let mut world = World::new();
+        world.is_hidden_listed = was_listed;
+        world.joins(A, Role::ReadWrite, (100, 30));
+        world.session.handle_hidden_exited(Departure::Lost, world.now);
+        world.is_hidden_listed = true;
+        world.event(asks(B));
+        world.pass(REFRESH_INTERVAL_MIN);
+        let shown = world.take(is_menu);
+        let [Command::ShowMenu(menu)] = shown.as_slice() else { panic!("{shown:?}") };
+        assert_eq!(menu.tty, "/dev/pts/1");
+    }
 }
 
 #[test]
@@ -448,6 +454,7 @@ struct World {
     done: Vec<Command>,
     is_answering: bool,
     is_hidden_there: bool,
+    is_hidden_listed: bool,
     /// What time tmux says it is.
     tmux_time: u64,
 }
@@ -460,10 +467,11 @@ impl World {
     fn with_version(version: TmuxVersion) -> Self {
         let (now, time) = (Instant::now(), Duration::from_secs(15));
         let session = TmuxSession::new(version, "$3".into(), LOCAL, time, now);
-        let (is_answering, is_hidden_there) = (true, false);
+        let (is_answering, is_hidden_there, is_hidden_listed) = (true, false, true);
         let tmux_time = LOCAL_ACTIVE_AT + 60;
         let done = Vec::new();
-        let mut world = Self { session, now, done, is_answering, is_hidden_there, tmux_time };
+        let mut world =
+            Self { session, now, done, is_answering, is_hidden_there, is_hidden_listed, tmux_time };
         world.settle();
         world
     }
@@ -523,7 +531,7 @@ impl World {
                 Command::AttachControl => self.session.handle_control_attached(self.now),
                 Command::AttachHidden(_) => {
                     self.is_hidden_there = true;
-                    self.session.handle_hidden_attached(HIDDEN_TTY.into());
+                    self.session.handle_hidden_attached(HIDDEN_TTY.into(), 2);
                 }
                 Command::DetachHidden => self.is_hidden_there = false,
                 _ => {}
@@ -537,6 +545,9 @@ impl World {
         let text = match query {
             Query::WhyDetached => &time,
             Query::Session => "s\t100\t29\ton\twork",
+            Query::Clients if !self.is_hidden_listed => {
+                "c\t1\t100\t30\t0\t0\t5\tattached\t/dev/pts/1"
+            }
             Query::Clients => {
                 "c\t1\t100\t30\t0\t0\t5\tattached\t/dev/pts/1\n\
                  c\t2\t100\t30\t0\t0\t5\tattached\t/dev/pts/9\n\
