@@ -117,6 +117,13 @@ pub enum ViewerEvent {
         /// Who.
         who: Visitor,
     },
+    /// Nothing is heard of a viewer that is in, and it keeps its place. [`ViewerEvent::Joined`] with
+    /// the same number tells that it is back, [`ViewerEvent::Left`] that it doesn't come any more.
+    #[serde(rename = "w")]
+    Away {
+        /// Which.
+        viewer: ViewerId,
+    },
     /// A viewer is gone, with or without a word.
     #[serde(rename = "l")]
     Left {
@@ -316,7 +323,10 @@ impl Entry for ViewerEvent {
                 limit(who.key.as_ref().map_or(0, |key| key.comment.len()), COMMENT_SIZE_MAX)
             }
             Self::Input { bytes, .. } => limit(bytes.len(), INPUT_SIZE_MAX),
-            Self::Left { .. } | Self::Resized { .. } | Self::Scrollback { .. } => Ok(()),
+            Self::Away { .. }
+            | Self::Left { .. }
+            | Self::Resized { .. }
+            | Self::Scrollback { .. } => Ok(()),
         }
     }
 }

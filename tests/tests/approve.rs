@@ -1,5 +1,6 @@
 //! The host decides who gets in: `--approve`, by menu and by command; who has to go: `tern kick`.
 
+use rustix::process::Signal;
 use std::process::Command;
 use std::time::Instant;
 use tern_client::core::menus::GUARD_TIME;
@@ -161,7 +162,7 @@ fn menu_goes_when_whoever_asked_does_and_who_is_busy_is_asked_by_a_line() {
     let viewer = knock(&world, &host.read_write, ViewerOptions::default());
     let number = wait_for_one(&world, &host, "waits");
     wait_until_shows(&world, &host.terminal, MENU);
-    viewer.signal(rustix::process::Signal::TERM);
+    viewer.signal(Signal::TERM);
     world.wait_until("the menu is gone", || !host.terminal.shows(MENU));
     world.wait_until("nobody waits", || numbers(&host, "waits").is_empty());
     assert_eq!(host.tern(&["approve", &number]).status.code(), Some(1));
@@ -212,6 +213,39 @@ fn who_is_kicked_may_come_back_and_who_is_banned_may_not_until_it_is_taken_back(
     let none = host.tern(&["kick", "77"]);
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none).contains("has the number 77"), "{}", text(&none));
+}
+
+#[test]
+fn who_is_away_can_be_removed_and_reads_so_when_they_are_back() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let host = Host::share(&world, &relay);
+    let [one, other] = [(), ()].map(|()| {
+        let viewer = Viewer::open(&world, &host.read_write, ViewerOptions::tern());
+        viewer.wait_until_same(&host);
+        viewer
+    });
+    for viewer in [&one, &other] {
+        viewer.signal(Signal::STOP);
+    }
+    world.wait_until("both are away", || numbers(&host, "away").len() == 2);
+    assert!(numbers(&host, "in").is_empty(), "{}", world.report());
+    let status = text(&host.tern(&["status"]));
+    assert!(status.contains("viewers: 0\naway: 2"), "{status}");
+    let away = numbers(&host, "away");
+    // Who is back has the same number.
+    other.signal(Signal::CONT);
+    other.wait_until_same(&host);
+    let number = wait_for_one(&world, &host, "in");
+    assert!(away.contains(&number), "{away:?} {number}");
+    let gone = wait_for_one(&world, &host, "away");
+    decide(&host, &["kick", &gone]);
+    world.wait_until("it is not listed any more", || numbers(&host, "away").is_empty());
+    one.signal(Signal::CONT);
+    one.wait_until_shows("[removed from the session by its host]");
+    assert_ne!(one.wait_until_left(), 0);
+    other.terminal.enter_line("echo still $((40 + 2))");
+    other.wait_until_shows("still 42");
 }
 
 #[test]
@@ -310,7 +344,7 @@ fn option_for_all_sessions_takes_back_what_was_said_in_one_that_is_shared() {
     decide(&host, &["-S", &socket, "set", "-g", "tern-approve", "on"]);
     wait_until_asked(true);
     assert_eq!(numbers(&host, "waits"), [number], "{}", world.report());
-    viewer.signal(rustix::process::Signal::TERM);
+    viewer.signal(Signal::TERM);
 }
 
 #[test]

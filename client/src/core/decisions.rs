@@ -226,11 +226,11 @@ impl Viewers {
         }
     }
 
-    fn kick(&mut self, whom: Whom, mut bans: Option<&mut Bans>, decided: &mut Decided) {
-        for (viewer, present) in self.present_mut() {
+    fn kick(&self, whom: Whom, mut bans: Option<&mut Bans>, decided: &mut Decided) {
+        for (viewer, present) in self.members() {
             let person = &present.viewer.person;
             if whom.means(person) {
-                decided.show_out(*viewer, REMOVED, format!("Removed: {}", person.name()));
+                decided.show_out(viewer, REMOVED, format!("Removed: {}", person.name()));
                 decided.ban(bans.as_deref_mut(), person, &present.who);
             }
         }
@@ -320,6 +320,23 @@ mod tests {
         }
         assert_eq!(approve(Whom::All).expect("number 3 waits").events.len(), 1);
         assert_eq!(approve(Whom::All), Err(Undecided::NobodyAtAll("who waits")));
+    }
+
+    #[test]
+    fn who_is_away_has_to_go_as_well() {
+        let (mut viewers, mut bans) = (book(), Bans::default());
+        viewers.handle_event(ViewerEvent::Away { viewer: ViewerId(10) }, Instant::now());
+        let verdict = Verdict::Kick { bans: true };
+        for whom in [Whom::One(1), Whom::All] {
+            let decided = decide(&mut viewers, &mut bans, whom, verdict).expect("it is away");
+            let is_meant = |event: &HostEvent| {
+                matches!(event, HostEvent::Dismiss { viewer: ViewerId(10), .. })
+            };
+            assert!(decided.events.iter().any(is_meant), "{decided:?}");
+        }
+        assert!(
+            bans.list().under(&Access::Everybody).contains(&Refused::Address("192.0.2.1".into()))
+        );
     }
 
     #[test]

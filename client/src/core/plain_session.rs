@@ -92,7 +92,7 @@ impl PlainSession {
         if let ViewerEvent::Scrollback { is_wanted } = event {
             return self.commands.push_back(Command::Scrollback(is_wanted));
         }
-        if let ViewerEvent::Left { viewer } = &event {
+        if let ViewerEvent::Left { viewer } | ViewerEvent::Away { viewer } = &event {
             self.input.handle_left(*viewer, now);
             self.marks.handle_left(*viewer);
         }

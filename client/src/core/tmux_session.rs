@@ -421,7 +421,7 @@ impl TmuxSession {
             self.history.handle_wanted(is_wanted);
             return self.ask_history_if_due(now);
         }
-        if let ViewerEvent::Left { viewer } = &event {
+        if let ViewerEvent::Left { viewer } | ViewerEvent::Away { viewer } = &event {
             self.input.handle_left(*viewer, now);
             self.marks.handle_left(*viewer);
         }

@@ -30,6 +30,8 @@ pub struct Viewer {
 #[derive(Debug, Default)]
 pub struct Viewers {
     present: BTreeMap<u32, Present>,
+    /// Those of whom nothing is heard for now, with the time since when.
+    away: BTreeMap<u32, Present>,
     waiting: BTreeMap<u32, Waiting>,
     /// The last one that a person was given.
     last_number: u32,
@@ -90,13 +92,16 @@ impl Viewers {
     pub fn handle_event(&mut self, event: ViewerEvent, now: Instant) -> Change {
         match event {
             ViewerEvent::Joined { viewer, who, cols, rows } => {
-                if self.present.len() >= VIEWERS_MAX || self.present.contains_key(&viewer.0) {
+                let before = self.away.remove(&viewer.0);
+                if self.is_full() || self.present.contains_key(&viewer.0) {
                     return Change::Nothing;
                 }
                 let waited = self.waiting.remove(&viewer.0);
-                let number = waited.map_or_else(|| self.next_number(), |it| it.person.number);
+                let verb = if before.is_some() { "is back" } else { "has joined" };
+                let known = before.map(|it| it.viewer.person).or(waited.map(|it| it.person));
+                let number = known.map_or_else(|| self.next_number(), |person| person.number);
                 let person = Person::of(&who, number);
-                let text = format!("A mate has joined ({}) -- ", person.name());
+                let text = format!("A mate {verb} ({}) -- ", person.name());
                 let newcomer = Viewer { person, cols, rows };
                 self.present.insert(viewer.0, Present { viewer: newcomer, who, since: now });
                 Change::Roster { notice: text + &self.count_text() }
@@ -112,13 +117,22 @@ impl Viewers {
                 self.waiting.insert(viewer.0, waiting);
                 Change::Door { notice: Some(notice) }
             }
+            ViewerEvent::Away { viewer } => {
+                let Some(mut away) = self.present.remove(&viewer.0) else { return Change::Nothing };
+                self.leaving.remove(&viewer.0);
+                away.since = now;
+                let text = format!("A mate is away ({}) -- ", away.viewer.person.name());
+                self.away.insert(viewer.0, away);
+                Change::Roster { notice: text + &self.count_text() }
+            }
             ViewerEvent::Left { viewer } => {
                 if let Some(gone) = self.waiting.remove(&viewer.0) {
                     let name = gone.person.name();
                     let text = || format!("A mate who wanted to join has gone ({name})");
                     return Change::Door { notice: (!gone.is_decided).then(text) };
                 }
-                let Some(gone) = self.present.remove(&viewer.0) else { return Change::Nothing };
+                let gone = self.present.remove(&viewer.0).or_else(|| self.away.remove(&viewer.0));
+                let Some(gone) = gone else { return Change::Nothing };
                 self.leaving.remove(&viewer.0);
                 let text = format!("A mate has left ({}) -- ", gone.viewer.person.name());
                 Change::Roster { notice: text + &self.count_text() }
@@ -147,6 +161,7 @@ impl Viewers {
     /// The relay knows nobody any more (it started anew).
     pub fn clear(&mut self) {
         self.present.clear();
+        self.away.clear();
         self.waiting.clear();
         self.leaving.clear();
         self.last_typist = None;
@@ -162,6 +177,11 @@ impl Viewers {
         self.present.values().map(|present| (&present.viewer, present.since))
     }
 
+    /// All of whom nothing is heard for now, in the order in which they came, with the time since when.
+    pub fn away(&self) -> impl Iterator<Item = (&Viewer, Instant)> {
+        self.away.values().map(|away| (&away.viewer, away.since))
+    }
+
     /// All about whom the host is to decide, in the order in which they came, with the time since
     /// when they wait.
     pub fn waiting(&self) -> impl Iterator<Item = (&Person, Instant)> {
@@ -169,8 +189,13 @@ impl Viewers {
         open.map(|waiting| (&waiting.person, waiting.since))
     }
 
-    pub(super) fn present_mut(&mut self) -> &mut BTreeMap<u32, Present> {
-        &mut self.present
+    /// All that are in, also those that are away.
+    pub(super) fn members(&self) -> impl Iterator<Item = (u32, &Present)> {
+        self.present.iter().chain(&self.away).map(|(number, present)| (*number, present))
+    }
+
+    fn is_full(&self) -> bool {
+        self.present.len() + self.away.len() >= VIEWERS_MAX
     }
 
     pub(super) fn waiting_mut(&mut self) -> &mut BTreeMap<u32, Waiting> {
@@ -275,6 +300,33 @@ mod tests {
     }
 
     #[test]
+    fn who_is_away_does_not_count_and_keeps_its_number_when_it_is_back() {
+        let (mut viewers, now) = (Viewers::default(), Instant::now());
+        let away = || ViewerEvent::Away { viewer: A };
+        assert_eq!(viewers.handle_event(away(), now), Change::Nothing);
+        viewers.handle_event(joined(A, Role::ReadWrite), now);
+        assert_eq!(
+            viewers.handle_event(away(), now),
+            roster("A mate is away (192.0.2.7) -- 0 client currently connected")
+        );
+        assert_eq!(viewers.handle_event(input(A), now), Change::Nothing);
+        assert!(!viewers.is_watched() && viewers.writer_sizes().is_empty());
+        assert_eq!(viewers.away().count(), 1);
+        viewers.handle_event(joined(B, Role::ReadWrite), now);
+        assert_eq!(
+            viewers.handle_event(joined(A, Role::ReadWrite), now),
+            roster("A mate is back (192.0.2.7) -- 2 clients currently connected")
+        );
+        assert_eq!(viewers.iter().map(|it| it.person.number).collect::<Vec<_>>(), [1, 2]);
+        viewers.handle_event(away(), now);
+        assert_eq!(
+            viewers.handle_event(ViewerEvent::Left { viewer: A }, now),
+            roster("A mate has left (192.0.2.7) -- 1 client currently connected")
+        );
+        assert_eq!((viewers.away().count(), viewers.members().count()), (0, 1));
+    }
+
+    #[test]
     fn who_waits_is_told_and_keeps_its_number_when_it_comes_in() {
         let (mut viewers, now) = (Viewers::default(), Instant::now());
         viewers.handle_event(joined(A, Role::ReadWrite), now);
@@ -360,9 +412,13 @@ mod tests {
     fn flood_of_viewers_is_bounded() {
         let (mut viewers, now) = (Viewers::default(), Instant::now());
         for number in 0..2 * VIEWERS_MAX as u32 {
-            viewers.handle_event(joined(ViewerId(number), Role::ReadOnly), now);
+            let viewer = ViewerId(number);
+            viewers.handle_event(joined(viewer, Role::ReadOnly), now);
+            if number % 2 == 0 {
+                viewers.handle_event(ViewerEvent::Away { viewer }, now);
+            }
         }
-        assert_eq!(viewers.iter().count(), VIEWERS_MAX);
+        assert_eq!(viewers.members().count(), VIEWERS_MAX);
         for number in 0..2 * WAITING_MAX as u32 {
             viewers.handle_event(asks(ViewerId(number), Role::ReadOnly), now);
         }

@@ -20,8 +20,8 @@ use tern_help::completions::ArgValueCandidates;
 pub struct ViewersOptions {
     #[command(flatten)]
     which: Which,
-    /// Print an object for programs: `viewers`, `waiting` and `banned`, each with number, address, key
-    /// and rights; times in seconds since 1970.
+    /// Print an object for programs: `viewers`, `away`, `waiting` and `banned`, each with number,
+    /// address, key and rights; times in seconds since 1970.
     #[arg(long)]
     json: bool,
 }
@@ -112,9 +112,11 @@ pub fn list(options: &ViewersOptions) -> anyhow::Result<()> {
 /// One line for each: number, what they are doing here, address, rights, program, window, how long.
 fn table(status: &Status, now: u64) -> String {
     let mut rows: Vec<[String; 7]> = Vec::new();
-    for Since { who: Viewer { person, cols, rows: height }, since } in &status.viewers {
-        let (size, age) = (format!("{cols}x{height}"), duration(now.saturating_sub(*since)));
-        rows.push(row(person, "in", size, age));
+    let members = status.viewers.iter().map(|one| (one, "in"));
+    for (Since { who, since }, state) in members.chain(status.away.iter().map(|one| (one, "away")))
+    {
+        let size = format!("{}x{}", who.cols, who.rows);
+        rows.push(row(&who.person, state, size, duration(now.saturating_sub(*since))));
     }
     for Since { who: person, since } in &status.waiting {
         rows.push(row(person, "waits", String::new(), duration(now.saturating_sub(*since))));
@@ -159,12 +161,12 @@ fn duration(seconds: u64) -> String {
 }
 
 fn json_of(status: &Status) -> Value {
-    let viewers = status.viewers.iter().map(|Since { who, since }| {
+    let viewer = |Since { who, since }: &Since<Viewer>| {
         let mut object = json_person(&who.person);
         (object["cols"], object["rows"]) = (who.cols.into(), who.rows.into());
         object["since"] = (*since).into();
         object
-    });
+    };
     let waiting = status.waiting.iter().map(|Since { who, since }| {
         let mut object = json_person(who);
         object["since"] = (*since).into();
@@ -172,7 +174,8 @@ fn json_of(status: &Status) -> Value {
     });
     json!({
         "is_asked": status.is_asking,
-        "viewers": viewers.collect::<Vec<_>>(),
+        "viewers": status.viewers.iter().map(viewer).collect::<Vec<_>>(),
+        "away": status.away.iter().map(viewer).collect::<Vec<_>>(),
         "waiting": waiting.collect::<Vec<_>>(),
         "banned": status.banned.iter().map(json_person).collect::<Vec<_>>(),
     })
@@ -209,6 +212,8 @@ mod tests {
         let alice = Person { key: Some(key), is_by_tern: true, ..person(3, ViewerRole::ReadWrite) };
         let who = Viewer { person: alice, cols: 80, rows: 24 };
         status.viewers = vec![Since { who, since: 100 }];
+        let who = Viewer { person: person(4, ViewerRole::ReadWrite), cols: 90, rows: 30 };
+        status.away = vec![Since { who, since: 80 }];
         status.waiting = vec![Since { who: person(12, ViewerRole::ReadOnly), since: 190 }];
         status.banned = vec![person(2, ViewerRole::ReadWrite)];
         status
@@ -219,11 +224,13 @@ mod tests {
         let expected = "\
 NUMBER  STATE     RIGHTS      BY         WINDOW  FOR    WHO
 3       in        read-write  tern join  80x24   1 min  192.0.2.1, alice \"a\" SHA256:x
+4       away      read-write  ssh        90x30   2 min  192.0.2.1
 12      waits     read-only   ssh                10 s   192.0.2.1
 2       kept out  read-write  ssh                       192.0.2.1
 ";
         assert_eq!(table(&status(), 200), expected);
-        let nobody = Status { viewers: vec![], waiting: vec![], banned: vec![], ..status() };
+        let (viewers, away) = (vec![], vec![]);
+        let nobody = Status { viewers, away, waiting: vec![], banned: vec![], ..status() };
         assert_eq!(table(&nobody, 200), "Nobody is here.\n");
     }
 
@@ -233,6 +240,7 @@ NUMBER  STATE     RIGHTS      BY         WINDOW  FOR    WHO
         assert_eq!(object["viewers"][0]["key"]["comment"], "alice \"a\"");
         assert_eq!(object["viewers"][0]["since"], 100);
         assert_eq!(object["waiting"][0]["read_only"], true);
+        assert_eq!(object["away"][0]["number"], 4);
         assert_eq!(
             (&object["banned"][0]["number"], &object["is_asked"]),
             (&2.into(), &false.into())

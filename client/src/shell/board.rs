@@ -4,7 +4,7 @@
 use crate::core::decisions::Bans;
 use crate::core::messages::Messages;
 use crate::core::notice;
-use crate::core::viewers::Viewers;
+use crate::core::viewers::{Viewer, Viewers};
 use crate::shell::protocol::{Connection, Since, Status};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +66,7 @@ impl Board {
             lines: None,
             is_ready: false,
             viewers: Vec::new(),
+            away: Vec::new(),
             waiting: Vec::new(),
             banned: Vec::new(),
             is_asking: false,
@@ -125,19 +126,21 @@ impl Board {
         self.content.send_modify(|content| change(&mut content.status));
     }
 
-    /// Who watches now, who waits, who is kept out, and on which terminal the hidden client is.
+    /// Who watches now, who is away, who waits, who is kept out, and on which terminal the hidden client is.
     pub fn update_viewers(&self, viewers: &Viewers, bans: &Bans, hidden_tty: Option<String>) {
         let (now, unix_now) = (Instant::now(), unix_time());
         let since = |at| unix_now.saturating_sub(now.saturating_duration_since(at).as_secs());
-        let present: Vec<_> =
-            viewers.since().map(|(who, at)| Since { who: who.clone(), since: since(at) }).collect();
+        let viewer = |(who, at): (&Viewer, _)| Since { who: who.clone(), since: since(at) };
+        let present: Vec<_> = viewers.since().map(viewer).collect();
+        let away: Vec<_> = viewers.away().map(viewer).collect();
         let waiting: Vec<_> = viewers
             .waiting()
             .map(|(who, at)| Since { who: who.clone(), since: since(at) })
             .collect();
         let banned: Vec<_> = bans.iter().map(|ban| ban.person.clone()).collect();
         self.update(|status| {
-            (status.viewers, status.waiting, status.banned) = (present, waiting, banned);
+            (status.viewers, status.away) = (present, away);
+            (status.waiting, status.banned) = (waiting, banned);
             status.hidden_tty = hidden_tty;
         });
     }

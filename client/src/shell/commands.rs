@@ -91,7 +91,11 @@ fn status_text(status: &Status, now: u64) -> String {
     }
     text += &format!("viewers: {}\n", status.viewers.len());
     for Since { who: Viewer { person, cols, rows }, .. } in &status.viewers {
-        text += &format!("  {} {} {cols}x{rows}\n", person.address, person.rights());
+        let (number, name, rights) = (person.number, person.name(), person.rights());
+        text += &format!("  {number}: {name} {rights} {cols}x{rows}\n");
+    }
+    if !status.away.is_empty() {
+        text += &format!("away: {} (see `tern viewers`)\n", status.away.len());
     }
     if !status.waiting.is_empty() {
         let count = status.waiting.len();
@@ -129,6 +133,7 @@ mod tests {
             lines: Some(JoinLines::new("tok", "ro-tok", "relay.example", 22)),
             is_ready: true,
             viewers: vec![Since { who: Viewer { person, cols: 80, rows: 24 }, since: 100 }],
+            away: Vec::new(),
             waiting: Vec::new(),
             banned: Vec::new(),
             is_asking: false,
@@ -138,7 +143,7 @@ mod tests {
             status_text(&status, 160),
             "shared: session $0\nattach: tmux -S /x attach\nrelay: relay.example:2200\n\
              connection: connected for 60 s over QUIC (23 ms)\nssh session read only: ssh ro-tok@relay.example\n\
-             ssh session: ssh tok@relay.example\nviewers: 1\n  192.0.2.1 read-only 80x24\n"
+             ssh session: ssh tok@relay.example\nviewers: 1\n  1: 192.0.2.1 read-only 80x24\n"
         );
     }
 }

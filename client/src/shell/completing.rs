@@ -24,14 +24,15 @@ pub fn sessions() -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// Numbers of those who are in or wait, where it is clear which sharing is meant.
+/// Numbers of those who are in, away, waiting or kept out, where it is clear which sharing is meant.
 pub fn people() -> Vec<CompletionCandidate> {
     let status = agents::find(None).and_then(|agent| agents::status(&agent));
     let Ok(status) = status else { return Vec::new() };
     let present = status.viewers.iter().map(|viewer| (&viewer.who.person, "in"));
+    let away = status.away.iter().map(|viewer| (&viewer.who.person, "away"));
     let waiting = status.waiting.iter().map(|waiting| (&waiting.who, "waits"));
     let banned = status.banned.iter().map(|person| (person, "kept out"));
-    let people = waiting.chain(present).chain(banned);
+    let people = waiting.chain(present).chain(away).chain(banned);
     let candidate = |(person, state): (&Person, &str)| {
         let help = format!("{state}: {}", person.name());
         CompletionCandidate::new(person.number.to_string()).help(Some(help.into()))

@@ -134,6 +134,7 @@ async fn answer(
         Request::Status => {
             let mut status = board.subscribe().borrow().status.clone();
             status.viewers.truncate(VIEWERS_LISTED_MAX);
+            status.away.truncate(VIEWERS_LISTED_MAX);
             status.round_trip_ms = board.round_trip_ms();
             send(&mut stream, &Answer::Status(Box::new(status))).await
         }

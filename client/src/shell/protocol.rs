@@ -120,6 +120,9 @@ pub struct Status {
     pub is_ready: bool,
     /// Who watches, at most [`VIEWERS_LISTED_MAX`], and since when.
     pub viewers: Vec<Since<Viewer>>,
+    /// Of whom nothing is heard for now, at most [`VIEWERS_LISTED_MAX`], and since when.
+    #[serde(default)]
+    pub away: Vec<Since<Viewer>>,
     /// Who waits to be let in.
     #[serde(default)]
     pub waiting: Vec<Since<Person>>,
@@ -269,7 +272,8 @@ mod tests {
             trouble: None,
             lines: None,
             is_ready: false,
-            viewers: vec![viewer; VIEWERS_LISTED_MAX],
+            viewers: vec![viewer.clone(); VIEWERS_LISTED_MAX],
+            away: vec![viewer; VIEWERS_LISTED_MAX],
             waiting: vec![waiting; WAITING_MAX],
             banned: vec![person; REFUSED_MAX],
             is_asking: true,

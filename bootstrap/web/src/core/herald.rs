@@ -52,7 +52,9 @@ impl Happening {
         match event {
             ViewerEvent::Joined { viewer, who, .. } => Some(Self::Joined(*viewer, who.clone())),
             ViewerEvent::Left { viewer } => Some(Self::Left(*viewer)),
+            // Who is away has not left; being back is no news.
             ViewerEvent::Asks { .. }
+            | ViewerEvent::Away { .. }
             | ViewerEvent::Input { .. }
             | ViewerEvent::Scrollback { .. }
             | ViewerEvent::Resized { .. } => None,

@@ -28,8 +28,8 @@ pub(super) struct Viewer {
     pub(super) at: At,
     pub(super) size: Size,
     pub(super) input: ViewerInput,
-    /// As the host knows it, with the size that it was told; `None` while the host should not
-    /// count it, as nothing is heard from it.
+    /// As the host knows it, with the size that it was told. It keeps the number while nothing is
+    /// heard from it: what the host says about it then counts.
     pub(super) announced: Option<(ViewerId, Size)>,
     /// Bytes given by the shell, of which [`Output::Taken`] was not said.
     pub(super) owed: usize,
@@ -39,6 +39,11 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
+    /// Its number, if the host counts it as present.
+    fn counted(&self) -> Option<ViewerId> {
+        self.announced.filter(|_| !self.is_silent).map(|(number, _)| number)
+    }
+
     /// Whether what scrolled off is for it: it wants it, and isn't held at the door.
     pub(super) fn takes_scrollback(&self) -> bool {
         self.wants_scrollback && self.at == At::Home
@@ -125,13 +130,12 @@ impl Session {
             return;
         }
         viewer.is_silent = is_silent;
-        if is_silent {
-            let announced = viewer.announced.take();
-            self.retract_id(announced, now);
-        } else {
-            // Numbers are never used twice.
-            let announced = self.next_viewer_id();
-            self.announce(id, announced, now);
+        if let Some((announced, _)) = viewer.announced {
+            if is_silent {
+                self.tell(ViewerEvent::Away { viewer: announced }, now);
+            } else {
+                self.announce(id, announced, now);
+            }
         }
         self.update(now);
     }
@@ -225,15 +229,14 @@ impl Session {
 
     /// Tells the host about all viewers anew.
     pub(super) fn announce_all(&mut self, now: Instant) {
-        let present: Vec<ViewerId> = self
-            .viewers
-            .iter()
-            .filter(|(_, viewer)| !viewer.is_silent)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in present {
-            let announced = self.next_viewer_id();
-            self.announce(id, announced, now);
+        let all: Vec<_> = self.viewers.iter().map(|(id, viewer)| (*id, viewer.is_silent)).collect();
+        for (id, is_silent) in all {
+            // Numbers are never used twice.
+            let viewer = self.next_viewer_id();
+            self.announce(id, viewer, now);
+            if is_silent {
+                self.tell(ViewerEvent::Away { viewer }, now);
+            }
         }
     }
 
@@ -261,14 +264,10 @@ impl Session {
     }
 
     fn retract(&mut self, viewer: &Viewer, now: Instant) {
-        if let (Some((announced, _)), Some(closing)) = (viewer.announced, viewer.input.closing()) {
+        if let (Some(announced), Some(closing)) = (viewer.counted(), viewer.input.closing()) {
             self.tell(ViewerEvent::Input { viewer: announced, bytes: closing, mark: 0 }, now);
         }
-        self.retract_id(viewer.announced, now);
-    }
-
-    fn retract_id(&mut self, announced: Option<(ViewerId, Size)>, now: Instant) {
-        if let Some((viewer, _)) = announced {
+        if let Some((viewer, _)) = viewer.announced {
             self.tell(ViewerEvent::Left { viewer }, now);
         }
     }
@@ -297,6 +296,7 @@ impl Session {
                 if let Some((announced, told)) = &mut viewer.announced
                     && *told != viewer.size
                     && viewer.at == At::Home
+                    && !viewer.is_silent
                 {
                     *told = viewer.size;
                     let Size { cols, rows } = viewer.size;
@@ -315,7 +315,7 @@ impl Session {
             let is_pasting = self
                 .viewers
                 .get(&paste.viewer)
-                .is_some_and(|viewer| viewer.input.is_pasting() && viewer.announced.is_some());
+                .is_some_and(|viewer| viewer.input.is_pasting() && viewer.counted().is_some());
             if !is_pasting || paste.until <= now {
                 self.paste = None;
             }
@@ -325,7 +325,7 @@ impl Session {
     /// The first viewer with keys behind the one that was served last.
     fn next_to_serve(&self) -> Option<ViewerId> {
         let has_turn = |id: ViewerId, viewer: &Viewer| {
-            viewer.announced.is_some()
+            viewer.counted().is_some()
                 && viewer.at == At::Home
                 && viewer.input.has_keys()
                 && self.paste.as_ref().is_none_or(|paste| paste.viewer == id)
@@ -338,7 +338,7 @@ impl Session {
     /// Gives whether there were any.
     fn take_keys(&mut self, id: ViewerId, now: Instant) -> bool {
         let Some(viewer) = self.viewers.get_mut(&id) else { return false };
-        let (Some((announced, _)), At::Home) = (viewer.announced, viewer.at) else { return false };
+        let (Some(announced), At::Home) = (viewer.counted(), viewer.at) else { return false };
         let Some((bytes, mark)) = viewer.input.take() else { return false };
         self.paste = viewer
             .input

@@ -112,7 +112,9 @@ impl Seen {
                 ViewerEvent::Joined { viewer, cols, rows, .. } => {
                     present.push((*viewer, *cols, *rows));
                 }
-                ViewerEvent::Left { viewer } => present.retain(|(id, ..)| id != viewer),
+                ViewerEvent::Left { viewer } | ViewerEvent::Away { viewer } => {
+                    present.retain(|(id, ..)| id != viewer);
+                }
                 ViewerEvent::Resized { viewer, cols, rows } => {
                     present.retain(|(id, ..)| id != viewer);
                     present.push((*viewer, *cols, *rows));

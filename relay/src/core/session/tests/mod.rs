@@ -228,8 +228,44 @@ fn silent_viewer_does_not_count_until_it_is_heard() {
             _ => None,
         })
         .collect();
-    assert_eq!(numbers.len(), 2);
-    assert_ne!(numbers[0], numbers[1], "numbers are never used twice");
+    assert_eq!(numbers, [viewer, viewer], "it is the same one");
+}
+
+#[test]
+fn silent_viewer_is_shown_out_by_a_word_that_was_on_its_way() {
+    for is_back in [false, true] {
+        let mut world = World::connected();
+        let viewer = world.join(Role::ReadWrite);
+        world.run();
+        world.host_says(HostEvent::Dismiss { viewer, text: "[no]".into() });
+        world.session.handle_silence(viewer, true, world.now);
+        if is_back {
+            world.input(viewer, b"rm");
+        }
+        world.run();
+        assert_eq!(world.released, [(viewer, "[no]".to_owned(), EXIT_LOST)]);
+        assert!(world.present().is_empty());
+        assert_eq!(world.told.last(), Some(&ViewerEvent::Left { viewer }));
+    }
+}
+
+#[test]
+fn host_that_begins_anew_learns_of_silent_viewers_too() {
+    let mut world = World::connected();
+    let viewer = world.join(Role::ReadWrite);
+    world.session.handle_silence(viewer, true, world.now);
+    world.run();
+    world.lose_link();
+    world.told.clear();
+    world.connect(2);
+    world.run();
+    assert!(world.present().is_empty());
+    let Some(ViewerEvent::Away { viewer: number }) = world.told.last().cloned() else {
+        panic!("{:?}", world.told)
+    };
+    world.host_says(HostEvent::Dismiss { viewer: number, text: String::new() });
+    world.run();
+    assert_eq!(world.released.len(), 1);
 }
 
 #[test]

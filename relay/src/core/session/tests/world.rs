@@ -258,6 +258,7 @@ impl World {
                 ViewerEvent::Input { bytes, .. } => Some(bytes.as_slice()),
                 ViewerEvent::Joined { .. }
                 | ViewerEvent::Asks { .. }
+                | ViewerEvent::Away { .. }
                 | ViewerEvent::Left { .. }
                 | ViewerEvent::Resized { .. }
                 | ViewerEvent::Scrollback { .. } => None,
@@ -269,16 +270,22 @@ impl World {
     /// Viewers that the host believes to be there, with their sizes.
     pub(super) fn present(&self) -> BTreeMap<ViewerId, (u16, u16)> {
         let (mut present, mut asking) = (BTreeMap::new(), BTreeSet::new());
+        let mut away = BTreeSet::new();
         for event in &self.told {
             match event {
                 ViewerEvent::Joined { viewer, cols, rows, .. } => {
+                    away.remove(viewer);
                     present.insert(*viewer, (*cols, *rows));
+                }
+                ViewerEvent::Away { viewer } => {
+                    present.remove(viewer).expect("only who is there falls silent");
+                    away.insert(*viewer);
                 }
                 ViewerEvent::Asks { viewer, .. } => {
                     asking.insert(*viewer);
                 }
                 ViewerEvent::Left { viewer } => {
-                    let was_there = present.remove(viewer).is_some();
+                    let was_there = present.remove(viewer).is_some() || away.remove(viewer);
                     assert!(asking.remove(viewer) || was_there, "only who is there leaves");
                 }
                 ViewerEvent::Resized { viewer, cols, rows } => {
