@@ -131,6 +131,25 @@ impl Terminal {
         *size = (cols, rows);
     }
 
+    /// From now on what the program writes is kept, for [`Self::written`].
+    pub fn keep_written(&self) {
+        let file = self.written_file().display().to_string();
+        self.tmux(&["pipe-pane", &format!("exec cat >>'{file}'")]);
+    }
+
+    /// The bytes that the program has written since [`Self::keep_written`].
+    pub fn written(&self) -> Vec<u8> {
+        fs::read(self.written_file()).unwrap_or_default()
+    }
+
+    /// A person pastes a text: in brackets if the program asked for them, lines ended by CR.
+    pub fn paste(&self, text: &str) {
+        let file = self.inner.folder.join(format!("{}.paste", self.inner.name));
+        fs::write(&file, text).expect("the sandbox can be written");
+        self.tmux(&["load-buffer", "-b", "paste", &file.display().to_string()]);
+        self.tmux(&["paste-buffer", "-p", "-b", "paste"]);
+    }
+
     /// What it shows, as plain text: rows without trailing blanks.
     pub fn text(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
@@ -227,6 +246,10 @@ impl Terminal {
 
     fn socket(&self) -> PathBuf {
         self.inner.folder.join(format!("{}.terminal", self.inner.name))
+    }
+
+    fn written_file(&self) -> PathBuf {
+        self.inner.folder.join(format!("{}.written", self.inner.name))
     }
 
     fn mirror_socket(&self) -> PathBuf {

@@ -3,8 +3,10 @@
 //!
 //! Between `ESC [ 200 ~` and `ESC [ 201 ~` of one viewer, the others' keys wait. A paste that
 //! stalls is closed for them and opened again when it goes on, so that no key of theirs ever
-//! becomes part of a paste, and no half of a paste is taken for keys.
+//! becomes part of a paste, and no half of a paste is taken for keys. What their terminals report of
+//! their focus is merged, too ([`Focus`]).
 
+use crate::core::focus::{Focus, REPORT_SIZE};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tern_relay::core::keys::{PASTE_END, PASTE_START};
@@ -24,10 +26,30 @@ pub struct InputMerger {
     interrupted: Vec<ViewerId>,
     held: VecDeque<(ViewerId, Vec<u8>)>,
     held_size: usize,
+    focus: Focus,
+    /// tmux takes reports of the focus at any time; a program only when it has asked for them.
+    is_tmux: bool,
     output: Vec<u8>,
 }
 
 impl InputMerger {
+    /// For keys that tmux reads.
+    pub fn for_tmux() -> Self {
+        Self { is_tmux: true, ..Self::default() }
+    }
+
+    /// Somebody came who may type.
+    pub fn handle_joined(&mut self, viewer: ViewerId) {
+        self.focus.handle_joined(viewer);
+        self.tell_focus_unasked();
+    }
+
+    /// The session has another terminal, which was told nothing yet.
+    pub fn handle_terminal_anew(&mut self) {
+        self.focus.handle_terminal_anew();
+        self.tell_focus_unasked();
+    }
+
     /// A viewer typed or pasted `bytes`: whole keys and sequences.
     pub fn handle_input(&mut self, viewer: ViewerId, bytes: Vec<u8>, now: Instant) {
         match self.paste {
@@ -48,6 +70,8 @@ impl InputMerger {
             self.interrupt_paste(now);
         }
         self.interrupted.retain(|&of| of != viewer);
+        self.focus.handle_left(viewer);
+        self.tell_focus_unasked();
     }
 
     /// Time passed.
@@ -76,8 +100,9 @@ impl InputMerger {
     /// The viewers are gone, all of them; the session's end of the line is the same.
     pub fn handle_viewers_forgotten(&mut self) {
         let is_pasting = self.paste.is_some();
-        let output = std::mem::take(&mut self.output);
-        *self = Self { output, ..Self::default() };
+        let Self { mut focus, is_tmux, output, .. } = std::mem::take(self);
+        focus.handle_all_left();
+        *self = Self { focus, is_tmux, output, ..Self::default() };
         if is_pasting {
             self.output.extend_from_slice(PASTE_END);
         }
@@ -96,8 +121,58 @@ impl InputMerger {
             self.output.extend_from_slice(PASTE_START);
             is_pasting = true;
         }
-        self.output.extend_from_slice(bytes);
-        self.paste = is_pasting_after(is_pasting, bytes).then_some((viewer, now));
+        let (is_pasting, has_reported) = self.put_out(viewer, bytes, is_pasting);
+        self.paste = is_pasting.then_some((viewer, now));
+        if has_reported {
+            self.tell_focus();
+        } else {
+            self.tell_focus_unasked();
+        }
+    }
+
+    /// Puts keys out, without reports of the focus. Whether a paste is open behind them, and whether
+    /// there was a report.
+    fn put_out(&mut self, viewer: ViewerId, bytes: &[u8], is_pasting: bool) -> (bool, bool) {
+        let (mut is_pasting, mut has_reported, mut rest) = (is_pasting, false, bytes);
+        while let Some(at) = rest.iter().position(|&byte| byte == 0x1b) {
+            let (before, sequence) = rest.split_at(at);
+            self.output.extend_from_slice(before);
+            let size = if sequence.starts_with(PASTE_START) {
+                is_pasting = true;
+                PASTE_START.len()
+            } else if sequence.starts_with(PASTE_END) {
+                is_pasting = false;
+                PASTE_END.len()
+            } else if let Some((key, behind)) = sequence.split_at_checked(REPORT_SIZE)
+                && !is_pasting
+                && self.focus.is_report(viewer, key)
+            {
+                (has_reported, rest) = (true, behind);
+                continue;
+            } else {
+                1
+            };
+            self.output.extend_from_slice(&sequence[..size]);
+            rest = &sequence[size..];
+        }
+        self.output.extend_from_slice(rest);
+        (is_pasting, has_reported)
+    }
+
+    /// Tells the session of the focus, if that changed. Within a paste it would be text.
+    fn tell_focus(&mut self) {
+        if self.paste.is_none()
+            && let Some(report) = self.focus.poll_report()
+        {
+            self.output.extend_from_slice(report);
+        }
+    }
+
+    /// The same, where nobody's terminal has just shown that it's wanted.
+    fn tell_focus_unasked(&mut self) {
+        if self.is_tmux {
+            self.tell_focus();
+        }
     }
 
     fn interrupt_paste(&mut self, now: Instant) {
@@ -117,20 +192,6 @@ impl InputMerger {
             self.pass_one(viewer, &bytes, now);
         }
     }
-}
-
-/// Whether a paste is open after these bytes.
-fn is_pasting_after(mut is_pasting: bool, mut bytes: &[u8]) -> bool {
-    while let Some(at) = bytes.iter().position(|&byte| byte == 0x1b) {
-        bytes = &bytes[at..];
-        if bytes.starts_with(PASTE_START) {
-            is_pasting = true;
-        } else if bytes.starts_with(PASTE_END) {
-            is_pasting = false;
-        }
-        bytes = &bytes[1..];
-    }
-    is_pasting
 }
 
 #[cfg(test)]
@@ -208,6 +269,36 @@ mod tests {
         assert_eq!(text(&mut merger), "^[200~a^[201~^[200~b");
         merger.handle_input(B, b"\x1b[201~".to_vec(), now);
         assert_eq!(text(&mut merger), "^[201~x");
+    }
+
+    #[test]
+    fn focus_is_told_as_it_is_for_all_and_never_within_a_paste() {
+        let (mut merger, now) = (InputMerger::for_tmux(), Instant::now());
+        merger.handle_joined(A);
+        merger.handle_joined(B);
+        merger.handle_input(A, b"a\x1b[O\x1b[A".to_vec(), now);
+        assert_eq!(text(&mut merger), "a^[A", "B has the focus");
+        merger.handle_input(A, b"\x1b[200~one\x1b[I".to_vec(), now);
+        merger.handle_left(B, now);
+        assert_eq!(text(&mut merger), "^[200~one^[I", "it is pasted text");
+        merger.handle_input(A, b"two\x1b[201~".to_vec(), now);
+        assert_eq!(text(&mut merger), "two^[201~^[O");
+        merger.handle_terminal_anew();
+        assert_eq!(text(&mut merger), "^[O");
+        merger.handle_viewers_forgotten();
+        merger.handle_joined(B);
+        assert_eq!(text(&mut merger), "^[I");
+    }
+
+    #[test]
+    fn program_without_tmux_is_told_of_the_focus_only_when_a_terminal_reports() {
+        let (mut merger, now) = (InputMerger::default(), Instant::now());
+        merger.handle_joined(A);
+        merger.handle_input(A, b"\x1b[O".to_vec(), now);
+        assert_eq!(text(&mut merger), "^[O");
+        merger.handle_joined(B);
+        merger.handle_input(A, b"ls\r".to_vec(), now);
+        assert_eq!(text(&mut merger), "ls\r");
     }
 
     proptest! {

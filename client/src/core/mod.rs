@@ -10,6 +10,7 @@ pub mod drop_in;
 pub mod escape;
 pub mod failover;
 pub mod findings;
+pub mod focus;
 pub mod hidden;
 pub mod input;
 pub mod join_target;

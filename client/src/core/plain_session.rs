@@ -4,7 +4,7 @@ use crate::core::decisions::{Bans, Deciding, KeptOut, Undecided};
 use crate::core::input::InputMerger;
 use crate::core::marks::Marks;
 use crate::core::sizes::smallest;
-use crate::core::viewers::{Change, Viewers};
+use crate::core::viewers::{Change, Viewers, writer_who_joined};
 use std::collections::VecDeque;
 use std::time::Instant;
 use tern_sync::session::{HostEvent, ViewerEvent, ViewerId};
@@ -96,8 +96,12 @@ impl PlainSession {
             self.input.handle_left(*viewer, now);
             self.marks.handle_left(*viewer);
         }
+        let newcomer = writer_who_joined(&event);
         match self.viewers.handle_event(event, now) {
             Change::Roster { notice } => {
+                if let Some(viewer) = newcomer {
+                    self.input.handle_joined(viewer);
+                }
                 self.commands.push_back(Command::Notice(notice));
                 self.update_size();
             }

@@ -28,7 +28,7 @@ use crate::core::tmux_version::TmuxVersion;
 use crate::core::topology::{self, PANE_FORMAT, WINDOW_FORMAT};
 use crate::core::typing::Typing;
 use crate::core::variables::{Telling, Variables};
-use crate::core::viewers::{Change, Viewers};
+use crate::core::viewers::{Change, Viewers, writer_who_joined};
 use crate::core::window_sizes::{Request, WindowSizes};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -223,7 +223,7 @@ impl TmuxSession {
             viewers: Viewers::default(),
             bans: Bans::default(),
             menus: Menus::default(),
-            input: InputMerger::default(),
+            input: InputMerger::for_tmux(),
             typing: Typing::new(now),
             marks: Marks::default(),
             keys_place: KeysPlace::default(),
@@ -425,8 +425,12 @@ impl TmuxSession {
             self.input.handle_left(*viewer, now);
             self.marks.handle_left(*viewer);
         }
+        let newcomer = writer_who_joined(&event);
         match self.viewers.handle_event(event, now) {
             Change::Roster { notice } => {
+                if let Some(viewer) = newcomer {
+                    self.input.handle_joined(viewer);
+                }
                 self.notify(&notice, now);
                 self.commands.push_back(Command::Log(notice));
                 self.watch_changed(now);
@@ -592,6 +596,7 @@ impl TmuxSession {
         }
         self.hidden_names.push_back(HiddenName { tty: tty.clone(), pid });
         self.hidden.handle_attached(tty);
+        self.input.handle_terminal_anew();
     }
 
     /// The hidden client shows the session: it takes input now.

@@ -3,7 +3,7 @@
 use crate::core::person::{Person, ViewerRole};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tern_sync::session::{ViewerEvent, ViewerId, Visitor};
+use tern_sync::session::{Role, ViewerEvent, ViewerId, Visitor};
 use tern_term::Size;
 
 /// Most viewers that a host keeps book of; a relay that claims more is not believed.
@@ -253,10 +253,15 @@ impl Viewers {
     }
 }
 
+/// Who has come, if it's somebody who may type.
+pub fn writer_who_joined(event: &ViewerEvent) -> Option<ViewerId> {
+    let ViewerEvent::Joined { viewer, who, .. } = event else { return None };
+    (who.role == Role::ReadWrite).then_some(*viewer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tern_sync::session::Role;
 
     const A: ViewerId = ViewerId(1);
     const B: ViewerId = ViewerId(2);
