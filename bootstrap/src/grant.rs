@@ -232,8 +232,8 @@ pub enum WireError {
     Refused(Refusal),
     /// The peer speaks another version (and was told so).
     #[error(
-        "the other side speaks protocol version {theirs}, this one {PROTOCOL_VERSION}: upgrade the \
-         older of the two"
+        "{} (the other side speaks protocol version {theirs}, this one {PROTOCOL_VERSION})",
+        advice(*theirs)
     )]
     Version {
         /// The peer's.
@@ -251,6 +251,15 @@ pub enum WireError {
     /// The QUIC connection broke.
     #[error("connection lost: {0}")]
     Quic(#[from] quinn::ConnectionError),
+}
+
+/// What a version that isn't ours calls for.
+fn advice(theirs: u16) -> &'static str {
+    if theirs < PROTOCOL_VERSION {
+        "the other side is older than this tern: update it there"
+    } else {
+        "this tern is older than the other side: update it here"
+    }
 }
 
 /// Relay: reads a host's request. On an unknown version the refusal is written before it returns.

@@ -34,9 +34,13 @@ pub(crate) async fn read_question<T: DeserializeOwned>(
 ) -> Result<T, WireError> {
     let (version, body) = read_frame(reader).await?;
     if version != PROTOCOL_VERSION {
+        let what = if version < PROTOCOL_VERSION {
+            "your tern is older than this relay: update it"
+        } else {
+            "this relay is older than your tern: ask its operator to update it"
+        };
         let text = format!(
-            "this relay speaks protocol version {PROTOCOL_VERSION}, this client version {version}: \
-             upgrade the older of the two"
+            "{what} (the relay speaks protocol version {PROTOCOL_VERSION}, your tern {version})"
         );
         write_no(writer, &Refusal { code: RefusalCode::Version, text }).await?;
         return Err(WireError::Version { theirs: version });
@@ -98,7 +102,11 @@ fn decode_refusal(no: &[u8]) -> Result<Refusal, WireError> {
     if text.len() > REFUSAL_TEXT_SIZE_MAX {
         return Err(WireError::Malformed("a refusal that is too long"));
     }
-    Ok(Refusal { code: RefusalCode::from_number(code), text: printable(text) })
+    let text = match printable(text) {
+        said if said.trim().is_empty() => "it is refused, and the relay gives no reason".into(),
+        said => said,
+    };
+    Ok(Refusal { code: RefusalCode::from_number(code), text })
 }
 
 /// What goes to a person's terminal: no escape sequences from a stranger.
@@ -179,7 +187,7 @@ mod tests {
         match run(read_answer::<SessionRequest>(&mut reply.as_slice())) {
             Err(WireError::Refused(refusal)) => {
                 assert_eq!(refusal.code, RefusalCode::Version);
-                assert!(refusal.text.contains("upgrade the older"), "{}", refusal.text);
+                assert!(refusal.text.contains("older than your tern"), "{}", refusal.text);
             }
             other => panic!("expected a refusal, got {other:?}"),
         }
