@@ -51,7 +51,7 @@ pub enum HostKeyError {
     #[error(
         "the host key of the relay {relay} has CHANGED: it shows {shown}, but {file} has another \
          one in line {line}. Somebody may be impersonating the relay. If its operator confirms the \
-         new key, delete that line and try again"
+         new key, forget the old one and try again: ssh-keygen -f '{file}' -R '{place}'"
     )]
     Changed {
         /// Name and port.
@@ -62,6 +62,8 @@ pub enum HostKeyError {
         file: String,
         /// Line in it.
         line: usize,
+        /// How that line names the relay.
+        place: String,
     },
     /// A known_hosts file can't be read or written.
     #[error("cannot use the known_hosts file {file}: {reason}")]
@@ -71,6 +73,11 @@ pub enum HostKeyError {
         /// Why.
         reason: String,
     },
+}
+
+/// How known_hosts names a place (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+fn place(host: &str, port: u16) -> String {
+    if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") }
 }
 
 impl HostKeyPolicy {
@@ -90,7 +97,8 @@ impl HostKeyPolicy {
                     Found::Other { line } => {
                         let (relay, shown) = (relay.clone(), shown.clone());
                         let file = file.display().to_string();
-                        Err(HostKeyError::Changed { relay, shown, file, line })
+                        let place = place(host, port);
+                        Err(HostKeyError::Changed { relay, shown, file, line, place })
                     }
                 };
                 for file in known_hosts.iter().chain([learn_to]) {

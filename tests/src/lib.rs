@@ -13,6 +13,7 @@
 //! fails the test with every terminal's screen in the message.
 
 pub mod accounts;
+pub mod answering;
 pub mod certified;
 pub mod drop_in;
 pub mod fixtures;
@@ -28,6 +29,7 @@ pub mod proxy;
 pub mod relay;
 pub mod screen;
 pub mod shared;
+pub mod shell;
 pub mod simulated;
 pub mod smtp;
 pub mod terminal;

@@ -3,17 +3,12 @@
 
 use rustix::process::Signal;
 use tern_client::shell::tty::{self, RawMode};
-use tern_tests::process::{Process, binary, send_signal};
+use tern_tests::process::{Process, send_signal};
 use tern_tests::screen::Color;
 use tern_tests::shared::wait_until_shows;
+use tern_tests::shell::Shell;
 use tern_tests::viewer::wait_until_same;
-use tern_tests::{Host, JoinLine, Relay, Shared, Terminal, Viewer, ViewerOptions, World};
-
-/// A shell in a terminal, which says what the mode of its terminal is.
-struct Shell {
-    world: World,
-    terminal: Terminal,
-}
+use tern_tests::{Host, Relay, Shared, Viewer, ViewerOptions, World};
 
 /// A session, and a shell whose person has joined it.
 struct Joined {
@@ -35,60 +30,13 @@ impl Joined {
     }
 }
 
-/// Echo and line editing, as `stty -a` tells.
-const USUAL_MODE: &str = "mode: icanon echo";
-
-impl Shell {
-    fn open(world: &World) -> Self {
-        let home = world.home(&world.unique("person"));
-        let mut environment = world.environment(&home);
-        environment.push(("TERM".into(), "tmux-256color".into()));
-        let args = ["bash".to_owned()];
-        let terminal = Terminal::open(world, "shell", (80, 24), &environment, &args);
-        wait_until_shows(world, &terminal, "$");
-        Self { world: world.clone(), terminal }
-    }
-
-    /// Joins as a job of the shell; gives the process.
-    fn join(&self, host: &Host) -> Process {
-        let tern = binary("tern").display().to_string();
-        let JoinLine { port, token, host: address, .. } = &host.read_write;
-        let command = format!("clear; {tern} join -p{port} {token}@{address}; echo code: $?");
-        self.terminal.enter_line(&command);
-        wait_until_same(&self.world, &host.terminal, &self.terminal);
-        let is_it = |process: &Process| process.args.get(1).is_some_and(|arg| arg == "join");
-        self.world.processes().into_iter().find(is_it).expect("it shows the session")
-    }
-
-    fn flag(&self, format: &str) -> String {
-        self.terminal.tmux(&["display-message", "-p", format]).trim().to_owned()
-    }
-
-    /// Fails unless the terminal is as a shell expects it.
-    #[track_caller]
-    fn assert_usual(&self, why: &str) {
-        let flags = "#{alternate_on}#{cursor_flag}#{wrap_flag}#{mouse_any_flag}#{keypad_flag}\
-                     #{keypad_cursor_flag}#{insert_flag}";
-        self.world.wait_until(&format!("the modes are the usual ones after {why}"), || {
-            self.flag(flags) == "0110000"
-        });
-        // Without this shell's line editor, which sets the mode itself.
-        self.terminal.enter_line(
-            "clear; stty -a | tr ' ;' '\\n\\n' | grep -x 'icanon\\|echo' | xargs echo mode:",
-        );
-        wait_until_shows(&self.world, &self.terminal, USUAL_MODE);
-    }
-}
-
 #[test]
 fn terminal_is_as_it_was_after_every_signal_that_ends() {
-    let Joined { world, host, shell, mut viewer, _relay } = Joined::start();
+    let Joined { world: _world, host, shell, mut viewer, _relay } = Joined::start();
     host.terminal.enter_line("printf '\\033[?1003h\\033[?2004h\\033[?1h\\033='; tput civis");
     for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         viewer.signal(signal);
-        wait_until_shows(&world, &shell.terminal, &format!("code: {}", 128 + signal.as_raw()));
-        assert!(shell.terminal.shows("[left the session]"), "{}", world.report());
-        shell.assert_usual(&format!("{signal:?}"));
+        shell.assert_ended(128 + signal.as_raw(), "[left the session]");
         viewer = shell.join(&host);
     }
 }
@@ -121,8 +69,7 @@ fn terminal_that_hangs_is_given_back_too() {
     viewer.signal(Signal::TERM);
     world.wait_until("the viewer ends", || !viewer.is_running());
     send_signal(server, Signal::CONT);
-    wait_until_shows(&world, &shell.terminal, "code: 143");
-    shell.assert_usual("a hang");
+    shell.assert_ended(143, "");
 }
 
 /// Runs in a terminal of the test below.

@@ -84,8 +84,6 @@ pub struct GrantedView {
     pub grant: ViewGrant,
     /// The address that SSH reached; QUIC goes to its `grant.quic_port`.
     pub address: SocketAddr,
-    /// As in [`Granted`].
-    pub notices: Vec<String>,
 }
 
 /// What a relay says to somebody who registers.
@@ -248,23 +246,29 @@ async fn ask_for_session(options: &Options, ssh: ssh::Ssh) -> Result<Granted, Bo
 }
 
 /// As [`request_session`], for a place in the session that `token` stands for.
-/// [`BootstrapError::View`] with a refusal is the relay's word about the token.
-pub async fn request_view(options: &Options, token: &str) -> Result<GrantedView, BootstrapError> {
+/// [`BootstrapError::View`] with a refusal is the relay's word about the token. `notices` get what
+/// the person should be told (as in [`Granted`]), whatever comes of it: a key may have been learnt.
+pub async fn request_view(
+    options: &Options,
+    token: &str,
+    notices: &mut Vec<String>,
+) -> Result<GrantedView, BootstrapError> {
     let dialled = ssh::dial(&options.relay).await?;
     ssh::in_time(options, async {
-        let ssh = match ssh::connect(options, &view::asking_user(token), dialled).await {
+        let mut ssh = match ssh::connect(options, &view::asking_user(token), dialled).await {
             Err(BootstrapError::Denied { tried, .. }) => {
                 return Err(BootstrapError::KeyRefused { tried });
             }
             connected => connected?,
         };
+        notices.append(ssh.notices_mut());
         let channel = ssh.subsystem(options, VIEW_SUBSYSTEM).await?;
         let request = ViewRequest { software: options.software.clone(), token: token.to_owned() };
         let grant = view::ask(&mut channel.into_stream(), &request)
             .await
             .map_err(|error| BootstrapError::View { relay: options.relay.clone(), error })?;
-        let (address, notices) = ssh.close().await;
-        Ok(GrantedView { grant, address, notices })
+        let (address, _) = ssh.close().await;
+        Ok(GrantedView { grant, address })
     })
     .await
 }

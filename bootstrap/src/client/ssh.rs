@@ -95,6 +95,11 @@ impl Ssh {
         }
     }
 
+    /// What the person should be told.
+    pub(super) fn notices_mut(&mut self) -> &mut Vec<String> {
+        &mut self.notices
+    }
+
     /// Says goodbye. Gives where the relay is, and what the person should be told.
     pub(super) async fn close(self) -> (SocketAddr, Vec<String>) {
         // What was asked for is what counts; a relay that is gone already has said goodbye, too.

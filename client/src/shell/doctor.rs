@@ -30,7 +30,7 @@ const TIME_MIN: u64 = 1_767_225_600;
 
 /// Runs it; 1 if something is bad. `config` is a configuration in place of the usual.
 pub fn run(options: &RelayOptions, config: Option<&Path>) -> anyhow::Result<u8> {
-    let is_colored = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let is_colored = std::io::stdout().is_terminal() && !tty::wants_no_color();
     let mut worst = Gravity::Good;
     let mut tell = |finding: Finding| {
         worst = worst.max(finding.gravity);

@@ -43,15 +43,20 @@ pub fn size() -> Size {
     }
 }
 
-/// What it can do, as far as the environment tells. Whoever sets `NO_COLOR` wants none, from whatever
-/// program (<https://no-color.org>).
+/// Whether the person wants no colours, from whatever program (<https://no-color.org>).
+pub fn wants_no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|wish| !wish.is_empty())
+}
+
+/// What it can do, as far as the environment tells.
 pub fn capabilities() -> Capabilities {
     let variable = |name| std::env::var(name).ok();
     let term = variable("TERM").unwrap_or_else(|| "dumb".into());
     let capabilities = Capabilities::from_env(&term, variable("COLORTERM").as_deref());
-    match variable("NO_COLOR") {
-        Some(wish) if !wish.is_empty() => Capabilities { colors: ColorDepth::Mono, ..capabilities },
-        Some(_) | None => capabilities,
+    if wants_no_color() {
+        Capabilities { colors: ColorDepth::Mono, ..capabilities }
+    } else {
+        capabilities
     }
 }
 

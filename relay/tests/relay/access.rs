@@ -85,7 +85,8 @@ fn options(relay: &Relay, seeds: &[u8], folder: &std::path::Path) -> Options {
 
 async fn join(relay: &Relay, token: &str, seeds: &[u8]) -> Result<GrantedView, BootstrapError> {
     let folder = tempfile::tempdir().expect("a folder");
-    must("an answer", request_view(&options(relay, seeds, folder.path()), token)).await
+    must("an answer", request_view(&options(relay, seeds, folder.path()), token, &mut Vec::new()))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

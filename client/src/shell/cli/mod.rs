@@ -35,13 +35,13 @@ configuration); inside of tmux, the session you are in is shared where it is. Th
 with are shown first, to you alone: whoever has `ssh TOKEN@...` sees and types, whoever has
 `ssh ro-TOKEN@...` only looks.";
 const EXAMPLES: &str = "  \
-  tern                          share a shell with people in your network
-  tern --relay relay.example    share it over a relay, with anybody
-  tern -- htop                  share just that program
-  tern --no-tmux                share a shell on a plain terminal
-  tern join TOKEN@relay.example join a session; it survives bad networks, unlike ssh
-  tern play FILE                play what `tern join --record FILE` has recorded
-  tern stop                     end the sharing; the session goes on";
+  tern                           share a shell with people in your network
+  tern --relay relay.example     share it over a relay, with anybody
+  tern -- htop                   share just that program
+  tern --no-tmux                 share a shell on a plain terminal
+  tern join TOKEN@relay.example  join a session; it survives bad networks, unlike ssh
+  tern play FILE                 play what `tern join --record FILE` has recorded
+  tern stop                      end the sharing; the session goes on";
 
 /// Share the terminal you are in: others join with plain ssh, and see and type the same.
 #[derive(Debug, Parser)]
@@ -96,6 +96,7 @@ enum Sub {
     /// typed while the network is gone are kept. To leave: Enter ~ . (and Enter ~ ? for help).
     /// The wheel, Shift-PageUp, Shift-PageDown, Shift-Home and Shift-End scroll your own view; any
     /// other key returns to the live screen.
+    #[command(after_long_help = crate::shell::join::exit_statuses())]
     Join(JoinOptions),
     /// Play a recording, made by `tern join --record` or by asciinema.
     ///

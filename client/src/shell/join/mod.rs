@@ -12,7 +12,7 @@ use crate::shell::screen_writer::ScreenWriter;
 use crate::shell::sharing::{RelayArgs, host_key_policy, identities};
 use crate::shell::{logging, paths, tty};
 use anyhow::Context;
-pub use refused::{Reason, Refused};
+pub use refused::{Reason, Refused, exit_statuses};
 use session::Session;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,9 +99,6 @@ impl End {
 
 async fn join(args: &JoinArgs, target: &JoinTarget, record: Option<Target>) -> anyhow::Result<End> {
     let (options, granted) = bootstrap(args, target).await?;
-    for text in &granted.notices {
-        eprintln!("{}", printable(text));
-    }
     let may_type = granted.grant.may_type;
     let capabilities = capabilities(args, may_type);
     let screen = ScreenWriter::start(capabilities)?;
@@ -150,7 +147,12 @@ fn refused(error: &BootstrapError) -> Refused {
 async fn ask(options: &Options, token: &str) -> Result<GrantedView, BootstrapError> {
     let mut tries_count = 0;
     loop {
-        match request_view(options, token).await {
+        let mut notices = Vec::new();
+        let asked = request_view(options, token, &mut notices).await;
+        for text in &notices {
+            eprintln!("{}", printable(text));
+        }
+        match asked {
             Err(BootstrapError::View { error: WireError::Refused(refusal), .. })
                 if refusal.code == RefusalCode::Returning && tries_count < RETURN_TRIES_MAX =>
             {

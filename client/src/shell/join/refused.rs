@@ -99,6 +99,14 @@ impl Reason {
     }
 }
 
+/// All of them, for the help: what scripts need to know.
+pub fn exit_statuses() -> String {
+    let lines = Reason::ALL.map(|it| format!("\n  {}  {}", it.exit_status(), it.meaning()));
+    let before = "Exit status: 0 after leaving; that of the session when it has ended; 128 and the \
+        number of a signal that ended it; 2 if the command line is wrong; and";
+    format!("{before}{}", lines.concat())
+}
+
 /// Nothing was joined.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
