@@ -91,8 +91,9 @@ fn nobody_gets_in_before_the_host_says_so_by_command() {
     let world = World::new();
     let relay = Relay::start(&world);
     let host = asking(&world, &relay, &[]);
-    host.terminal.enter_line("echo a secret");
     for options in ways() {
+        host.terminal.enter_line("clear; echo a secret");
+        wait_until_shows(&world, &host.terminal, "\na secret");
         let viewer = knock(&world, &host.read_write, options.clone());
         let number = wait_for_one(&world, &host, "waits");
         assert!(!viewer.terminal.shows("a secret"), "{}", world.report());
@@ -102,6 +103,9 @@ fn nobody_gets_in_before_the_host_says_so_by_command() {
         let said = decide(&host, &["approve", &number]);
         assert!(said.contains("Let in: 127.0.0.1"), "{said}");
         viewer.wait_until_same(&host);
+        // What comes after it is there, and it isn't.
+        viewer.terminal.enter_line("echo in $((40 + 2))");
+        wait_until_shows(&world, &host.terminal, "\nin 42");
         assert!(!host.terminal.shows("typed-early"), "{}", world.report());
         assert_eq!(wait_for_one(&world, &host, "in"), number, "the number stays");
         let again = host.tern(&["approve", &number]);
@@ -270,6 +274,7 @@ fn where_nobody_sits_the_log_asks_and_a_script_decides() {
     world.wait_until("the log asks", || read().contains("A mate wants to join (127.0.0.1): tern"));
     let ran = script.run_bare(&["approve", "1"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "Let in: 127.0.0.1\n"), "{ran:?}");
+    world.wait_until("the viewer sees the session", || !viewer.terminal.shows(WAITING));
     viewer.terminal.enter_line("echo in $((40 + 2))");
     viewer.wait_until_shows("in 42");
     let ran = script.run_bare(&["viewers", "--json"]);
@@ -357,6 +362,7 @@ fn without_tmux_a_command_decides() {
     let viewer = knock(&world, &host.read_write, ViewerOptions::default());
     let number = wait_for_one(&world, &host, "waits");
     decide(&host, &["approve", &number]);
+    world.wait_until("the viewer sees the session", || !viewer.terminal.shows(WAITING));
     viewer.terminal.enter_line("echo in $((40 + 2))");
     viewer.wait_until_shows("in 42");
     decide(&host, &["kick", &number]);

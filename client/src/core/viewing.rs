@@ -13,6 +13,7 @@ use crate::core::scrolling::Scrolling;
 use crate::core::scrolling::keys::{self, Kind, Motion};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use tern_relay::core::first_sight::FirstSight;
 use tern_relay::core::input::{ViewerInput, is_leave_wish};
 use tern_relay::core::keys::{Cut, PASTE_START, cut, is_paste_open};
 use tern_relay::core::text;
@@ -65,6 +66,8 @@ pub struct Viewing {
     paste: OutgoingPaste,
     standing: HostStanding,
     standing_at: Instant,
+    /// Of who had to wait until they were let in.
+    first_sight: Option<FirstSight>,
     silent_since: Option<Instant>,
     message: Option<Message>,
     is_changed: bool,
@@ -113,6 +116,7 @@ impl Viewing {
             paste: OutgoingPaste::Closed,
             standing: HostStanding::Present,
             standing_at: now,
+            first_sight: None,
             silent_since: None,
             message: Some(message),
             is_changed: true,
@@ -135,7 +139,13 @@ impl Viewing {
         }
         for piece in self.escapes.handle_bytes(bytes) {
             match piece {
-                Piece::Keys(keys) => self.on_keys(&keys, now),
+                Piece::Keys(keys) => {
+                    let keys = match &mut self.first_sight {
+                        Some(first_sight) => first_sight.pass(keys, now),
+                        None => keys,
+                    };
+                    self.on_keys(&keys, now);
+                }
                 Piece::Leave => self.commands.push_back(Command::Leave),
                 Piece::Suspend => self.commands.push_back(Command::Suspend),
                 Piece::Help => self.show_message(HELP.into(), HINT_TIME, now),
@@ -292,6 +302,10 @@ impl Viewing {
 
     /// How it is with the host.
     pub fn handle_standing(&mut self, standing: HostStanding, now: Instant) {
+        // Their keys go nowhere while they wait; those of readers never do.
+        if standing == HostStanding::Asked && self.may_type {
+            self.first_sight = Some(FirstSight::default());
+        }
         (self.standing, self.standing_at) = (standing, now);
         self.is_changed = true;
     }
@@ -389,6 +403,12 @@ impl Viewing {
     /// Whether the terminal should not be read now: enough keys wait.
     pub fn is_deaf(&self) -> bool {
         self.waiting_bytes > BACKLOG_MAX
+    }
+
+    /// What the terminal is to be told before it shows the next frame, if anything.
+    pub fn poll_question(&mut self, now: Instant) -> Option<&'static [u8]> {
+        let is_let_in = self.standing != HostStanding::Asked;
+        self.first_sight.as_mut().filter(|_| is_let_in)?.poll_question(now)
     }
 
     /// What the terminal should show, if that changed since this was last asked.
@@ -532,6 +552,23 @@ mod tests {
         assert_eq!(last_row(&mut viewing, later), "host last heard 12 s ago");
         viewing.handle_standing(HostStanding::Present, later);
         assert!(!last_row(&mut viewing, later).contains("host"));
+    }
+
+    #[test]
+    fn who_had_to_wait_types_nothing_before_they_see_the_session() {
+        let now = Instant::now();
+        let mut viewing = viewing(now);
+        assert_eq!(viewing.poll_question(now), None, "nobody has to wait");
+        viewing.handle_standing(HostStanding::Asked, now);
+        viewing.handle_bytes(b"rm", now);
+        assert_eq!(viewing.poll_question(now), None);
+        viewing.handle_standing(HostStanding::Present, now);
+        viewing.handle_bytes(b" -r", now);
+        assert_eq!(viewing.poll_question(now), Some(&b"\x1b[5n"[..]));
+        viewing.handle_bytes(b" x\r\x1b[0nls", now);
+        viewing.handle_bytes(b"\r~.", now);
+        assert_eq!(viewing.poll_action(), input(b"ls", 1));
+        assert_eq!(viewing.poll_command(), Some(Command::Leave));
     }
 
     #[test]

@@ -84,6 +84,13 @@ impl ScreenWriter {
         self.renderer.forget();
     }
 
+    /// Tells the terminal something that changes nothing of what it shows. Only while it is idle.
+    pub fn tell(&self, bytes: &[u8]) {
+        if let Some(writer) = &self.writer {
+            writer.write(bytes.to_vec());
+        }
+    }
+
     /// Draws a frame. Only while it is idle.
     pub fn draw(&mut self, frame: &Frame) {
         let bytes = self.renderer.render(frame);

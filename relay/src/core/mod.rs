@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod doors;
+pub mod first_sight;
 pub mod gauge;
 pub mod input;
 pub mod keys;

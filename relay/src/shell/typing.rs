@@ -4,9 +4,11 @@
 
 use super::line::Line;
 use super::session::{Message, SessionHandle};
+use crate::core::first_sight::FirstSight;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tern_sync::session::ViewerId;
 use tokio::sync::{Notify, Semaphore};
 
@@ -29,7 +31,7 @@ pub(super) struct ViewerState {
     /// Typed, and not given to the session yet. A lock, as both sides use it; held for an append.
     pending: Mutex<Vec<u8>>,
     on_typed: Notify,
-    /// Whether anything was ever typed.
+    /// Whether anything was ever typed for the session.
     has_typed: AtomicBool,
     /// Left and top of what the viewer sees, 16 bits each.
     offset: AtomicU32,
@@ -40,14 +42,13 @@ impl ViewerState {
         self.offset.store(u32::from(left) << 16 | u32::from(top), Ordering::Relaxed);
     }
 
-    /// Whether the viewer ever typed anything.
+    /// Whether the viewer ever typed anything for the session.
     pub(super) fn has_typed(&self) -> bool {
         self.has_typed.load(Ordering::Relaxed)
     }
 
     /// The viewer's terminal sent bytes.
     pub(super) fn on_typed(&self, bytes: &[u8], line: &Line) {
-        self.has_typed.store(true, Ordering::Relaxed);
         let mut pending = self.pending();
         pending.extend(bytes);
         if pending.len() > PENDING_SIZE_MAX {
@@ -71,14 +72,28 @@ impl ViewerState {
         while !self.take(line).is_empty() {}
     }
 
-    /// Passes on what is typed, from the first byte on, as long as the viewer is in the session.
-    pub(super) async fn pass_on(self: Arc<Self>, joined: Joined, line: Arc<Line>) {
+    /// Passes on what is typed, from the first byte on that is for the session, as long as the viewer
+    /// is in it. Who had to wait is asked for their `first_sight`.
+    pub(super) async fn pass_on(
+        self: Arc<Self>,
+        joined: Joined,
+        line: Arc<Line>,
+        mut first_sight: Option<FirstSight>,
+    ) {
         loop {
             let bytes = self.take(&line);
             if bytes.is_empty() {
                 self.on_typed.notified().await;
                 continue;
             }
+            let bytes = match &mut first_sight {
+                Some(first_sight) => first_sight.pass(bytes, Instant::now()),
+                None => bytes,
+            };
+            if bytes.is_empty() {
+                continue;
+            }
+            self.has_typed.store(true, Ordering::Relaxed);
             let permits = u32::try_from(bytes.len()).expect("pieces are small");
             // Closed when the viewer is let go, as its last words are on their way.
             let Ok(permit) = joined.credit.acquire_many(permits).await else { break };

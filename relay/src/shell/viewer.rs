@@ -9,6 +9,7 @@ use super::ssh::KEEPALIVE_INTERVAL;
 use super::typing::{Joined, ViewerState};
 use super::waiting::{AskedToken, Waited};
 use crate::core::doors::{Admission, Caller};
+use crate::core::first_sight::FirstSight;
 use crate::core::gauge::Room;
 use crate::core::input::VIEWER_BACKLOG_MAX;
 use crate::core::painter::{Painter, View};
@@ -96,12 +97,18 @@ impl NewViewerTask {
         };
         self.line.set_stage(Stage::Serving);
         let leave = Leave { handle: handle.clone(), id };
+        let mut first_sight = on_admit.is_some().then(FirstSight::default);
         let on_release = match self.wait_at_door(on_admit, on_release).await {
             Some(on_release) => on_release,
             None => return leave.tell().await,
         };
+        let now = Instant::now();
+        if let Some(question) = first_sight.as_mut().and_then(|sight| sight.poll_question(now)) {
+            self.line.on_sent(question.len());
+            let _ = self.writer.data_bytes(question).await;
+        }
         let joined = Joined { id, handle: handle.clone(), credit };
-        let passing = Arc::clone(&self.state).pass_on(joined, Arc::clone(&self.line));
+        let passing = Arc::clone(&self.state).pass_on(joined, Arc::clone(&self.line), first_sight);
         let passing = tokio::spawn(passing);
         let span = tracing::info_span!("viewer", id = id.0, address = %self.address);
         let task = self.into_task(id, role, handle, on_release);

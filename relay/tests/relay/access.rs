@@ -190,9 +190,12 @@ async fn viewer_sees_nothing_until_the_host_lets_it_in() {
     let id = seen.await.events.iter().find_map(asks).expect("asked");
     assert!(!viewer.seen().output.contains("secret"));
     host.say(HostEvent::Admit { viewer: id });
-    viewer.wait_until_shows("secret screen").await;
-    viewer.enter("seen");
-    host.wait_until("it types", |seen| seen.typed().contains("seen")).await;
+    // What the terminal was sent before it saw the session comes before its answer.
+    let seen = viewer.wait_until_shows("secret screen").await;
+    assert!(seen.output.contains("\x1b[5n"), "{:?}", seen.output);
+    viewer.enter("early\x1b[0nseen");
+    let seen = host.wait_until("it types", |seen| seen.typed().contains("seen")).await;
+    assert_eq!(seen.typed(), "seen");
     // The next one isn't wanted.
     let second = Viewer::open(&relay, &host.grant.token_ro).await;
     let asked = |seen: &crate::support::host::Seen| {

@@ -135,6 +135,11 @@ impl Session {
             return Ok(Some(end));
         }
         if self.screen.is_idle()
+            && let Some(question) = self.viewing.poll_question(now)
+        {
+            self.screen.tell(question);
+        }
+        if self.screen.is_idle()
             && let Some(frame) = self.viewing.poll_frame(now)
         {
             self.screen.draw(&frame);
