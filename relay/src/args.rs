@@ -33,7 +33,12 @@ pub(crate) struct Arguments {
     /// Address and TCP port of ssh; [::] is IPv4, too
     #[arg(long, env = "TERN_RELAY_LISTEN", value_name = "ADDRESS:PORT",
           default_value_t = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT_DEFAULT)))]
-    pub(crate) listen: SocketAddr,
+    listen: SocketAddr,
+
+    /// Port of ssh and of QUIC, on all addresses: short for --listen [::]:PORT
+    #[arg(long, env = "TERN_RELAY_PORT", value_name = "PORT", conflicts_with = "listen",
+          value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
 
     /// Address and UDP port of QUIC, by which hosts bring their screens [default: those of
     /// --listen]
@@ -141,8 +146,17 @@ pub(crate) enum Sub {
     Man,
 }
 
+impl Arguments {
+    /// Where ssh comes in.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        let port = self.port.map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+        port.unwrap_or(self.listen)
+    }
+}
+
 pub(crate) const EXAMPLES: &str = "  \
   tern-relay                                   on port 2200, for everybody who reaches it
+  tern-relay --port 22                         on another port, where no sshd has it
   tern-relay --host relay.example              with this name in join lines
   tern-relay --authorized-hosts ~/team.keys    only your team may share, anybody may join
   tern-relay user add alice                    alice may name her sessions: prints her API key";
@@ -350,6 +364,19 @@ mod tests {
             assert!(help.contains(&format!("{about} [default: {value}]")), "{about}: {help}");
         }
         assert!(help.contains(&format!("[default: {}, which", default.message_size)));
+    }
+
+    #[test]
+    fn port_alone_is_that_of_all_addresses() {
+        let listen = |words: &[&str]| {
+            let words = ["tern-relay"].iter().chain(words);
+            Arguments::try_parse_from(words).map(|arguments| arguments.listen().to_string())
+        };
+        assert_eq!(listen(&[]).ok(), Some(format!("[::]:{PORT_DEFAULT}")));
+        assert_eq!(listen(&["--port", "22"]).ok().as_deref(), Some("[::]:22"));
+        assert_eq!(listen(&["--listen", "127.0.0.1:9"]).ok().as_deref(), Some("127.0.0.1:9"));
+        assert!(listen(&["--port", "0"]).is_err() && listen(&["--port", "70000"]).is_err());
+        assert!(listen(&["--port", "22", "--listen", "127.0.0.1:9"]).is_err());
     }
 
     #[test]

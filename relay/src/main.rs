@@ -75,7 +75,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let identity = Identity::load_or_create(&data)?;
     let people = People::start(&arguments).await?;
     let relay = Relay::start(Config {
-        listen: arguments.listen,
+        listen: arguments.listen(),
         quic_listen: arguments.quic_listen,
         host: arguments.host.clone(),
         ssh_port_advertised: arguments.ssh_port_advertised,

@@ -52,6 +52,6 @@ fn mailer(arguments: &RegistrationArguments) -> anyhow::Result<Option<Mailer>> {
 /// The relay in commands, as far as it knows its name.
 fn name(arguments: &Arguments) -> String {
     let host = arguments.host.as_deref().unwrap_or("RELAY");
-    let port = arguments.ssh_port_advertised.unwrap_or(arguments.listen.port());
+    let port = arguments.ssh_port_advertised.unwrap_or(arguments.listen().port());
     if port == PORT_DEFAULT { host.to_owned() } else { format!("{host}:{port}") }
 }
