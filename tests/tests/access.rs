@@ -133,8 +133,8 @@ fn list_can_be_named_and_taken_back_while_the_session_is_shared() {
         assert!(output.status.success(), "{}", text(&output));
     };
     set("tmate-server-host", "elsewhere.example");
-    host.wait_until_log("tmate-server-host counts when the sharing begins anew");
-    wait_until_shows(&world, &host.terminal, "tmate-server-host counts when");
+    host.wait_until_log("The option server-host counts when the sharing begins anew");
+    wait_until_shows(&world, &host.terminal, "The option server-host counts when");
     refused(&world, &host.read_write, &wrong);
     host.tmux(&["set-option", "-gu", "@tmate-authorized-keys"]);
     host.wait_until_log("SSH keys are not asked for any more");

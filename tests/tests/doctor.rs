@@ -97,3 +97,23 @@ fn relay_of_the_configuration_is_looked_at_as_sharing_would() {
     let (said, code) = ask(&world, &relay, &relay.fingerprint);
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn configuration_that_tmux_can_not_read_is_bad() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let home = world.home("mistaken");
+    let file = home.join("tern.conf");
+    for (text, mistake) in [
+        ("set -g tern-approve on\nfrobnicate x\n", ":2: unknown command: frobnicate"),
+        ("%if 1\nset -g tern-approve on\n", "syntax error"),
+    ] {
+        std::fs::write(&file, text).expect("our own home");
+        let path = file.display().to_string();
+        let (address, fingerprint) = (relay.name(), &relay.fingerprint);
+        let args = ["-f", &path, "--relay", &address, "--relay-fingerprint", fingerprint];
+        let (said, code) = doctor(&world, &args);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(mistake) && said.contains(&path), "{said}");
+    }
+}

@@ -412,6 +412,8 @@ fn mistakes_in_the_configuration_name_file_and_line_and_cost_that_line_only() {
         format!("{file}:4: tmate-foreground-restart: 'maybe' is neither 0 (off) nor 1 (on)"),
     ] {
         assert!(ran.err.contains(&said), "{}", ran.err);
+        let log = script.run(&["show-messages"]).out;
+        assert!(log.contains(&said), "{log}");
     }
     assert_eq!(script.run(&["show", "-gv", "tmate-display-time"]).out, "1234\n");
     // Nobody reads it in the foreground, so it is fatal there, as it is in tmate.

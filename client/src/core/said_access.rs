@@ -25,6 +25,14 @@ pub fn is_said_for_all(option: &str, has_flag: impl Fn(u8) -> bool) -> bool {
     is_access && is_for_all && !has_flag(b'a') && !has_flag(b'o')
 }
 
+/// Whether who appends to this option, with these flags, adds for all sessions of a tmux to a list of who
+/// may join: a session's own list, which comes before it, is meant as well.
+pub fn is_added_for_all(option: &str, has_flag: impl Fn(u8) -> bool) -> bool {
+    let is_list = option != "authorized-keys" && KEYS_OPTIONS.contains(&option);
+    let is_for_all = has_flag(b'g') || !b"swp".iter().any(|flag| has_flag(*flag));
+    is_list && is_for_all && has_flag(b'a') && !has_flag(b'u')
+}
+
 /// What command lines said; the default said nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -88,6 +88,11 @@ impl TmuxVersion {
         self >= Self::new(3, 2)
     }
 
+    /// `source-file -n`.
+    pub fn can_only_parse(self) -> bool {
+        self >= Self::new(3, 0)
+    }
+
     /// `display-menu`.
     pub fn has_menus(self) -> bool {
         self >= Self::new(3, 0)

@@ -69,6 +69,9 @@ pub struct AgentConfig {
     /// The part of it that no option says: it counts again when an option is taken back.
     #[serde(default)]
     pub wishes_of_flags: Wishes,
+    /// What is wrong with the configuration, and what else it gave reason to say: a line each for the log.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// The options as they were when all this was wished.
     #[serde(default)]
     pub options: OptionsText,
@@ -108,7 +111,7 @@ async fn share(config: AgentConfig) -> anyhow::Result<bool> {
     let (errand_sender, errands) = mpsc::channel(16);
     let socket = local_socket::serve(&config.agent_socket, board.clone(), errand_sender)?;
     report_ready()?;
-    for notice in sharing.notices() {
+    for notice in config.notices.into_iter().chain(sharing.notices()) {
         board.log(&notice);
     }
     let (size, now) = (Size::clamped(config.size.0.into(), config.size.1.into()), Instant::now());

@@ -10,7 +10,7 @@ use crate::shell::protocol::Connection;
 use crate::shell::relay_options::RelayOptions;
 use crate::shell::sharing::{RelayArgs, Sharing, identities};
 use crate::shell::tmux::{NoTmux, Surrounding, Tmux};
-use crate::shell::tty;
+use crate::shell::{own_tmux, paths, tty};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -138,11 +138,42 @@ fn judge_config(named: Option<&Path>) -> (Settings, Vec<Finding>) {
         relays => format!("names {}", relays.join(", ")),
     };
     let mut found = vec![Finding::good(SUBJECT, format!("{} {relays}", file.display()))];
+    for text in tmuxs_complaints(&config) {
+        let remedy = "mend it: tmux carries out nothing of such a file";
+        found.push(Finding::bad(SUBJECT, text, remedy));
+    }
     let wrong = bad.iter().map(|bad| config.complaint_about(bad));
     for text in wrong.chain(config.unknown_options()).chain(settings.notices.clone()) {
         found.push(Finding::warning(SUBJECT, text, "mend that line; the others count"));
     }
     (settings, found)
+}
+
+/// What tmux can't read of the files, which it only parses, in a server of its own without a session. None
+/// where there is no tmux, or one before 3.0, which can't do that.
+fn tmuxs_complaints(config: &Config) -> Vec<String> {
+    let Ok(socket) = paths::runtime_folder().and_then(|folder| own_tmux::new_socket(&folder))
+    else {
+        return Vec::new();
+    };
+    let Some(tmux) = Tmux::find(socket).ok().filter(|tmux| tmux.version.can_only_parse()) else {
+        return Vec::new();
+    };
+    let complaint = |file: &Path| {
+        let output = tmux
+            .command()
+            .args(["-u", "-f", "/dev/null", "start-server", ";", "source-file", "-n"])
+            .arg(file)
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        (!output.status.success() && !said.is_empty()).then_some(said)
+    };
+    let complaints = config.files().filter_map(complaint).collect();
+    let _ = std::fs::remove_file(&tmux.socket);
+    complaints
 }
 
 /// Only a relay or a session that asks for keys needs them.

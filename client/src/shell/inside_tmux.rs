@@ -82,6 +82,7 @@ pub fn run(args: &ShareArgs, surrounding: &Surrounding) -> anyhow::Result<()> {
             respawned_pane: None,
             wishes: flags.clone().or(settings.wishes).with_access_of(access),
             wishes_of_flags: flags.with_access_of(said.wishes().or(configured)),
+            notices: Vec::new(),
             options,
         });
         let kept_to = as_before(&before, &said);

@@ -141,6 +141,7 @@ pub fn agent_config(
         respawned_pane: None,
         wishes: args.wishes().or(opened.settings.wishes.clone()),
         wishes_of_flags: args.wishes(),
+        notices: opened.notices(),
         options: opened.options.clone(),
     })
 }
@@ -201,14 +202,12 @@ pub fn run(
     };
     let id = opened.id.clone();
     let agent_socket = agents::path_for_tmux(&tmux.socket, &id)?;
-    let mut told = opened.complaints.clone();
-    told.extend(opened.settings.notices.iter().cloned());
     // Whatever hinders the sharing, the session is there and is not lost.
     let (mut agent, shown) = match start_agent(args, tmux, &opened, &agent_socket) {
-        Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket, told)),
+        Ok(agent) => (Ok(agent), start_view::follow_agent(&agent_socket)),
         Err(error) => {
             let text = format!("Not shared: {error:#}");
-            let told = told.join("\n");
+            let told = opened.notices().join("\n");
             let shown = start_view::show_text(&format!(
                 "{told}\n{text}\nThe session goes on here, unshared; `tern` in it tries again."
             ));

@@ -53,7 +53,7 @@ pub fn run(args: &ShareArgs, notice: Option<String>) -> anyhow::Result<u8> {
             if let Some(notice) = notice {
                 shared.board.log(&notice);
             }
-            start_view::follow_agent(&shared.socket_path, Vec::new())?;
+            start_view::follow_agent(&shared.socket_path)?;
             Some(shared)
         }
         Err(error) => {

@@ -27,10 +27,10 @@ const RESIZE_POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 /// Messages that are shown; more would not fit.
 const SHOWN_MAX: usize = 100;
 
-/// Shows `told` and what the agent at this socket says, until a key is pressed.
-pub fn follow_agent(socket: &Path, told: Vec<String>) -> anyhow::Result<()> {
+/// Shows what the agent at this socket says, until a key is pressed.
+pub fn follow_agent(socket: &Path) -> anyhow::Result<()> {
     let stream = agents::connect(socket, Request::Follow)?;
-    view(told, Some(stream))
+    view(Vec::new(), Some(stream))
 }
 
 /// Shows a text, until a key is pressed.

@@ -66,6 +66,11 @@ pub fn stem(name: &str) -> Option<&str> {
     name.strip_prefix("tmate-").or_else(|| name.strip_prefix("tern-"))
 }
 
+/// The prefix that this name of one of ours has.
+pub fn prefix(name: &str) -> &'static str {
+    if name.starts_with("tern-") { "tern-" } else { "tmate-" }
+}
+
 /// What tmux keeps it as.
 pub fn user_option(name: &str) -> String {
     format!("@tmate-{name}")
@@ -154,7 +159,7 @@ impl Default for Settings {
 
 /// A value that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("tmate-{name}: {what}")]
+#[error("the option {name}: {what}")]
 pub struct BadValue {
     /// Of the option, without prefix.
     pub name: &'static str,
@@ -162,6 +167,13 @@ pub struct BadValue {
     pub value: String,
     /// What is allowed.
     pub what: String,
+}
+
+impl BadValue {
+    /// Under the name that it was given where it was set.
+    pub fn called(&self, name: &str) -> String {
+        format!("{name}: {}", self.what)
+    }
 }
 
 impl Settings {

@@ -80,7 +80,7 @@ impl RunTime {
             changes.told.extend(bad.map(ToString::to_string));
             match (effect(name), name) {
                 (Effect::NextSharing, _) => changes.told.push(format!(
-                    "tmate-{name} counts when the sharing begins anew: tern stop, then tern"
+                    "The option {name} counts when the sharing begins anew: tern stop, then tern"
                 )),
                 (Effect::WhenNeeded, _) => {}
                 // It stays as it was; but who wanted to say something about this wants to be asked.
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(changes.told.len(), 4, "{:?}", changes.told);
         assert!(changes.told[0].contains("'perhaps' is neither"));
         assert!(changes.told[1].contains("'x' is no number"));
-        assert!(changes.told[2].contains("tmate-server-host counts when"));
+        assert!(changes.told[2].contains("server-host counts when"));
         assert_eq!(changes.display_time_ms, None, "it stays as it was");
         assert!(world.0.wishes().is_asking(), "a mistake opens no door");
     }

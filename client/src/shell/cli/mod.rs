@@ -290,7 +290,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
             drop(agents::ask(&agent, Request::Chosen(Chosen { number, choice, tty }))?);
         }
         Some(Sub::Agent) => return agent_start::run(),
-        Some(Sub::StartView { agent }) => start_view::follow_agent(&agent, Vec::new())?,
+        Some(Sub::StartView { agent }) => start_view::follow_agent(&agent)?,
     }
     Ok(0)
 }

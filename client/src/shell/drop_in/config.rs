@@ -117,6 +117,11 @@ impl Config {
         self.sources.files.first().map(|source| source.path.as_path())
     }
 
+    /// All files that were found.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.sources.files.iter().map(|source| source.path.as_path())
+    }
+
     /// Complaints about options whose names begin as ours do and that there aren't.
     pub fn unknown_options(&self) -> Vec<String> {
         let unknown = self.sources.files.iter().flat_map(|source| {
@@ -194,8 +199,9 @@ impl Config {
                 "{line}. It can't be set there: only tmux knows by what way it came to this file. \
                  Source the file by its path, or by a pattern"
             ),
-            Some(_) => {
-                let allowed = options::NAMES.map(|name| format!("tmate-{name}")).join(", ");
+            Some(name) => {
+                let prefix = options::prefix(name);
+                let allowed = options::NAMES.map(|name| format!("{prefix}{name}")).join(", ");
                 format!("{line}. Allowed are {allowed}")
             }
             None => line,
@@ -210,9 +216,10 @@ impl Config {
                     && mention.value.as_ref().is_some_and(|value| bad.value.contains(value))
             };
             let mention = source.mentions.iter().rev().find(is_it)?;
-            Some(format!("{}:{}: ", source.path.display(), mention.line))
+            let told = bad.called(mention.name(&source.text));
+            Some(format!("{}:{}: {told}", source.path.display(), mention.line))
         });
-        format!("{}{bad}", place.unwrap_or_default())
+        place.unwrap_or_else(|| bad.to_string())
     }
 
     /// Reads values, and says what is wrong with them.

@@ -6,8 +6,8 @@ use super::sourced_path::SourcedPath;
 use crate::core::drop_in::commands::{self, Command};
 use crate::core::drop_in::config_text;
 use crate::core::drop_in::flags::Flags;
-use crate::core::drop_in::options::{self, BadValue, Settings};
-use crate::core::said_access::is_said_for_all;
+use crate::core::drop_in::options::{self, Settings};
+use crate::core::said_access::{is_added_for_all, is_said_for_all};
 use crate::shell::own_tmux;
 use crate::shell::paths::home;
 use crate::shell::protocol::{Answer, Request};
@@ -83,10 +83,10 @@ pub fn run(
 fn run_group(tmux: &Tmux, flags: &Flags, group: &[Command], is_last: bool) -> anyhow::Result<u8> {
     let mut config = None;
     let mut sets = false;
-    let mut group = with_last_word(group);
+    let mut group = with_last_word(group, |name| own_list(tmux, name).is_some());
     for command in &mut group {
         if let Some(bad) = bad_value(command)? {
-            bail!("{bad}");
+            bail!(bad);
         }
         sets |= rename_options(command);
         if let Some(found) = replace_source(command, &tmux.socket)? {
@@ -125,7 +125,8 @@ fn run_group(tmux: &Tmux, flags: &Flags, group: &[Command], is_last: bool) -> an
 
 /// Who says for all sessions who may join says it for this one, too: its own option, which `tern
 /// --approve` and the like in it have set, would come before. It goes last, so that nobody gets in between.
-fn with_last_word(group: &[Command]) -> Vec<Command> {
+/// What is added to the list for all is added to its `own`, if it has one.
+fn with_last_word(group: &[Command], has_own: impl Fn(&str) -> bool) -> Vec<Command> {
     let mut all = Vec::new();
     for command in group {
         all.push(command.clone());
@@ -135,8 +136,31 @@ fn with_last_word(group: &[Command]) -> Vec<Command> {
                 && is_said_for_all(mention.name, |flag| mention.inner.has_flag(flag, "t"))
         });
         all.extend(for_all.map(|mention| own_option_unset(mention.name)));
+        let added = mention(command).filter(|mention| {
+            mention.start == 0
+                && !mention.shows()
+                && is_added_for_all(mention.name, |flag| mention.inner.has_flag(flag, "t"))
+        });
+        let value = added.as_ref().and_then(|mention| command.words.get(mention.at + 1));
+        if let (Some(mention), Some(value)) = (&added, value)
+            && has_own(mention.name)
+        {
+            all.push(own_option_extended(mention.name, value));
+        }
     }
     all
+}
+
+/// This session's own list, if it has one.
+pub fn own_list(tmux: &Tmux, name: &str) -> Option<String> {
+    let list = tmux.run(&["show-options", "-qv", &options::user_option(name)]).ok()?;
+    (!list.is_empty()).then_some(list)
+}
+
+/// Adds to this session's own list.
+pub fn own_option_extended(name: &str, value: &OsStr) -> Command {
+    let option = options::user_option(name).into();
+    Command { words: vec!["set-option".into(), "-qa".into(), option, value.to_owned()] }
 }
 
 /// Takes this session's own option away.
@@ -214,14 +238,15 @@ fn mention(command: &Command) -> Option<Mention> {
 }
 
 /// What is wrong with the value that one of our options is given.
-pub fn bad_value(command: &Command) -> anyhow::Result<Option<BadValue>> {
+pub fn bad_value(command: &Command) -> anyhow::Result<Option<String>> {
     let Some(mention) = mention(command).filter(|mention| !mention.inner.has_flag(b'u', "t"))
     else {
         return Ok(None);
     };
     let value = command.words.get(mention.at + 1).and_then(|value| value.to_str());
     let values = value.map(|value| (mention.name, value.to_owned())).into_iter().collect();
-    Ok(Settings::read(&values, &home()?).1.pop())
+    let name = command.words[mention.at].to_string_lossy();
+    Ok(Settings::read(&values, &home()?).1.pop().map(|bad| bad.called(&name)))
 }
 
 /// Gives our options the names that tmux keeps them by; whether there were any.
@@ -369,12 +394,17 @@ mod tests {
             ("show -g tern-approve", 1),
             ("bind x set -g tern-approve off", 1),
         ] {
-            let group = with_last_word(&[command(text)]);
+            let group = with_last_word(&[command(text)], |_| false);
             assert_eq!(group.len(), count, "{text}");
             assert_eq!(group[0], command(text), "it comes first: {text}");
         }
-        let group = with_last_word(&[command("set -g tern-approve off")]);
+        let group = with_last_word(&[command("set -g tern-approve off")], |_| true);
         assert_eq!(group[1], command("set-option -qu @tmate-approve"));
+        let group = with_last_word(&[command("set -ga tern-keys-user ,bob")], |_| true);
+        assert_eq!(group[1], command("set-option -qa @tmate-keys-user ,bob"));
+        for text in ["set -sa tern-keys-user bob", "set -ga tern-approve on", "set -ga status x"] {
+            assert_eq!(with_last_word(&[command(text)], |_| true).len(), 1, "{text}");
+        }
     }
 
     #[test]
@@ -392,7 +422,9 @@ mod tests {
             assert_eq!(words.join(" "), after);
         }
         let bad = bad_value(&command("set -g tmate-server-port abc")).expect("there is a home");
-        assert!(bad.is_some_and(|bad| bad.to_string().contains("'abc' is no number")));
+        assert!(bad.is_some_and(|bad| bad.starts_with("tmate-server-port: 'abc' is no number")));
+        let bad = bad_value(&command("set -g tern-server-port abc")).expect("there is a home");
+        assert!(bad.is_some_and(|bad| bad.starts_with("tern-server-port: ")));
         for text in ["set -g status on", "display -p tmate-api-key", "set -g tmate-nonsense x"] {
             assert!(!rename_options(&mut command(text)), "{text}");
         }

@@ -1,9 +1,10 @@
 //! Our options at tmux's own prompt (`C-b :`). tmux doesn't know them, so the key is bound anew:
 //! what is typed there goes on to tmux, but for lines in which our options stand; those come here.
 
+use crate::core::control_mode::quoted;
 use crate::core::drop_in::config_text::{self, Mention};
 use crate::core::drop_in::options::Settings;
-use crate::core::said_access::is_said_for_all;
+use crate::core::said_access::{is_added_for_all, is_said_for_all};
 use crate::shell::paths::home;
 use crate::shell::protocol::Request;
 use crate::shell::tmux::{Tmux, shell_quoted};
@@ -59,11 +60,14 @@ pub fn run(socket: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The option of who may join, if it is set for all sessions.
-fn said_for_all(mention: &Mention) -> Option<&'static str> {
+/// The option of who may join, if it is set for all sessions as `is_meant` says.
+fn set_for_all(
+    mention: &Mention,
+    is_meant: impl Fn(&str, &dyn Fn(u8) -> bool) -> bool,
+) -> Option<&'static str> {
     let is_set = mention.is_plain && !mention.shows;
     let option = mention.option.filter(|_| is_set)?;
-    is_said_for_all(option, |flag| mention.flags.contains(&flag)).then_some(option)
+    is_meant(option, &|flag| mention.flags.contains(&flag)).then_some(option)
 }
 
 fn run_typed(tmux: &Tmux) -> anyhow::Result<()> {
@@ -73,7 +77,7 @@ fn run_typed(tmux: &Tmux) -> anyhow::Result<()> {
         if let (Some(option), Some(value)) = (mention.option, mention.value.clone()) {
             let values = [(option, value)].into_iter().collect();
             if let Some(bad) = Settings::read(&values, &home()?).1.pop() {
-                bail!("{bad}");
+                bail!(bad.called(mention.name(&line)));
             }
         }
     }
@@ -87,9 +91,19 @@ fn run_typed(tmux: &Tmux) -> anyhow::Result<()> {
         .context("cannot run tmux")?;
     if let Some(mut stdin) = child.stdin.take() {
         writeln!(stdin, "{}", config_text::rewritten(&line, |_| None))?;
-        for option in mentions.iter().filter_map(said_for_all) {
-            let words = pass::own_option_unset(option).words;
-            writeln!(stdin, "{}", words.join(OsStr::new(" ")).display())?;
+        for mention in &mentions {
+            if let Some(option) = set_for_all(mention, |it, has_flag| is_said_for_all(it, has_flag))
+            {
+                let words = pass::own_option_unset(option).words;
+                writeln!(stdin, "{}", words.join(OsStr::new(" ")).display())?;
+            }
+            let added = set_for_all(mention, |it, has_flag| is_added_for_all(it, has_flag));
+            if let (Some(option), Some(value)) = (added, &mention.value)
+                && pass::own_list(tmux, option).is_some()
+            {
+                let words = pass::own_option_extended(option, OsStr::new(&quoted(value))).words;
+                writeln!(stdin, "{}", words.join(OsStr::new(" ")).display())?;
+            }
         }
     }
     let output = child.wait_with_output()?;

@@ -71,6 +71,13 @@ pub struct Opened {
     pub refusal: Option<String>,
 }
 
+impl Opened {
+    /// All that the configuration gave reason to say.
+    pub fn notices(&self) -> Vec<String> {
+        self.complaints.iter().chain(&self.settings.notices).cloned().collect()
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub enum Opening {
@@ -97,7 +104,7 @@ pub fn open(tmux: &Tmux, plan: &Plan) -> anyhow::Result<Opening> {
         plan.list.iter().map(|command| detached(command, plan.size)).collect();
     for one in &mut list {
         if let Some(bad) = pass::bad_value(one)? {
-            bail!("{bad}");
+            bail!(bad);
         }
         pass::rename_options(one);
     }
