@@ -4,5 +4,6 @@
 pub mod commands;
 pub mod config_text;
 pub mod flags;
+pub mod help;
 pub mod options;
 pub mod run_time;

@@ -13,6 +13,7 @@ pub mod start;
 
 use crate::core::drop_in::commands::{self, Command, Meaning, meaning};
 use crate::core::drop_in::flags::{self, FlagError, Flags};
+use crate::core::drop_in::help;
 use crate::shell::cli::ShareArgs;
 use crate::shell::tmux::{Surrounding, Tmux};
 use crate::shell::{agents, own_tmux, paths, tty};
@@ -39,18 +40,31 @@ pub fn recognise(
     takes_value: impl Fn(&str) -> bool,
     is_ours: impl Fn(&str) -> bool,
 ) -> Option<Result<Flags, FlagError>> {
-    let parsed = flags::parse(words, takes_value);
-    if program == Program::Tmate {
-        return Some(parsed);
-    }
-    let mut flags = parsed.ok()?;
-    if flags.is_version || flags.is_usage || flags.is_separated && !flags.is_foreground {
-        return None;
-    }
-    if flags.is_separated {
+    let mut parsed = flags::parse(words, takes_value);
+    let first = |flags: &Flags| {
+        let word = flags.command.first().and_then(|word| word.to_str());
+        word.map(|word| meaning(word.trim_end_matches(';')))
+    };
+    if let Ok(flags) = &mut parsed
+        && flags.is_foreground
+        && flags.is_separated
+        // To tmate it is a list of tmux's commands, as without `--`.
+        && (program == Program::Tern || first(flags) == Some(Meaning::None))
+    {
         // `tern -F -- CMD`, as without -F.
         let words = flags.command.iter().map(|word| own_tmux::tmux_word(word));
         flags.command = ["new-session".into(), "--".into()].into_iter().chain(words).collect();
+        return Some(parsed);
+    }
+    if program == Program::Tmate {
+        return Some(parsed);
+    }
+    let flags = parsed.ok()?;
+    if flags.is_version || flags.is_usage || flags.is_separated {
+        return None;
+    }
+    let is_asked = |word: &str| command_name(word).filter(|_| !is_ours(word));
+    if help::asked_about(&flags.command, is_asked).is_some() {
         return Some(Ok(flags));
     }
     let is_command = match flags.command.first().and_then(|word| word.to_str()) {
@@ -59,6 +73,13 @@ pub fn recognise(
         None => flags.is_foreground || flags.control_count > 0 || flags.shell_command.is_some(),
     };
     is_command.then_some(Ok(flags))
+}
+
+fn command_name(word: &str) -> Option<&'static str> {
+    match meaning(word) {
+        Meaning::Command(name) => Some(name),
+        Meaning::Several | Meaning::None => None,
+    }
 }
 
 /// `tern -S SOCKET show-messages`: ours takes its socket behind.
@@ -75,6 +96,10 @@ pub fn run(program: Program, flags: &Flags, args: &ShareArgs) -> anyhow::Result<
     if flags.is_usage {
         usage();
         return Ok(1);
+    }
+    if let Some(name) = help::asked_about(&flags.command, command_name) {
+        print!("{}", help::text(program.name(), name));
+        return Ok(0);
     }
     let mut list = commands::split(&flags.command);
     let named = named_socket(program, flags)?;
@@ -113,7 +138,7 @@ pub fn run(program: Program, flags: &Flags, args: &ShareArgs) -> anyhow::Result<
         Some(_) | None => match only_shared() {
             Some(socket) => pass::run(program, flags, list, &socket),
             None => {
-                eprintln!("{}", no_socket_text(program));
+                eprintln!("{}", no_session_text(program, &list));
                 Ok(1)
             }
         },
@@ -205,8 +230,16 @@ fn only_shared() -> Option<PathBuf> {
     status.tmux_socket.map(PathBuf::from).filter(|socket| is_listening(socket))
 }
 
-fn no_socket_text(program: Program) -> String {
+fn no_session_text(program: Program, list: &[Command]) -> String {
     let name = program.name();
+    let first =
+        list.first().and_then(|command| command.words.first()).and_then(|word| word.to_str());
+    if let Some(word) = first.filter(|word| meaning(word) == Meaning::None) {
+        return format!(
+            "unknown command: {word}. To share a program: {name} new-session {word}, or with nobody at \
+             this terminal: {name} -F new-session {word}"
+        );
+    }
     format!(
         "You must specify a socket name with -S. For example: \n  \
          {name} -S /tmp/{name}.sock new-session -d\n  \
@@ -243,6 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn program_behind_two_dashes_is_shared_in_the_foreground() {
+        let read = |program, words: &[&str]| {
+            let words: Vec<OsString> = words.iter().map(Into::into).collect();
+            let flags = recognise(program, &words, |_| false, |_| false);
+            let flags = flags.and_then(Result::ok).expect("it is in tmate's grammar");
+            flags.command.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        for program in [Program::Tern, Program::Tmate] {
+            assert_eq!(read(program, &["-F", "--", "htop"]), ["new-session", "--", "htop"]);
+        }
+        assert_eq!(read(Program::Tmate, &["-F", "--", "new", "-d"]), ["new", "-d"]);
+    }
+
+    #[test]
     fn terns_own_commands_are_told_from_tmuxs() {
         for words in [
             &["new-session", "-d"][..],
@@ -254,6 +301,8 @@ mod tests {
             &["ls"],
             &["s"],
             &["-F", "--", "htop"],
+            &["set", "--help"],
+            &["help", "wait"],
         ] {
             assert!(is_drop_in(Program::Tern, words), "{words:?}");
         }
@@ -269,6 +318,8 @@ mod tests {
             &["-V"],
             &["--", "ls"],
             &["--nonsense"],
+            &["help", "status"],
+            &["status", "--help"],
         ] {
             assert!(!is_drop_in(Program::Tern, words), "{words:?}");
             assert!(is_drop_in(Program::Tmate, words), "{words:?}");
