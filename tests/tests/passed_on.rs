@@ -7,14 +7,20 @@ use netsim::{Action, Probability};
 use rustix::process::Signal;
 use std::fs;
 use std::num::NonZeroU16;
+use std::path::Path;
 use tern_tests::lab;
+use tern_tests::process::cpu_time;
 use tern_tests::shared::wait_until_shows;
-use tern_tests::{Host, HostOptions, Labbed, Relay, Shared, Terminal, Viewer, World};
+use tern_tests::{
+    Host, HostOptions, Labbed, Relay, Shared, Terminal, Viewer, ViewerOptions, World,
+};
 
 /// A paste as long as anybody's, and far longer than what is on its way at a time.
 const PASTE_SIZE: usize = 1_000_000;
 /// Packets that are lost, each way.
 const LOST_PERCENT: f64 = 10.0;
+/// Looks in a row at somebody who does nothing, after which they won't: half a second.
+const LOOKS_AT_REST: u32 = 20;
 
 /// Shares a shell in a tmux that is configured so.
 fn share(tmux_config: &str) -> (World, Relay, Host) {
@@ -211,6 +217,26 @@ fn terminal_is_asked_for_its_focus_while_it_is_wanted() {
     assert!(!asked(&reader).0, "who only looks is asked");
 }
 
+/// A text to paste, and what a program that asked for brackets gets of it.
+fn long_text(size: usize) -> (String, String) {
+    let text: String = (0..size / 13).map(|number| format!("line {number:07}\n")).collect();
+    let expected = format!("\x1b[200~{}\x1b[201~", text.replace('\n', "\r"));
+    (text, expected)
+}
+
+/// Waits until the file has all that was expected, and nothing else.
+#[track_caller]
+fn wait_until_pasted(world: &World, file: &Path, expected: &str) {
+    world.wait_until_ok("all of it arrives", || {
+        let size = fs::metadata(file).map_or(0, |file| file.len());
+        if size >= expected.len() as u64 { Ok(()) } else { Err(format!("{size} bytes")) }
+    });
+    let pasted = fs::read_to_string(file).expect("it is text");
+    let wrong = pasted.split('\r').zip(expected.split('\r')).find(|(is, wanted)| is != wanted);
+    assert_eq!(wrong, None);
+    assert_eq!(pasted.len(), expected.len());
+}
+
 #[test]
 fn large_paste_is_one_paste_and_whole_where_a_tenth_of_all_packets_is_lost() {
     let Some(labbed) = Labbed::start() else { return };
@@ -218,8 +244,7 @@ fn large_paste_is_one_paste_and_whole_where_a_tenth_of_all_packets_is_lost() {
     let viewer = labbed.join_by_tern(&host);
     let lost = Probability::percent(LOST_PERCENT);
     labbed.happens(Action::set(lab::HOTSPOT, Change::Loss(Loss::Independent(lost))));
-    let text: String = (0..PASTE_SIZE / 13).map(|number| format!("line {number:07}\n")).collect();
-    let expected = format!("\x1b[200~{}\x1b[201~", text.replace('\n', "\r"));
+    let (text, expected) = long_text(PASTE_SIZE);
     let take = format!(
         "stty raw -echo; printf '\\033[?2004h'; clear; echo rea''dy; head -c {} >pasted; stty sane; \
          clear; echo ta''ken",
@@ -228,18 +253,42 @@ fn large_paste_is_one_paste_and_whole_where_a_tenth_of_all_packets_is_lost() {
     viewer.terminal.enter_line(&take);
     viewer.wait_until_shows("ready");
     viewer.terminal.paste(&text);
-    let file = host.home.join("work/pasted");
-    labbed.world.wait_until_ok("all of it arrives", || {
-        let size = fs::metadata(&file).map_or(0, |file| file.len());
-        if size >= expected.len() as u64 { Ok(()) } else { Err(format!("{size} bytes")) }
-    });
+    wait_until_pasted(&labbed.world, &host.home.join("work/pasted"), &expected);
     viewer.wait_until_shows("taken");
-    let pasted = fs::read_to_string(&file).expect("it is text");
-    let wrong = pasted.split('\r').zip(expected.split('\r')).find(|(is, wanted)| is != wanted);
-    assert_eq!(wrong, None);
-    assert_eq!(pasted.len(), expected.len());
     // Nothing came behind it.
     viewer.terminal.enter_line("echo a''fter");
     viewer.wait_until_shows("taken\n$ echo a''fter\nafter");
     viewer.wait_until_same(&host);
+}
+
+#[test]
+fn large_paste_is_whole_for_a_program_that_reads_none_of_it_for_a_while() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    let (text, expected) = long_text(3 * PASTE_SIZE);
+    let take = format!(
+        "stty raw -echo; printf '\\033[?2004h'; echo ready; head -c 100 >begun; \
+         until [ -e go ]; do sleep 0.1; done; (cat begun; head -c {}) >pasted; stty sane; cat",
+        expected.len() - 100
+    );
+    let args = ["--no-tmux", "--", "sh", "-c", &take].map(str::to_owned).to_vec();
+    let host =
+        Host::share_with(&world, Some(&relay), HostOptions { args, ..HostOptions::default() });
+    let viewer = Viewer::open(&world, &host.read_write, ViewerOptions::tern());
+    viewer.wait_until_shows("ready");
+    viewer.terminal.paste(&text);
+    let work = host.home.join("work");
+    world.wait_until("it has begun", || {
+        fs::metadata(work.join("begun")).is_ok_and(|it| it.len() == 100)
+    });
+    // What comes now waits for the program, until the viewer has no more.
+    let (pid, mut before, mut still) = (viewer.process().pid, None, 0);
+    world.wait_until("the viewer has passed all on", || {
+        let used = cpu_time(pid);
+        still = if used == before { still + 1 } else { 0 };
+        before = used;
+        still == LOOKS_AT_REST
+    });
+    fs::write(work.join("go"), "").expect("our own");
+    wait_until_pasted(&world, &work.join("pasted"), &expected);
 }

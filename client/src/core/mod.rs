@@ -2,6 +2,7 @@
 //! input and the time go in, commands and the next deadline come out. The shell
 //! ([`crate::shell`]) does what they say.
 
+pub mod backlog;
 pub mod cast;
 pub mod control_mode;
 pub mod decisions;
@@ -76,6 +77,7 @@ mod tests {
         "tern_bootstrap::grant::PORT_DEFAULT",
         "tern_bootstrap::name",
         "tern_bootstrap::token::",
+        "tern_relay::core::first_sight::",
         "tern_relay::core::input::",
         "tern_relay::core::keys::",
         "tern_relay::core::text",

@@ -1,5 +1,6 @@
 //! The agent: a process of its own that shares a tmux session. If it dies, the session goes on.
 
+use crate::core::backlog;
 use crate::core::drop_in::options::{self, OptionsText, Values};
 use crate::core::drop_in::run_time::RunTime;
 use crate::core::leaving::Departure;
@@ -425,8 +426,11 @@ impl Agent {
                     }
                 }
                 Command::WriteHidden(bytes) => {
-                    if let Some(hidden) = &mut self.hidden {
-                        hidden.write(&bytes);
+                    if let Some(hidden) = &mut self.hidden
+                        && hidden.write(&bytes)
+                    {
+                        tracing::warn!("tmux does not read viewers' input: it is dropped");
+                        self.session.notify(backlog::DROPPED, Instant::now());
                     }
                 }
                 Command::Tell(event) => self.uplink.tell(event),

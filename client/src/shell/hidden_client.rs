@@ -1,5 +1,6 @@
 //! The hidden client: an ordinary tmux client on a pty of ours, whose screen is what viewers see.
 
+use crate::core::backlog::{Admission, BACKLOG_SIZE_MAX, Backlog};
 use crate::core::leaving::{Departure, LeavingWatch};
 use crate::core::pace::Pace;
 use crate::core::sizes::Decision;
@@ -8,6 +9,7 @@ use crate::shell::pty::{self, Pty};
 use crate::shell::tmux::Tmux;
 use rustix::io::Errno;
 use rustix::termios::Action;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -40,8 +42,6 @@ const TERMINFO_FOLDERS: [&str; 5] = [
 const BATCH_SIZE_MAX: usize = 256 * 1024;
 /// Bytes of one read; Linux gives at most 4 KiB of a pty.
 const READ_SIZE: usize = 16 * 1024;
-/// Most bytes that wait for tmux to read them; more is dropped.
-const BACKLOG_SIZE_MAX: usize = 1024 * 1024;
 /// A client that left its terminal has gone after this time; one that hasn't was suspended or
 /// locked, which nobody at the hidden terminal could undo.
 const LEAVING_TIME_MAX: Duration = Duration::from_secs(2);
@@ -75,7 +75,8 @@ pub struct HiddenClient {
     buffer: Vec<u8>,
     /// The pace ended the last batch: there may be more to read, of which we won't be told again.
     has_more: bool,
-    to_write: Vec<u8>,
+    to_write: VecDeque<u8>,
+    backlog: Backlog,
 }
 
 /// [`Screen`] says nothing about itself.
@@ -122,7 +123,8 @@ impl HiddenClient {
             left_at: None,
             buffer: vec![0; READ_SIZE],
             has_more: false,
-            to_write: Vec::new(),
+            to_write: VecDeque::new(),
+            backlog: Backlog::default(),
         })
     }
 
@@ -136,15 +138,18 @@ impl HiddenClient {
         self.pid
     }
 
-    /// Types `bytes`; [`Self::recv`] writes what doesn't go at once.
-    pub fn write(&mut self, bytes: &[u8]) {
-        if self.to_write.len() + bytes.len() > BACKLOG_SIZE_MAX {
-            tracing::warn!(size = bytes.len(), "tmux does not read its input: it is dropped");
-            return;
+    /// Types `bytes`; [`Self::recv`] writes what doesn't go at once. Whether some were dropped just
+    /// now, and none before.
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
+        let admission = self.backlog.admit(bytes, self.to_write.len());
+        match admission {
+            Admission::Waits => self.to_write.extend(bytes),
+            Admission::DroppedFirst(instead) => self.to_write.extend(instead),
+            Admission::Dropped => return false,
         }
         self.pace.handle_input(Instant::now());
-        self.to_write.extend_from_slice(bytes);
         self.flush();
+        admission != Admission::Waits
     }
 
     /// Gives the terminal another size.
@@ -262,7 +267,7 @@ impl HiddenClient {
         self.screen.0.handle_output(output, now);
         while let Some(reply) = self.screen.0.poll_reply() {
             if self.to_write.len() + reply.len() <= BACKLOG_SIZE_MAX {
-                self.to_write.extend_from_slice(&reply);
+                self.to_write.extend(&reply);
             }
         }
         // What was drawn before leaving is half a farewell.
@@ -271,7 +276,7 @@ impl HiddenClient {
 
     fn flush(&mut self) {
         while !self.to_write.is_empty() {
-            match rustix::io::write(&*self.master.fd, &self.to_write) {
+            match rustix::io::write(&*self.master.fd, self.to_write.as_slices().0) {
                 Ok(size) => drop(self.to_write.drain(..size)),
                 Err(Errno::INTR) => {}
                 // Writable again, or gone: both are seen by `recv`.

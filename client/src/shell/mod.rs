@@ -32,6 +32,7 @@ pub mod paths;
 pub mod plain;
 pub mod play;
 pub mod program;
+pub mod program_input;
 pub mod protocol;
 pub mod pty;
 pub mod recording;

@@ -1,6 +1,7 @@
 //! Sharing without tmux: a program on a pty of ours, the local terminal passed through. It lives
 //! and ends with this process.
 
+use crate::core::backlog;
 use crate::core::plain_session::{Command as SessionCommand, PlainSession};
 use crate::core::wishes::WebhookWish;
 use crate::shell::access::Access;
@@ -10,6 +11,7 @@ use crate::shell::link::{Incoming, Uplink};
 use crate::shell::local_socket::{self, Errand, LocalSocket};
 use crate::shell::passthrough::{Commander, Passthrough};
 use crate::shell::program::{Unusable, exit_code};
+use crate::shell::program_input::{self, ProgramInput};
 use crate::shell::pty::Pty;
 use crate::shell::sharing::Sharing;
 use crate::shell::{agents, logging, paths, start_view, tty};
@@ -18,9 +20,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tern_relay::core::keys::is_paste_open;
 use tern_sync::session::ViewerEvent;
 use tern_term::Frame;
 use tokio::process::{Child, Command};
@@ -32,11 +33,6 @@ use tokio::time::{sleep_until, timeout};
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long the program has to end after a hang-up.
 const HANG_UP_TIME_MAX: Duration = Duration::from_secs(2);
-/// Chunks of viewers' input that wait for the program to read; more is dropped, as a terminal's
-/// driver does.
-const INPUT_BACKLOG_MAX: usize = 256;
-/// How long a viewer's paste may keep the keys typed here waiting.
-const PASTE_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Runs the whole of it; gives the program's exit code. `notice` is what the person should know
 /// before.
@@ -154,7 +150,7 @@ async fn share(args: &ShareArgs, shared: Option<Shared>) -> anyhow::Result<u8> {
     let raw = tty::RawMode::enter(b"")?;
     let (passthrough, commander) = Passthrough::new(master.clone(), shown, scrollback, size)?;
     let display_thread = std::thread::spawn(move || passthrough.run());
-    let (local_end, input) = start_input(&master);
+    let (local_end, input) = program_input::start(&master);
     let session = PlainSession::new(size);
     let mut host = Host { session, shared, master, display: commander, input };
     let status = host.run(child, local_end).await?;
@@ -183,71 +179,12 @@ fn program(args: &ShareArgs) -> Command {
     }
 }
 
-/// Threads that write to the program: one what is typed here, one what viewers type. The first
-/// tells when the terminal has gone.
-fn start_input(master: &Arc<OwnedFd>) -> (mpsc::Receiver<()>, std_mpsc::SyncSender<Vec<u8>>) {
-    // Held by the thread that writes: a key typed here must not get into a viewer's paste.
-    let turn = Arc::new(Mutex::new(()));
-    let turn_here = Arc::clone(&turn);
-    let (ended, local_end) = mpsc::channel(1);
-    let to = master.clone();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(size) =
-            rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut buffer))
-        {
-            let _turn = turn_here.lock().unwrap_or_else(PoisonError::into_inner);
-            if size == 0 || write_all(&to, &buffer[..size]).is_err() {
-                break;
-            }
-        }
-        let _ = ended.blocking_send(());
-    });
-    let (input, typed) = std_mpsc::sync_channel::<Vec<u8>>(INPUT_BACKLOG_MAX);
-    let to = master.clone();
-    std::thread::spawn(move || {
-        while let Ok(bytes) = typed.recv() {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            if write_with_paste(&to, bytes, &typed).is_err() {
-                return;
-            }
-        }
-    });
-    (local_end, input)
-}
-
-/// Writes what a viewer typed, and the rest of a paste that it begins, as far as that comes in time.
-fn write_with_paste(
-    to: &OwnedFd,
-    bytes: Vec<u8>,
-    typed: &std_mpsc::Receiver<Vec<u8>>,
-) -> rustix::io::Result<()> {
-    let until = Instant::now() + PASTE_TIME_MAX;
-    write_all(to, &bytes)?;
-    let mut is_open = is_paste_open(&bytes, false);
-    while is_open
-        && let Ok(bytes) = typed.recv_timeout(until.saturating_duration_since(Instant::now()))
-    {
-        write_all(to, &bytes)?;
-        is_open = is_paste_open(&bytes, true);
-    }
-    Ok(())
-}
-
-fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        let size = rustix::io::retry_on_intr(|| rustix::io::write(to, bytes))?;
-        bytes = &bytes[size..];
-    }
-    Ok(())
-}
-
 struct Host {
     session: PlainSession,
     shared: Option<Shared>,
     master: Arc<OwnedFd>,
     display: Commander,
-    input: std_mpsc::SyncSender<Vec<u8>>,
+    input: ProgramInput,
 }
 
 /// What the link and its socket have to say.
@@ -349,8 +286,9 @@ impl Host {
                     self.order_resize();
                 }
                 SessionCommand::Write(bytes) => {
-                    if self.input.try_send(bytes).is_err() {
-                        tracing::warn!("the program does not read: viewers' input is dropped");
+                    if self.input.pass(bytes) {
+                        tracing::warn!("the program does not read viewers' input: it is dropped");
+                        self.display.notice(backlog::DROPPED.into());
                     }
                 }
                 SessionCommand::Scrollback(is_wanted) => {
