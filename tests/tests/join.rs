@@ -108,6 +108,26 @@ fn end_of_the_session_is_told_with_its_exit_code() {
 }
 
 #[test]
+fn program_that_fails_ends_its_session_and_is_no_failure_of_the_viewers() {
+    let world = World::new();
+    let relay = Relay::start(&world);
+    for plain in [[].as_slice(), &["--no-tmux"]] {
+        let program = "echo rea''dy; read -r line; exit 3";
+        let args = [plain, &["--", "sh", "-c", program]].concat();
+        let args = args.into_iter().map(str::to_owned).collect();
+        let options = HostOptions { args, ..HostOptions::default() };
+        let host = Host::share_with(&world, Some(&relay), options);
+        let viewer = Viewer::open(&world, &host.read_write, ViewerOptions::tern());
+        viewer.wait_until_shows("ready");
+        viewer.terminal.press(&["Enter"]);
+        assert_eq!(viewer.wait_until_left(), 0, "{}", world.report());
+        viewer.wait_until_shows("[session ended]");
+        let status = world.wait_for("tern ends", || host.terminal.exit_code());
+        assert_eq!(status, 3, "{}", world.report());
+    }
+}
+
+#[test]
 fn detach_key_lets_the_viewer_go() {
     let Joined { world, host, viewer, relay: _relay } = Joined::start();
     viewer.terminal.press(&["C-b", "d"]);

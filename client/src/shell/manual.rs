@@ -21,9 +21,9 @@ const VARIABLES: [(&str, &str); 6] = [
 const EXIT_STATUS: &str = "That of the program that was shared with `--`, or 128 and the number \
     of the signal that killed it; 127 if there is no such program, 126 if it can't be run. Else 0, \
     1 if something failed or nobody could ever join, 2 if the command line is wrong.";
-const JOIN_EXIT_STATUS: &str = "Of tern join: 0 after leaving; that of the session when it has \
-    ended (0, or of the program that was shared); 128 and the number of the signal that ended it, \
-    129 if its terminal went away; 2 if the command line is wrong; and";
+const JOIN_EXIT_STATUS: &str = "Of tern join: 0 after leaving, and when the session has ended; 1 \
+    also after its host has removed its viewer, or was gone for too long; 128 and the number of the \
+    signal that ended it, 129 if its terminal went away; 2 if the command line is wrong; and";
 
 /// Writes the page. `examples` are lines of a command, two blanks or more, and what it is for.
 pub fn write(command: Command, examples: &str, to: &mut dyn Write) -> std::io::Result<()> {

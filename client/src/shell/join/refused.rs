@@ -3,8 +3,7 @@
 use tern_bootstrap::client::BootstrapError;
 use tern_bootstrap::grant::{RefusalCode, WireError};
 
-/// What can be told apart, with its exit status. A session's own exit status may be the same number;
-/// only then the session's farewell is the last line.
+/// What can be told apart, with its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// Something else; the text tells.
@@ -102,8 +101,8 @@ impl Reason {
 /// All of them, for the help: what scripts need to know.
 pub fn exit_statuses() -> String {
     let lines = Reason::ALL.map(|it| format!("\n  {}  {}", it.exit_status(), it.meaning()));
-    let before = "Exit status: 0 after leaving; that of the session when it has ended; 128 and the \
-        number of a signal that ended it; 2 if the command line is wrong; and";
+    let before = "Exit status: 0 after leaving, and when the session has ended; 128 and the number \
+        of a signal that ended it; 2 if the command line is wrong; and";
     format!("{before}{}", lines.concat())
 }
 
