@@ -1,6 +1,7 @@
 //! `tern join --record` and `tern play`: what was shown is shown again.
 
 use rustix::process::Signal;
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,78 @@ fn asciinema() -> Option<PathBuf> {
     text(&version).contains("asciinema 3.").then_some(program)
 }
 
+/// Fails unless it is an asciicast of version 3 (<https://docs.asciinema.org/manual/asciicast/v3/>):
+/// a header, then events, each with the time since the one before, a kind and its text.
+#[track_caller]
+fn assert_asciicast(recorded: &str) {
+    let lines: Vec<Value> = recorded
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let (header, events) = lines.split_first().expect("it has a header");
+    assert_eq!(header["version"], 3);
+    for side in ["cols", "rows"] {
+        assert!(header["term"][side].as_u64().is_some_and(|cells| cells > 0), "{header}");
+    }
+    assert!(header["timestamp"].is_u64() && header["title"].is_string(), "{header}");
+    for event in events {
+        let (since, kind, text) = (event[0].as_f64(), event[1].as_str(), event[2].as_str());
+        assert!(event.as_array().is_some_and(|parts| parts.len() == 3), "{event}");
+        assert!(since.is_some_and(|since| since >= 0.0), "{event}");
+        let text = text.unwrap_or_else(|| panic!("it has no text: {event}"));
+        let is_right = match kind {
+            Some("o" | "m") => true,
+            Some("r") => text.split_once('x').is_some_and(|(cols, rows)| {
+                [cols, rows].iter().all(|side| side.parse::<u16>().is_ok_and(|cells| cells > 0))
+            }),
+            Some("x") => text.parse::<u8>().is_ok(),
+            Some(_) | None => false,
+        };
+        assert!(is_right, "{event}");
+    }
+}
+
+#[test]
+fn resized_session_is_played_in_each_of_its_sizes() {
+    let studio = Studio::start();
+    let (world, host) = (&studio.world, &studio.host);
+    let file = studio.file("a.cast");
+    let name = file.display().to_string();
+    let viewer = studio.record(&file, &[]);
+    viewer.wait_until_same(host);
+    let sizes = [(60, 15), (40, 10), (80, 24), (50, 12)];
+    for (number, (cols, rows)) in sizes.into_iter().enumerate() {
+        viewer.terminal.resize(cols, rows);
+        world.wait_until("the window has that size", || {
+            let size = host.tmux(&["display-message", "-p", "#{window_width}x#{window_height}"]);
+            size == format!("{cols}x{}", rows - 1)
+        });
+        viewer.terminal.enter_line(&format!("clear; seq 6; echo s''ize {number}"));
+        viewer.wait_until_shows(&format!("\nsize {number}\n$"));
+    }
+    let shown = host.terminal.screen();
+    leave(&viewer);
+    let recorded = fs::read_to_string(&file).expect("our own");
+    assert_asciicast(&recorded);
+    for (cols, rows) in sizes {
+        assert!(recorded.contains(&format!("\"r\", \"{cols}x{rows}\"")), "{recorded}");
+    }
+    let fast = ["-s", "50", "-i", "0.1", &name];
+    let mut players = vec![studio.play(&fast)];
+    if let Some(asciinema) = asciinema() {
+        players.push(studio.open(&asciinema, &[["play"].as_slice(), &fast].concat()));
+    }
+    for player in players {
+        wait_until_shows(world, &player, "ended with 0");
+        let (cols, rows) = (50, usize::from(shown.cursor.1));
+        let wanted = shown.region(0, 0, cols, rows);
+        world.wait_until_ok("the player shows the last picture", || {
+            let played = player.screen().region(0, 0, cols, rows);
+            if played == wanted { Ok(()) } else { Err(format!("{played:?}\n{wanted:?}")) }
+        });
+    }
+}
+
 #[test]
 fn recording_goes_on_with_the_window_and_over_the_next_session() {
     let studio = Studio::start();
@@ -153,6 +226,7 @@ fn recording_goes_on_with_the_window_and_over_the_next_session() {
     let both = fs::read_to_string(&file).expect("our own");
     assert!(both.starts_with(&first) && both.contains("second"), "{both}");
     assert_eq!(both.matches("version").count(), 1);
+    assert_asciicast(&both);
 
     let anew = studio.record(&file, &["--overwrite"]);
     anew.wait_until_same(&studio.host);
