@@ -12,6 +12,7 @@ const BASH: &str = r#"
 source <(tern completions bash)
 source <(tern-relay completions bash)
 COMP_WORDS=("$@")
+COMP_LINE="$*"
 COMP_CWORD=$(($# - 1))
 handler=$(complete -p "$1")
 handler=${handler##*-F }
@@ -73,6 +74,11 @@ fn commands_values_and_programs_are_completed() {
         ("tern -- mkfif", &["mkfifo"]),
         // What tern starts by itself is nobody's to type.
         ("tern p", &["play"]),
+        // tmux's commands are called as ours are.
+        ("tern wa", &["wait"]),
+        ("tern wait t", &["tern-ready"]),
+        ("tern set -g tern-app", &["tern-approve"]),
+        ("tern -S /s show -gv tern-wai", &["tern-wait-timeout"]),
         ("tern-relay u", &["user"]),
         ("tern-relay key re", &["revoke"]),
         ("tern-relay --log-format j", &["json"]),
@@ -139,6 +145,34 @@ fn users_and_keys_of_a_relay_are_completed() {
     // Where there are none, none are made.
     assert_offered(&world, &home, "tern-relay user remove a", &[]);
     assert!(!home.join(".local/state/tern-relay/accounts.sqlite").exists());
+}
+
+#[test]
+fn bash_completes_words_that_it_takes_apart() {
+    let world = World::new();
+    let home = world.home("typist");
+    std::fs::write(home.join(".tern.conf"), "set -g tern-server-host 127.example:2201\n")
+        .expect("our own home");
+    let folder = binary("tern").parent().map(Path::to_owned).expect("it is in a folder");
+    let mut environment = world.environment(&home);
+    environment.push(("PATH".into(), format!("{}:{}", folder.display(), world.path())));
+    let rc = home.join("rc").display().to_string();
+    std::fs::write(&rc, "PS1='% '; source <(tern completions bash)\n").expect("our own home");
+    let command = ["bash", "--rcfile", &rc, "-i"].map(String::from);
+    let terminal = Terminal::open(&world, "bash", (120, 24), &environment, &command);
+    wait_until_shows(&world, &terminal, "%");
+    for (typed, completed) in [
+        ("tern join --predict=al", "% tern join --predict=always"),
+        ("tern --relay=12", "% tern --relay=127.example:2201"),
+        ("tern --relay 127.example:2", "% tern --relay 127.example:2201"),
+        ("tern join TOKEN@127.e", "% tern join TOKEN@127.example:2201"),
+        ("tern sta", "% tern status"),
+    ] {
+        terminal.type_text(typed);
+        terminal.press(&["Tab"]);
+        wait_until_shows(&world, &terminal, completed);
+        terminal.press(&["C-u"]);
+    }
 }
 
 #[test]

@@ -24,7 +24,47 @@ pub fn write_script(shell: Shell, program: &str, to: &mut dyn Write) -> std::io:
     let shells = Shells::builtins();
     let known = shells.completer(&shell);
     let known = known.ok_or_else(|| Error::other(format!("{shell} can't ask a program")))?;
-    known.write_registration(VARIABLE, program, program, program, to)
+    let mut script = Vec::new();
+    known.write_registration(VARIABLE, program, program, program, &mut script)?;
+    match shell.as_str() {
+        "bash" => to.write_all(with_whole_words(&String::from_utf8_lossy(&script)).as_bytes()),
+        _ => to.write_all(&script),
+    }
+}
+
+/// bash takes `=`, `:` and `@` for ends of words, so that `--relay=HOST` and `HOST:PORT` come in pieces,
+/// and replaces the last piece only. The pieces of the line between blanks are joined again, and of what
+/// is offered the part goes that bash keeps.
+fn with_whole_words(script: &str) -> String {
+    const REGISTERED: &str = " -F ";
+    let name = script.split(REGISTERED).nth(1).and_then(|rest| rest.split(' ').next());
+    let name = name.unwrap_or_default();
+    let wrapper = format!(
+        r#"
+_whole_words{name}() {{
+    local line="$COMP_LINE" piece kept at
+    local words=() last=-1 index=0
+    for at in "${{!COMP_WORDS[@]}}"; do
+        piece="${{COMP_WORDS[at]}}"
+        if (( last >= 0 )) && [[ "$line" != [[:space:]]* ]]; then
+            words[last]+="$piece"
+        else
+            last=$(( last + 1 ))
+            words[last]="$piece"
+        fi
+        line="${{line#*"$piece"}}"
+        (( at == COMP_CWORD )) && index=$last
+    done
+    kept="${{words[index]%"$2"}}"
+    local COMP_WORDS=("${{words[@]}}") COMP_CWORD=$index
+    {name} "$1" "${{words[index]}}" "$3"
+    for at in "${{!COMPREPLY[@]}}"; do
+        COMPREPLY[at]="${{COMPREPLY[at]#"$kept"}}"
+    done
+}}
+"#
+    );
+    wrapper + &script.replace(REGISTERED, &format!("{REGISTERED}_whole_words"))
 }
 
 /// Answers if it is a shell's script that asks; then nothing else is to be done. Before anything is
@@ -48,6 +88,13 @@ mod tests {
             write_script(*shell, "tern-x", &mut script).expect("memory takes it");
             let script = String::from_utf8_lossy(&script);
             assert!(script.contains("tern-x") && script.contains(VARIABLE), "{shell}: {script}");
+            if *shell == Shell::Bash {
+                assert!(script.contains("_whole_words_clap_complete_tern_x() {"), "{script}");
+                assert!(
+                    script.contains(" -F _whole_words_clap_complete_tern_x tern-x"),
+                    "{script}"
+                );
+            }
         }
     }
 }

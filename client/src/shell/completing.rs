@@ -1,19 +1,58 @@
 //! What a shell completes for `tern` that changes: sessions that are shared here, people who are
 //! there, relays that were used before, programs on the path. (Tokens are kept nowhere, so they can't be completed.)
 
+use crate::core::drop_in::options::NAMES;
 use crate::core::join_target::SSH_PORT;
 use crate::core::person::Person;
 use crate::shell::agents;
 use crate::shell::drop_in::config::Config;
 use crate::shell::paths::state_folder;
 use crate::shell::program::is_executable;
+use clap::{Arg, ArgAction, Command};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use tern_bootstrap::grant::PORT_DEFAULT;
-use tern_help::completions::{CompletionCandidate, PathCompleter, ValueCompleter};
+use tern_help::completions::{
+    ArgValueCandidates, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 
 /// More than that nobody reads; it bounds what a folder full of programs costs.
 const PROGRAMS_MAX: usize = 1000;
+
+/// With those of tmux's commands that are ours as well, and what may stand behind them. (Others are tmux's
+/// to complete.)
+pub fn with_tmuxs(command: Command) -> Command {
+    let flag = |letter: char, help: &'static str| {
+        // Its help is as good a name as any.
+        Arg::new(help).short(letter).action(ArgAction::SetTrue).help(help)
+    };
+    let option = || Arg::new("option").add(ArgValueCandidates::new(options));
+    let set = Command::new("set")
+        .about("Set an option, of tern's or of tmux's (tmux's own command)")
+        .arg(flag('g', "For all sessions"))
+        .arg(flag('u', "Take it back"))
+        .arg(flag('a', "Append"))
+        .args([option(), Arg::new("value")]);
+    let show = Command::new("show")
+        .about("Print an option (tmux's own command)")
+        .arg(flag('g', "Of all sessions"))
+        .arg(flag('v', "Its value only"))
+        .arg(option());
+    let wait = Command::new("wait")
+        .about("Wait until the session can be joined")
+        .arg(Arg::new("timeout").long("timeout").value_name("SECONDS").help("Give up then"))
+        .arg(Arg::new("channel").value_parser(["tern-ready"]));
+    let new = Command::new("new-session")
+        .about("Start a session of tmux's, and share it")
+        .arg(flag('d', "In the background"));
+    let foreground = flag('F', "With nobody at this terminal: print the join lines and stay");
+    command.arg(foreground).subcommands([set, show, wait, new])
+}
+
+/// All that can be set in a configuration.
+fn options() -> Vec<CompletionCandidate> {
+    NAMES.iter().map(|name| CompletionCandidate::new(format!("tern-{name}"))).collect()
+}
 
 /// What `-S` finds, each with what is shared.
 pub fn sessions() -> Vec<CompletionCandidate> {

@@ -185,7 +185,7 @@ enum Sub {
 /// Runs `tern`, or `tmate` if it is called so.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match completions::answer(Cli::command, &arguments) {
+    match completions::answer(|| completing::with_tmuxs(Cli::command()), &arguments) {
         Ok(false) => {}
         Ok(true) => return ExitCode::SUCCESS,
         Err(error) => error.exit(),
