@@ -63,6 +63,7 @@ mod tests {
         "std::collections::{BTreeMap",
         "std::collections::{BTreeSet",
         "std::fmt",
+        "std::ffi::OsString",
         "std::ffi::{OsStr, OsString}",
         "std::net::IpAddr",
         "std::os::unix::ffi::OsStrExt",

@@ -51,7 +51,7 @@ async fn other_version_is_refused_in_words() {
     writer.write_all(&hello).await.expect("written");
     let answer = must("an answer", reader.read_to_end(4096)).await.expect("an answer");
     let text = String::from_utf8_lossy(&answer);
-    assert!(text.contains("version 99") && text.contains("upgrade"), "{text:?}");
+    assert!(text.contains("your tern 99") && text.contains("older than your tern"), "{text:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
