@@ -5,6 +5,20 @@ use crate::world::World;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+/// Nothing listens there, so that the real tmate has no server, and ours no relay.
+pub const NOWHERE: [&str; 10] = [
+    "set-option",
+    "-g",
+    "tmate-server-host",
+    "localhost",
+    ";",
+    "set-option",
+    "-g",
+    "tmate-server-port",
+    "1",
+    ";",
+];
+
 /// A person who scripts; each has a home and a socket of their own.
 pub struct Scripter {
     /// Their home.
