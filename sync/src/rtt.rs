@@ -32,6 +32,13 @@ const COPY_INTERVAL_MIN: Duration = Duration::from_millis(5);
 const COPY_INTERVAL_MAX: Duration = Duration::from_millis(25);
 /// Most time between frames (as mosh).
 const FRAME_INTERVAL_MAX: Duration = Duration::from_millis(250);
+/// Longest that a small frame waits for its turn, but on a path where more than
+/// [`SMALL_FRAMES_IN_FLIGHT_MAX`] would be on their way: 20 a second, so that keys and their echo
+/// hardly ever wait, and a flood's frames of some 50 bytes cost a kilobyte a second.
+const SMALL_FRAME_INTERVAL: Duration = Duration::from_millis(50);
+/// Half of [`KEPT_STATES_MAX`](crate::kept::KEPT_STATES_MAX): acknowledgements find theirs still kept
+/// when a round trip suddenly takes twice as long.
+const SMALL_FRAMES_IN_FLIGHT_MAX: u32 = 8;
 
 /// Smoothed round-trip time (RFC 6298, section 2).
 #[derive(Debug, Clone, Default)]
@@ -65,6 +72,13 @@ impl Rtt {
     pub(crate) fn frame_interval(&self) -> Duration {
         let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
         (srtt / 2).clamp(FRAME_INTERVAL_MIN, FRAME_INTERVAL_MAX)
+    }
+
+    /// What a small frame delays the next by: less than [`Self::frame_interval`] on a path that is slow
+    /// for its length, not for its width.
+    pub(crate) fn small_frame_interval(&self) -> Duration {
+        let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
+        (srtt / SMALL_FRAMES_IN_FLIGHT_MAX).max(SMALL_FRAME_INTERVAL).min(self.frame_interval())
     }
 
     /// How long a path may give no answer before only probes are sent.
@@ -108,6 +122,17 @@ mod tests {
         assert_eq!(rtt.smoothed(), Some(Duration::from_millis(80)));
         assert_eq!(rtt.frame_interval(), Duration::from_millis(40));
         assert_eq!(rtt.retry_delay(), Duration::from_millis(80 + 80 + 25));
+    }
+
+    #[test]
+    fn small_frames_wait_little_on_a_long_path() {
+        for (srtt, frame, small) in [(10, 10, 10), (100, 50, 50), (600, 250, 75), (4000, 250, 250)]
+        {
+            let mut rtt = Rtt::default();
+            rtt.on_sample(Duration::from_millis(srtt));
+            assert_eq!(rtt.frame_interval(), Duration::from_millis(frame));
+            assert_eq!(rtt.small_frame_interval(), Duration::from_millis(small));
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ const SELF_CONTAINED_SIZE_MAX: usize = 1000;
 /// Longest diff that is sent several times on a lossy path, or ahead of its frame time in place of
 /// a copy of an older one, or as a probe of a silent path.
 const COPY_SIZE_MAX: usize = 1000;
+/// A frame of this size delays the next by less: a line of text, or what an echo or a scrolled line
+/// takes.
+const SMALL_SIZE_MAX: usize = 200;
 /// Frame intervals by which frames that went ahead of their time may delay the next.
 const DEBT_MAX: u32 = 2;
 
@@ -88,7 +91,7 @@ impl<S: State> Sender<S> {
     }
 
     /// The next frame's time by pacing: after a pause two may go close together, for output often
-    /// comes in two gulps, then one per frame interval.
+    /// comes in two gulps, then one per frame interval. Of small ones some more may.
     fn frame_at(&self, pace: &Pace) -> Option<Instant> {
         let last = self.last_sent_at? + FRAME_INTERVAL_MIN;
         let paid = self.paid_at?.checked_sub(pace.rtt.frame_interval());
@@ -246,10 +249,12 @@ impl<S: State> AnySender for Sender<S> {
         self.changed_at = None;
         self.lost_at = None;
         self.last_sent_at = Some(now);
-        let interval = pace.rtt.frame_interval();
-        let paid_at = self.paid_at.map_or(now, |at| at.max(now)) + interval;
-        self.paid_at = Some(paid_at.min(now + DEBT_MAX * interval));
         let size = sent.packed.len();
+        let is_small = size <= SMALL_SIZE_MAX;
+        let rtt = &pace.rtt;
+        let price = if is_small { rtt.small_frame_interval() } else { rtt.frame_interval() };
+        let paid_at = self.paid_at.map_or(now, |at| at.max(now)) + price;
+        self.paid_at = Some(paid_at.min(now + DEBT_MAX * rtt.frame_interval()));
         let bulk = match via {
             Via::Stream { id } => Some(Bulk::stream(head.num, size, id, now)),
             Via::Shards => Some(Bulk::shards(head.num, size, now, pace)),
