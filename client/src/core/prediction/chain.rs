@@ -4,7 +4,7 @@
 use super::habits::Origin;
 use super::key::Key;
 use super::line::Line;
-use super::{Pending, Place, Predictor, is_barrier};
+use super::{LAG_TIME_MAX, Pending, Place, Predictor, is_barrier};
 use std::time::Instant;
 use tern_sync::session::ViewerId;
 
@@ -12,10 +12,21 @@ use tern_sync::session::ViewerId;
 const MASKS: [&str; 3] = ["*", "•", "●"];
 /// The part of an answer's time in the smoothed one (RFC 6298, section 2, has the same).
 const ECHO_WEIGHT: u32 = 8;
+/// How fast the least time follows when answers take longer.
+const ECHO_MIN_WEIGHT: u32 = 16;
 
 /// Marks grow, and wrap.
 fn is_reached(mark: u32, answered: u32) -> bool {
     answered.wrapping_sub(mark) < u32::MAX / 2
+}
+
+/// Where the newest key that may have a habit was typed, if nothing but a text follows it, and that.
+fn note_origin(origin: &mut Option<(Origin, String)>, pending: &Pending) {
+    match (&pending.origin, pending.key.text()) {
+        (Some(new), _) => *origin = Some((new.clone(), String::new())),
+        (None, Some(text)) => origin.iter_mut().for_each(|(_, typed)| typed.push_str(text)),
+        (None, None) => *origin = None,
+    }
 }
 
 impl Predictor {
@@ -28,6 +39,47 @@ impl Predictor {
     /// Whether the newest picture shows the effect of what was typed with `mark`.
     pub(super) fn has_answered(&self, mark: u32) -> bool {
         self.shown.keys.mark(ViewerId(0)).is_some_and(|answered| is_reached(mark, answered))
+    }
+
+    /// Of `answered` keys at the front those that the program has read, as far as that can be told: while
+    /// the picture shows a line as it was after fewer of them, it is only slow.
+    pub(super) fn without_lag(&mut self, answered: usize, now: Instant) -> usize {
+        let read = if self.is_proven { self.read_count(answered) } else { None };
+        let Some(read) = read else {
+            self.lag_since = None;
+            return answered;
+        };
+        let since = *self.lag_since.get_or_insert(now);
+        if since + LAG_TIME_MAX <= now {
+            self.lag_since = None;
+            // What reads the keys may be another program already: nothing is believed until it is seen.
+            (self.is_mode_open, self.is_echo_known) = (true, false);
+            return answered;
+        }
+        if read > 0 {
+            self.lag_since = Some(now);
+        }
+        read
+    }
+
+    /// How many keys the picture shows, if it shows the line after fewer than `answered`.
+    fn read_count(&self, answered: usize) -> Option<usize> {
+        let chain = self.chain_len();
+        let first = answered.min(chain);
+        if self.pending.iter().take(first).any(|pending| self.is_tentative(&pending.key)) {
+            return None;
+        }
+        let is_shown = |line: &&Line| line.is_shown_by(&self.shown.frame);
+        let mut counts = (0..=first).rev();
+        let read = counts.find(|count| self.line_after(*count).filter(is_shown).is_some())?;
+        if read < first {
+            return Some(read);
+        }
+        // Enter leaves a line in which something stands.
+        let next = self.pending.get(chain).filter(|_| answered > chain)?;
+        let is_enter = matches!(next.key, Key::Other { is_enter: true, .. });
+        let has_text = self.line_after(chain).is_some_and(Line::has_text);
+        (is_enter && has_text).then_some(read)
     }
 
     /// Compares the chain with the newest picture, in which the first `answered` keys show.
@@ -92,6 +144,13 @@ impl Predictor {
         let Some(line) = self.line_after(count).cloned() else { return };
         let mut is_proof = false;
         let mut before = self.base.take();
+        let newest = self.pending.get(count.wrapping_sub(1)).map(|pending| pending.typed_at);
+        if let Some(time) = newest.map(|at| now.saturating_duration_since(at)) {
+            self.echo_time_min = Some(match self.echo_time_min {
+                Some(least) if least < time => least + (time - least) / ECHO_MIN_WEIGHT,
+                _ => time,
+            });
+        }
         for pending in self.pending.drain(..count) {
             self.statistics.right += 1;
             let is_masked = pending.key.text().is_some_and(|text| MASKS.contains(&text));
@@ -114,11 +173,12 @@ impl Predictor {
         }
         self.update_rtt();
         if is_proof {
+            self.is_proven = true;
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
             self.prompts.remember(&line);
             self.habits.note_echo(&line, &self.shown.frame);
         }
-        self.base = Some(self.prompts.begin(line.refreshed(&self.shown.frame)));
+        self.begin_with(line.refreshed(&self.shown.frame));
         self.lay_chain();
     }
 
@@ -135,12 +195,12 @@ impl Predictor {
         self.is_mode_open = true;
         let mut origin = None;
         for pending in self.pending.drain(..answered) {
+            note_origin(&mut origin, &pending);
             self.statistics.wrong += u64::from(pending.was_shown);
             if let Some(motion) = &pending.motion {
-                self.vi.refute(motion);
+                self.vi.refute(motion, &self.shown.frame);
                 self.habits.refute(motion);
             }
-            origin = pending.origin;
             if let Key::Edit(edit) = pending.key {
                 self.trusted.remove(&edit);
             }
@@ -152,12 +212,13 @@ impl Predictor {
     fn pass_unknown(&mut self, answered: usize, now: Instant) {
         let mut has_passed = false;
         let mut origin = None;
-        for pending in self.pending.drain(..answered.min(self.pending.len())) {
+        let passed = answered.min(self.pending.len()) - self.unread_count(answered);
+        for pending in self.pending.drain(..passed) {
             has_passed = true;
+            note_origin(&mut origin, &pending);
             if let Key::Other { changes_mode: true, .. } = pending.key {
                 self.is_mode_open = true;
             }
-            origin = pending.origin;
         }
         if has_passed
             && !matches!(self.pending.front(), Some(Pending { place: Place::Unknown, .. }))
@@ -166,13 +227,35 @@ impl Predictor {
         }
     }
 
+    /// How many of the last of `answered` keys, letters of a text, an editor that says that it inserts has
+    /// still to show.
+    fn unread_count(&self, answered: usize) -> usize {
+        if !self.is_inserting() {
+            return 0;
+        }
+        let keys = self.pending.iter().take(answered);
+        let last_barrier = keys.clone().rposition(|p| is_barrier(&p.key, p.motion.as_ref()));
+        let behind = keys.skip(last_barrier.map_or(0, |last| last + 1));
+        let letters = behind.map(|p| p.key.text().filter(|_| p.is_inserted));
+        let Some(texts) = letters.collect::<Option<Vec<_>>>() else { return 0 };
+        let line = Line::of(&self.shown.frame, 0);
+        let is_read = |count: &usize| line.columns_of(&texts[..*count].concat()).is_some();
+        let read = (0..=texts.len()).rev().find(is_read).unwrap_or(0);
+        texts.len() - read
+    }
+
     /// What is pending begins a chain on the newest picture, which may show the first of it already.
-    /// The newest key that was answered was typed at `origin`, if it may have a habit.
-    fn place_anew(&mut self, origin: Option<Origin>, now: Instant) {
+    /// The newest key that was answered, but for a text behind it, was typed at `origin`, if it may have a
+    /// habit.
+    fn place_anew(&mut self, origin: Option<(Origin, String)>, now: Instant) {
         self.base = None;
         let echoed = self.echoed_count(now);
         let text: String = self.pending.iter().take(echoed).filter_map(|p| p.key.text()).collect();
-        let columns = Line::of(&self.shown.frame, 0).columns_of(&text).unwrap_or(0);
+        let line = Line::of(&self.shown.frame, 0);
+        let answered = origin.as_ref().map_or("", |(_, text)| text);
+        let columns = line.columns_of(&format!("{answered}{text}"));
+        let origin = origin.filter(|_| columns.is_some()).map(|(origin, _)| origin);
+        let columns = columns.or_else(|| line.columns_of(&text)).unwrap_or(0);
         self.pending.drain(..echoed);
         self.begin(columns);
         // The picture may be of a time when such a key was read, and what stands before it with it:
@@ -210,7 +293,8 @@ impl Predictor {
     /// counts are possible, the likeliest by the time at which they were typed.
     fn echoed_count(&self, now: Instant) -> usize {
         let line = Line::of(&self.shown.frame, 0);
-        let is_due = |pending: &&Pending| pending.typed_at + self.rtt <= now;
+        let soonest = self.echo_time_min.unwrap_or(self.link_rtt) * 7 / 8;
+        let is_due = |pending: &&Pending| pending.typed_at + soonest <= now;
         let expected = self.pending.iter().take_while(is_due).count();
         let mut text = String::new();
         let mut best: usize = 0;

@@ -1,8 +1,9 @@
 //! Keys that were seen to lead to one and the same place: Tab from field to field in a form, `/` to the
 //! bottom of a pager.
 //!
-//! What was seen twice, and echoed what was typed there, is foretold, if the field has a name: a field for
-//! a password has another one, and that one never echoes.
+//! What was seen, and echoed what was typed there, is foretold, if the field has a name: a field for a
+//! password has another one, and that one never echoes. One without a name (a mail's text) behind one with
+//! a name has to have been seen twice.
 
 use super::line::Line;
 use super::motion::{Motion, Spot};
@@ -14,8 +15,8 @@ use unicode_width::UnicodeWidthStr;
 const HABITS_MAX: usize = 32;
 /// Letters in a name, at least.
 const LETTERS_MIN: usize = 2;
-/// How often the same has to have been seen.
-const COUNT_MIN: u32 = 2;
+/// How often the way to a field without a name has to have been seen.
+const NAMELESS_COUNT_MIN: u32 = 2;
 
 /// Where a key was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,13 +55,17 @@ impl Origin {
     fn is_tab(&self) -> bool {
         matches!(self.key.as_slice(), b"\t" | b"\x1b[Z")
     }
+
+    /// Whether it leads to a field. (What completes a name is no form's key.)
+    fn leads_to_a_field(&self, spot: &Spot) -> bool {
+        let is_nameless = spot.label.trim().is_empty();
+        spot.row != self.row && (is_name(&spot.label) || is_nameless && is_name(&self.label))
+    }
 }
 
-impl Spot {
-    /// Whether its label is a name.
-    fn is_named(&self) -> bool {
-        self.label.chars().filter(|c| c.is_alphabetic()).count() >= LETTERS_MIN
-    }
+/// Whether what stands left of a field is its name.
+fn is_name(label: &str) -> bool {
+    label.chars().filter(|c| c.is_alphabetic()).count() >= LETTERS_MIN
 }
 
 impl Habits {
@@ -72,17 +77,17 @@ impl Habits {
     /// Where the key leads, if that is known.
     pub(super) fn find(&self, origin: &Origin) -> Option<Spot> {
         let habit = self.0.iter().find(|habit| habit.origin == *origin)?;
-        (habit.is_echoing && habit.count >= COUNT_MIN).then(|| habit.spot.clone())
+        let is_nameless = origin.is_tab() && !is_name(&habit.spot.label);
+        let is_known = !is_nameless || habit.count >= NAMELESS_COUNT_MIN;
+        (habit.is_echoing && is_known).then(|| habit.spot.clone())
     }
 
     /// The key led to this line.
     pub(super) fn learn(&mut self, origin: Origin, line: &Line, frame: &Frame) {
         let row = frame.cursor().row;
         let spot = Spot { row, label: line.label(), is_empty: row != origin.row };
-        // What completes a name is no form's key.
-        let leads_to_a_field = row != origin.row && spot.is_named();
         let is_plain = spot.label.width() == spot.label.chars().count();
-        if origin.is_tab() && !leads_to_a_field || !is_plain {
+        if origin.is_tab() && !origin.leads_to_a_field(&spot) || !is_plain {
             return;
         }
         if let Some(habit) = self.0.iter_mut().find(|habit| habit.origin == origin) {

@@ -192,9 +192,14 @@ impl Line {
         self.label().trim_end().to_owned()
     }
 
+    /// Whether something was typed in it.
+    pub(super) fn has_text(&self) -> bool {
+        self.end > self.start
+    }
+
     /// Whether something was typed in it behind a known prompt.
     pub(super) fn has_text_at_prompt(&self) -> bool {
-        self.is_at_prompt && self.end > self.start
+        self.is_at_prompt && self.has_text()
     }
 
     /// All that stands in it, in its pane, without blanks at its end.
@@ -202,6 +207,14 @@ impl Line {
         let slots = &self.slots[self.left_edge()..self.right_edge()];
         let text: String = slots.iter().map(|slot| slot.text.as_str()).collect();
         text.trim_end().to_owned()
+    }
+
+    /// Whether the row above goes on to the margin, and what stands here may either continue it, and give
+    /// way, or be the next line, which goes down.
+    pub(super) fn may_be_the_next(&self, frame: &Frame) -> bool {
+        let is_first = self.row.is_none() && self.cursor == self.left_edge() && self.is_inserting();
+        let above = frame.cursor().row.checked_sub(1).filter(|_| is_first);
+        above.is_some_and(|above| Self::of_row(frame, above, self.cursor).is_full())
     }
 
     /// Whether nothing stands in it.

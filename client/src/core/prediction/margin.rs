@@ -2,7 +2,8 @@
 //! next line before the terminal's margin.
 //!
 //! Programs that wrap words do it somewhere from column 72 on, or shortly before the margin. There
-//! nothing is foretold until it was seen once what this program does.
+//! nothing is foretold until it was seen once what this program does; but for a line behind a prompt,
+//! which nobody wraps before the margin. A wrap at a single key tells the column exactly.
 
 use super::key::Key;
 use super::line::{Line, Slot};
@@ -32,12 +33,13 @@ pub(super) enum Margin {
 }
 
 impl Margin {
-    /// Whether a character may be foretold at the line's cursor.
-    pub(super) fn has_room(self, line: &Line, target: KeyTarget) -> bool {
+    /// Whether a character may be foretold at the line's cursor, which may be behind a prompt.
+    pub(super) fn has_room(self, line: &Line, is_at_prompt: bool, target: KeyTarget) -> bool {
         let (at, left) = (line.column(), line.columns_left());
         match self {
             // The kernel wraps nothing but at the margin.
             _ if target == KeyTarget::Echoed || at < WRAP_COLUMN_MIN => true,
+            Self::Unknown if is_at_prompt => left > 1,
             Self::Unknown => !USUAL.contains(&at) && left > BEFORE_MARGIN,
             Self::Free => true,
             Self::At { column, .. } => at < column,
@@ -56,20 +58,41 @@ impl Margin {
         Some(below.after_line(full))
     }
 
-    /// A character for which the line has no room: its word goes to the row below.
+    /// A character for which the line has no room: its word goes to the row below. A blank stays.
     pub(super) fn with_wrapped_word(self, line: &Line, text: &str, frame: &Frame) -> Option<Line> {
         let word = line.last_word();
         let is_known = matches!(self, Self::At { count: COUNT_MIN.., .. });
         let width = word.chars().count();
-        let is_movable = !word.is_empty() && width < line.column() && line.cursor >= line.end;
-        if !is_known || !is_movable || text == " " || word.width() != width {
+        let is_movable = width < line.column() && line.cursor >= line.end;
+        if !is_known || !is_movable || word.width() != width {
             return None;
+        }
+        if text == " " {
+            let is_first = !word.is_empty() && line.columns_left() > 1;
+            return is_first.then(|| line.after(&Key::of(b" "))).flatten();
         }
         let mut left = line.clone();
         left.slots[line.cursor - width..line.cursor].fill(Slot::blank());
         let below = line.below(bottom(line, frame)?, frame)?.after_line(left);
         let text = word.chars().chain(text.chars()).map(|c| Key::of(c.to_string().as_bytes()));
         text.into_iter().try_fold(below, |line, key| line.after(&key))
+    }
+
+    /// A word, or a new one, went to the next row when so many characters were typed at the end of `old`.
+    fn note_wrap(&mut self, old: &Line, has_word: bool, typed: usize) {
+        let column = old.column();
+        *self = match *self {
+            _ if has_word && typed == 1 => Self::At { column, count: COUNT_MIN },
+            Self::At { column: known, count } if has_word => {
+                Self::At { column: known.max(column), count: count + 1 }
+            }
+            // A blank may stand beyond the column.
+            Self::At { column: known, count } if typed == 1 && known.abs_diff(column) <= 1 => {
+                Self::At { column: known.min(column), count: count + 1 }
+            }
+            Self::Unknown | Self::Free if has_word || typed == 1 => Self::At { column, count: 1 },
+            known => known,
+        };
     }
 
     /// A text, and nothing but a text, was typed between two pictures.
@@ -82,20 +105,17 @@ impl Margin {
             let word = old.last_word();
             if above.is_full() {
                 *self = Self::Free;
-            } else if !word.is_empty() && new.text_before().trim_start().starts_with(&word) {
-                *self = match *self {
-                    Self::At { column, count } => {
-                        Self::At { column: column.max(old.column()), count: count + 1 }
-                    }
-                    Self::Unknown | Self::Free => Self::At { column: old.column(), count: 1 },
-                };
+            } else if let Some(typed) = new.text_before().trim_start().strip_prefix(&word) {
+                self.note_wrap(&old, !word.is_empty(), typed.chars().count());
             }
         } else if next == row && new.column() == old.column() + 1 {
             let is_beyond = new.column() > *USUAL.end() || new.columns_left() <= 1;
             match self {
                 Self::Unknown if is_beyond => *self = Self::Free,
                 // The word before had begun earlier, or several keys came at once.
-                Self::At { column, count } if *column < new.column() => {
+                Self::At { column, count }
+                    if *column < new.column() && !new.text_before().ends_with(' ') =>
+                {
                     (*column, *count) = (new.column(), 1);
                 }
                 Self::Unknown | Self::Free | Self::At { .. } => {}

@@ -62,6 +62,9 @@ const DOUBT_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long the kernel has to have echoed, with all keys answered, until nobody has to prove it: sudo and
 /// its kin turn the echo off within milliseconds of their start.
 const ECHO_SETTLE_TIME: Duration = Duration::from_millis(500);
+/// How long a program that echoed what was typed in a line before may take for the next keys, after the
+/// host has counted them as answered: it, or the machine beyond it (ssh in the pane), is slow.
+const LAG_TIME_MAX: Duration = Duration::from_millis(500);
 /// Round trip that is assumed before one was measured.
 const RTT_ASSUMED: Duration = Duration::from_millis(100);
 
@@ -73,6 +76,8 @@ struct Pending {
     motion: Option<Motion>,
     /// It may be a habit that it moves the cursor from here.
     origin: Option<Origin>,
+    /// It was typed into an editor that said that it inserts.
+    is_inserted: bool,
     mark: u32,
     typed_at: Instant,
     place: Place,
@@ -98,12 +103,18 @@ pub struct Predictor {
     rtt: Duration,
     link_rtt: Duration,
     echo_time: Duration,
+    /// About the least that an echo took lately.
+    echo_time_min: Option<Duration>,
     shown: Shown,
     /// The true line that the chain begins with.
     base: Option<Line>,
     pending: VecDeque<Pending>,
     /// What is typed here is echoed.
     is_confident: bool,
+    /// In the true line something was echoed that was typed there.
+    is_proven: bool,
+    /// Since when the picture shows less than what the host counts as answered.
+    lag_since: Option<Instant>,
     /// The program for which the kernel echoes has been typed to, or was there from the beginning.
     is_echo_known: bool,
     /// Since when the kernel echoes, and no key waits for an answer.
@@ -137,10 +148,13 @@ impl Predictor {
             rtt: RTT_ASSUMED,
             link_rtt: RTT_ASSUMED,
             echo_time: Duration::ZERO,
+            echo_time_min: None,
             shown: Shown::default(),
             base: None,
             pending: VecDeque::new(),
             is_confident: false,
+            is_proven: false,
+            lag_since: None,
             is_echo_known: true,
             echoed_since: None,
             is_mode_open: false,
@@ -190,6 +204,7 @@ impl Predictor {
             key: Key::Other { changes_mode, is_enter: false },
             motion: None,
             origin: None,
+            is_inserted: false,
             mark,
             typed_at,
             place: Place::Unknown,
@@ -229,10 +244,18 @@ impl Predictor {
         self.is_leaving |= matches!(key, Key::Other { changes_mode: true, .. });
         // A letter that is echoed moves nothing.
         let may_move = Origin::may_be(bytes) && (key.text().is_none() || !self.is_confident);
-        let line = if may_move { self.newest_line() } else { None };
+        let are_commands = !self.is_confident && self.pending.iter().all(may_be_command);
+        let line = if !may_move {
+            None
+        } else if are_commands {
+            self.true_line()
+        } else {
+            self.newest_line()
+        };
         let origin = line.map(|line| Origin::of(bytes, &line, &self.shown.frame));
-        let habit = || self.habits.find(origin.as_ref()?).map(Motion::To);
-        let motion = self.vi.handle_key(bytes, &self.shown.frame).or_else(habit);
+        let habit = origin.as_ref().and_then(|origin| self.habits.find(origin)).map(Motion::To);
+        self.is_confident |= are_commands && habit.as_ref().is_some_and(|habit| self.hides(habit));
+        let motion = self.vi.handle_key(bytes, &self.shown.frame).or(habit);
         let place = match self.pending.back() {
             None => self.after_base(&key, motion.as_ref()),
             Some(Pending { place: Place::After(line), .. }) => {
@@ -246,8 +269,16 @@ impl Predictor {
         if is_enter && is_last {
             self.entered_row = self.is_confident.then_some(self.shown.frame.cursor().row);
         }
-        let pending = Pending { key, motion, origin, mark, typed_at: now, place, was_shown: false };
-        self.pending.push_back(pending);
+        self.pending.push_back(Pending {
+            is_inserted: key.text().is_some() && motion.is_none() && self.is_inserting(),
+            key,
+            motion,
+            origin,
+            mark,
+            typed_at: now,
+            place,
+            was_shown: false,
+        });
     }
 
     /// The line that the next key is typed in, as far as is known.
@@ -255,12 +286,20 @@ impl Predictor {
         match self.pending.back().map(|pending| &pending.place) {
             Some(Place::After(line)) => Some(line.clone()),
             Some(Place::Unknown | Place::Behind) => None,
-            None => {
-                let frame = &self.shown.frame;
-                let base = self.base.as_ref().filter(|base| base.is_shown_by(frame));
-                Some(base.map_or_else(|| Line::of(frame, 0), |base| base.refreshed(frame)))
-            }
+            None => self.true_line(),
         }
+    }
+
+    /// The line of the newest picture.
+    fn true_line(&self) -> Option<Line> {
+        let frame = &self.shown.frame;
+        let base = self.base.as_ref().filter(|base| base.is_shown_by(frame));
+        Some(base.map_or_else(|| Line::of(frame, 0), |base| base.refreshed(frame)))
+    }
+
+    /// Whether nothing is seen after this of what was typed in the true line.
+    fn hides(&self, motion: &Motion) -> bool {
+        matches!(motion, Motion::To(spot) if spot.row == self.shown.frame.cursor().row)
     }
 
     /// The first key of a chain.
@@ -284,7 +323,11 @@ impl Predictor {
         }
         let target = self.shown.keys.target;
         let text = key.text();
-        let next = if text.is_none() || self.margin.has_room(line, target) {
+        if text.is_some() && line.may_be_the_next(&self.shown.frame) {
+            return Place::Unknown;
+        }
+        let is_at_prompt = self.prompts.is_certain(line);
+        let next = if text.is_none() || self.margin.has_room(line, is_at_prompt, target) {
             let in_row = line.after(key);
             in_row.or_else(|| self.margin.at_the_edge(line, text?, &self.shown.frame))
         } else {
@@ -297,18 +340,38 @@ impl Predictor {
     fn begin(&mut self, typed: usize) {
         let line = Line::of(&self.shown.frame, typed);
         let is_continued = self.is_continued(&line);
+        self.prompts.note_begin(&line);
+        let is_inserting = self.is_inserting();
         self.is_confident = match self.shown.keys.target {
             KeyTarget::Echoed => self.is_echo_known,
             KeyTarget::Raw | KeyTarget::Unknown => {
-                !self.is_leaving && says_inserting(&self.shown.frame)
+                is_inserting
                     || self.pending.front().is_some_and(|first| first.motion.is_some())
+                    || self.have_commands_led_to_text()
                     || !self.is_mode_open
                         && (is_continued || self.prompts.width_in(&line).is_some())
             }
             KeyTarget::Hidden | KeyTarget::Multiplexer => false,
         };
-        self.base = Some(self.prompts.begin(line));
-        self.doubt_since = None;
+        self.begin_with(line);
+        // Letters are shown there, sooner or later.
+        (self.doubt_since, self.is_proven) = (None, is_inserting && self.may_foretell());
+    }
+
+    /// The true line, from which the chain goes on.
+    fn begin_with(&mut self, line: Line) {
+        let base = self.prompts.begin(line);
+        if base.is_at_prompt && self.margin == Margin::Unknown {
+            self.margin = self.prompts.margin_of(&base);
+        }
+        self.base = Some(base);
+    }
+
+    /// Whether what is pending may be commands that aren't echoed, up to a key that begins a text in the
+    /// same row.
+    fn have_commands_led_to_text(&self) -> bool {
+        let first = self.pending.iter().find(|pending| !may_be_command(pending));
+        first.and_then(|pending| pending.motion.as_ref()).is_some_and(|motion| self.hides(motion))
     }
 
     /// Whether Enter, typed where keys were echoed, led to an empty line below: a text goes on there.
@@ -317,6 +380,11 @@ impl Predictor {
         let (cursor, size) = (self.shown.frame.cursor(), self.shown.frame.size());
         let is_below = cursor.row == row + 1 || cursor.row == row && row + 2 >= size.rows;
         is_below && line.is_empty()
+    }
+
+    /// Whether an editor says that letters are inserted, and no key was typed by which it may leave that.
+    fn is_inserting(&self) -> bool {
+        !self.is_leaving && says_inserting(&self.shown.frame)
     }
 
     fn may_foretell(&self) -> bool {
@@ -338,15 +406,16 @@ impl Predictor {
             self.margin = Margin::Unknown;
         } else if !is_resized && self.has_answered(self.other_mark) {
             self.margin.learn(&self.shown.frame, &shown.frame);
+            if let Some(base) = self.base.as_ref().filter(|base| base.is_at_prompt) {
+                self.prompts.note_margin(base, self.margin);
+            }
         }
         self.shown = shown.clone();
         self.is_leaving &= says_inserting(&shown.frame);
         if is_resized || !self.may_foretell() {
             self.give_up();
         }
-        let mark = shown.keys.mark(ViewerId(0));
-        let answered = self.answered_count(mark).max(usize::from(self.is_at_prompt_again()));
-        self.judge(answered, now);
+        self.judge_shown(now);
         if self.pending.is_empty() && self.base.is_none() {
             // A prompt is looked at when a key is typed at it.
             self.is_confident = false;
@@ -357,6 +426,12 @@ impl Predictor {
             self.vi.handle_settled(&self.shown.frame);
         }
         self.note_shown();
+    }
+
+    fn judge_shown(&mut self, now: Instant) {
+        let counted = self.answered_count(self.shown.keys.mark(ViewerId(0)));
+        let answered = self.without_lag(counted, now);
+        self.judge(answered.max(usize::from(self.is_at_prompt_again())), now);
     }
 
     /// Whether Enter, the next key to be answered, has led back to the prompt at which it was typed.
@@ -381,7 +456,8 @@ impl Predictor {
     fn give_up(&mut self) {
         self.base = None;
         self.is_confident = false;
-        self.doubt_since = None;
+        self.is_proven = false;
+        (self.doubt_since, self.lag_since) = (None, None);
         self.entered_row = None;
         self.vi.reset();
         for pending in &mut self.pending {
@@ -406,6 +482,9 @@ impl Predictor {
         if self.doubt_end().is_some_and(|end| end <= now) {
             self.give_up();
         }
+        if self.lag_end().is_some_and(|end| end <= now) {
+            self.judge_shown(now);
+        }
         if self.chain_len() > 0
             && let Some(oldest) = self.pending.front()
         {
@@ -418,7 +497,11 @@ impl Predictor {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let oldest = self.pending.front().filter(|_| self.chain_len() > 0);
         let glitch = oldest.and_then(|oldest| self.display.poll_timeout(oldest.typed_at));
-        [glitch, self.doubt_end()].into_iter().flatten().min()
+        [glitch, self.doubt_end(), self.lag_end()].into_iter().flatten().min()
+    }
+
+    fn lag_end(&self) -> Option<Instant> {
+        self.lag_since.map(|since| since + LAG_TIME_MAX)
     }
 
     fn doubt_end(&self) -> Option<Instant> {
@@ -453,6 +536,12 @@ impl Predictor {
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
+}
+
+/// Whether it may be a command that isn't echoed, and doesn't end a pager.
+fn may_be_command(pending: &Pending) -> bool {
+    let text = pending.key.text().filter(|_| pending.motion.is_none());
+    text.is_some_and(|text| !matches!(text, "q" | "Q"))
 }
 
 /// Whether nobody can know what comes after it.

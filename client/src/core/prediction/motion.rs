@@ -51,15 +51,24 @@ impl Line {
             Motion::ToEnd if self.is_full() => None,
             Motion::ToEnd => at(self.text_end()),
             Motion::Break { .. } if self.text_end() > self.cursor => None,
+            // What is opened is below all rows of the text.
+            Motion::Open { .. } if self.is_full() => None,
             Motion::Open { bottom } | Motion::Break { bottom } => {
-                let line = self.below(*bottom, frame).filter(|_| self.begins_at_the_left())?;
+                let line = self
+                    .below(*bottom, frame)
+                    .filter(|_| self.first_row(frame).begins_at_the_left())?;
                 // A picture in which what stood there hasn't gone yet is another one.
                 let moved = line.right_edge();
                 Some(Self { moved, ..line.after_line(self.clone()) })
             }
             Motion::To(spot) => {
                 let line = self.in_row(spot.row, &spot.label, spot.is_empty, frame)?;
-                Some(line.after_line(self.clone()))
+                let is_same_row = spot.row == self.row_in(frame);
+                Some(if is_same_row {
+                    Self { before: self.before.clone(), ..line }
+                } else {
+                    line.after_line(self.clone())
+                })
             }
         }
     }
@@ -118,6 +127,23 @@ impl Line {
         let (left, right) = (self.left_edge(), self.right_edge());
         let last = self.slots[left..right].iter().rposition(|slot| !slot.is_blank());
         last.map_or(left, |last| left + last + 1)
+    }
+
+    /// The first row of the text that goes on in this one over the margin.
+    fn first_row(&self, frame: &Frame) -> Self {
+        let mut line = self.clone();
+        for _ in 0..frame.size().rows {
+            let before = line.before.as_deref().cloned();
+            let above = || {
+                let row = line.row_in(frame).checked_sub(1)?;
+                Some(Self { row: Some(row), ..Self::of_row(frame, row, line.left_edge()) })
+            };
+            match before.or_else(above).filter(Self::is_full) {
+                Some(above) => line = above,
+                None => break,
+            }
+        }
+        line
     }
 
     /// Whether an editor has no reason to begin the next line elsewhere than at the left: this one has

@@ -2,12 +2,15 @@
 //! typed.
 
 use super::line::Line;
+use super::margin::Margin;
 use std::collections::VecDeque;
 
 /// Prompts that are remembered: those of the shells and programs of one session.
 const PROMPTS_MAX: usize = 16;
 /// Shortest prompt that is known again when text follows it (a line of the history).
 const PROMPT_CHARS_MIN: usize = 2;
+/// How often a line has to have begun with a prompt that is one for sure.
+const CERTAIN_COUNT_MIN: u32 = 2;
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,10 @@ struct Prompt {
     text: String,
     /// With them: where what is typed begins, in columns.
     width: usize,
+    /// Where what is typed behind it wraps: a shell's is the same after each command.
+    margin: Margin,
+    /// How often a line began with nothing but it.
+    count: u32,
 }
 
 /// The prompts that are known.
@@ -33,7 +40,38 @@ impl Prompts {
         if self.0.len() >= PROMPTS_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(Prompt { text, width: line.prompt_width() });
+        let width = line.prompt_width();
+        self.0.push_back(Prompt { text, width, margin: Margin::Unknown, count: 1 });
+    }
+
+    /// Something is going to be typed in this line.
+    pub(super) fn note_begin(&mut self, line: &Line) {
+        let text = line.prompt();
+        let known = self.0.iter_mut().find(|prompt| prompt.text == text);
+        known.into_iter().for_each(|prompt| prompt.count += 1);
+    }
+
+    /// Whether the line's prompt is one for sure, and no begin of a text.
+    pub(super) fn is_certain(&self, line: &Line) -> bool {
+        let text = line.prompt();
+        let is_text = text.chars().last().is_none_or(char::is_alphanumeric);
+        let is_often = |prompt: &Prompt| prompt.text == text && prompt.count >= CERTAIN_COUNT_MIN;
+        line.is_at_prompt && !is_text && self.0.iter().any(is_often)
+    }
+
+    /// What is typed behind the line's prompt wraps so.
+    pub(super) fn note_margin(&mut self, line: &Line, margin: Margin) {
+        let text = line.prompt();
+        if let Some(prompt) = self.0.iter_mut().find(|prompt| prompt.text == text) {
+            prompt.margin = margin;
+        }
+    }
+
+    /// Where what is typed behind the line's prompt wraps.
+    pub(super) fn margin_of(&self, line: &Line) -> Margin {
+        let text = line.prompt();
+        let known = self.0.iter().find(|prompt| prompt.text == text);
+        known.map_or(Margin::Unknown, |prompt| prompt.margin)
     }
 
     /// What is typed in this line is not echoed.

@@ -1,6 +1,7 @@
 //! The predictor against models of programs, with a network between, in virtual time.
 
 mod motions;
+mod slow;
 
 use super::*;
 use proptest::prelude::*;

@@ -5,12 +5,15 @@
 //! lead elsewhere (`:q`, `:X`, which asks for a key) nothing is known until the mode line is seen again:
 //! what is typed then may be a password.
 
+use super::line::Line;
 use super::mode_line::inserting_row;
 use super::motion::{Motion, Spot};
 use tern_term::Frame;
 
 /// Longest command that is read.
 const COMMAND_SIZE_MAX: usize = 256;
+/// New lines foretold wrong after which no more are. One that was indented suffices.
+const WRONG_LINES_MAX: u32 = 3;
 
 /// What the next key means.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,8 +36,8 @@ pub(super) struct Vi {
     mode: Mode,
     /// The row of the mode line; `None`: it is no vi, as far as is known.
     bottom: Option<u16>,
-    /// A new line was seen to begin elsewhere than at the left.
-    is_indenting: bool,
+    /// New lines that were foretold wrong.
+    wrong_lines: u32,
 }
 
 impl Vi {
@@ -43,10 +46,18 @@ impl Vi {
         *self = Self::default();
     }
 
-    /// What a motion led to was foretold wrong.
-    pub(super) fn refute(&mut self, motion: &Motion) {
+    /// What a motion led to was foretold wrong: `frame` shows the truth.
+    pub(super) fn refute(&mut self, motion: &Motion, frame: &Frame) {
         (self.mode, self.bottom) = (Mode::Unknown, None);
-        self.is_indenting |= matches!(motion, Motion::Open { .. } | Motion::Break { .. });
+        if matches!(motion, Motion::Open { .. } | Motion::Break { .. }) {
+            let is_indented = Line::of(frame, 0).text_before().starts_with(' ');
+            self.wrong_lines += if is_indented { WRONG_LINES_MAX } else { 1 };
+        }
+    }
+
+    /// Whether a new line begins at the left, in the row below.
+    fn may_open(&self) -> bool {
+        self.wrong_lines < WRONG_LINES_MAX
     }
 
     /// A picture came in which all keys show that were typed.
@@ -66,7 +77,7 @@ impl Vi {
             Mode::Unknown => (Mode::Unknown, None),
             Mode::Insert => {
                 // Elsewhere Enter may run what asks for a password.
-                let may_break = bytes == b"\r" && !self.is_indenting;
+                let may_break = bytes == b"\r" && self.may_open();
                 let breaks = may_break && inserting_row(frame).is_some();
                 (after_insert(bytes), breaks.then_some(Motion::Break { bottom }))
             }
@@ -77,7 +88,7 @@ impl Vi {
                 b"i" => (Mode::Insert, Some(Motion::Here)),
                 b"a" => (Mode::Insert, Some(Motion::Behind)),
                 b"A" => (Mode::Insert, Some(Motion::ToEnd)),
-                b"o" => (Mode::Insert, (!self.is_indenting).then_some(Motion::Open { bottom })),
+                b"o" => (Mode::Insert, self.may_open().then_some(Motion::Open { bottom })),
                 [text @ (b':' | b'/' | b'?')] => {
                     let label = String::from(char::from(*text));
                     let spot = Spot { row: bottom, label: label.clone(), is_empty: false };
@@ -237,10 +248,12 @@ mod tests {
     #[test]
     fn what_was_wrong_is_not_foretold_again() {
         let mut vi = inserting();
-        let motion = type_all(&mut vi, &["\x1b", "o"]).expect("a motion");
-        vi.refute(&motion);
-        assert_eq!(type_all(&mut vi, &["\x1b", "A"]), None);
-        vi.handle_settled(&frame("-- INSERT --"));
+        for _ in 0..WRONG_LINES_MAX {
+            let motion = type_all(&mut vi, &["\x1b", "o"]).expect("a motion");
+            vi.refute(&motion, &frame(""));
+            assert_eq!(type_all(&mut vi, &["\x1b", "A"]), None);
+            vi.handle_settled(&frame("-- INSERT --"));
+        }
         assert_eq!(type_all(&mut vi, &["\x1b", "o"]), None);
         assert_eq!(type_all(&mut vi, &["\x1b", "A"]), Some(Motion::ToEnd));
     }

@@ -266,3 +266,92 @@ fn many_lines_typed_into_an_outage_are_bounded() {
     }
     assert_eq!(bench.picture().lines().last(), Some("-- INSERT --"));
 }
+
+#[test]
+fn field_without_a_name_is_known_after_two() {
+    let mut bench = Bench::new();
+    for times in 0..3 {
+        bench.answer("\x1b[2J\x1b[HSubject: \x1b[1;10H");
+        bench.text("mail");
+        let shown = bench.key("\t") + &bench.key("d");
+        assert_eq!(shown.contains('d'), times == 2, "{times}");
+        bench.answer("\x1b[3;1Hd");
+        bench.text("ear");
+        bench.typed("\x18", "");
+    }
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn commands_of_a_pager_before_its_search_hide_nothing() {
+    let mut bench = Bench::new();
+    bench.answer("\x1b[2J\x1b[Htext\x1b[6;1H:");
+    bench.typed("/", "\x1b[6;1H\x1b[K/");
+    bench.text("ab");
+    bench.typed("\r", "\x1b[6;1H\x1b[K:");
+    bench.keys(&["n", "j", "/", "c"]);
+    assert_eq!(bench.picture(), "text\n\n\n\n\n/c");
+    bench.mark -= 3;
+    bench.answer("\x1b[1;1Hmore\x1b[6;2H");
+    bench.mark += 3;
+    assert_eq!(bench.picture(), "more\n\n\n\n\n/c");
+    bench.answer("\x1b[6;1H\x1b[K/c");
+    assert_eq!(bench.picture(), "more\n\n\n\n\n/c");
+    bench.typed("\r", "\x1b[6;1H\x1b[K:");
+    bench.keys(&["q", "/", "c"]);
+    assert_eq!(bench.picture(), "more\n\n\n\n\n:", "the pager is left");
+}
+
+#[test]
+fn margin_of_a_prompts_lines_is_known_after_another_program_ran() {
+    let mut bench = Bench::new();
+    let line = format!("0123456789{}", "x".repeat(66));
+    bench.answer("$$ ");
+    bench.text("01");
+    bench.keys(&["2"]);
+    bench.answer(&line[2..]);
+    bench.typed("a", "a\r\n");
+    bench.typed("b", "b");
+    bench.target = KeyTarget::Echoed;
+    bench.typed("\r", "\r\n");
+    bench.target = KeyTarget::Raw;
+    bench.answer("$$ ");
+    bench.text(&line);
+    bench.keys(&["a", "b", "c"]);
+    assert!(bench.picture().ends_with(&format!("$$ {line}a\nbc")), "{}", bench.picture());
+}
+
+#[test]
+fn word_that_went_to_the_next_row_at_one_key_tells_the_column() {
+    let mut bench = Bench::new();
+    let line = format!("{}abcdefg", "word ".repeat(13));
+    bench.answer("\x1b[2J\x1b[H");
+    bench.answer("\x1b[1;1H");
+    bench.text(&line);
+    bench.typed("h", "\x1b[7D\x1b[K\r\nabcdefgh");
+    bench.answer("\x1b[3;1H");
+    bench.text(&line);
+    // A blank stays, and the next word begins below.
+    bench.keys(&[" ", "i"]);
+    assert!(bench.picture().ends_with(&format!("\n{line}\ni")), "{}", bench.picture());
+    bench.answer(" \r\ni");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn line_that_goes_on_over_the_margin_is_broken_as_its_first_row_says() {
+    let full = format!("a{}c", " b".repeat(39));
+    let mut bench = vi(&format!("{full} go"), "");
+    bench.typed("A", "\x1b[6;1H-- INSERT --\x1b[2;4H");
+    bench.keys(&["\r", "n", "e", "w"]);
+    assert!(bench.picture().starts_with(&format!("{full}\n go\nnew")), "{}", bench.picture());
+}
+
+#[test]
+fn text_at_the_begin_of_a_row_below_a_full_one_may_be_another_lines() {
+    let mut bench = vi(&format!("{}next line", "x".repeat(80)), "~");
+    bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[2;1H");
+    assert_eq!(bench.key("a"), "next line");
+    bench.answer("\x1b[1;5r\x1b[2;1H\x1b[L\x1b[r\x1b[2;1Ha");
+    assert_eq!(bench.key("b"), "ab");
+}

@@ -1,0 +1,84 @@
+//! Programs that take longer than the host allows for, and pictures that are ahead of its report.
+
+use super::*;
+
+/// A line behind a prompt, in which something was echoed.
+fn line(text: &str) -> Bench {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.text(text);
+    bench
+}
+
+#[test]
+fn slow_program_is_waited_for() {
+    let mut bench = line("ls");
+    bench.keys(&[" ", "s", "r", "c"]);
+    // All four are counted as answered, and the program, or a machine beyond it, has read one.
+    for output in ["", " ", "", "sr", "c"] {
+        bench.answer(output);
+        assert_eq!(bench.picture(), "$$ ls src");
+    }
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn program_that_has_stopped_echoing_is_not_waited_for_long() {
+    let mut bench = line("ls");
+    bench.keys(&["x", "y"]);
+    bench.answer("");
+    assert_eq!(bench.picture(), "$$ lsxy");
+    bench.now = bench.predictor.poll_timeout().expect("it waits").max(bench.now + LAG_TIME_MAX);
+    bench.predictor.handle_timeout(bench.now);
+    assert_eq!(bench.picture(), "$$ ls");
+    assert_eq!(bench.key("z"), "$$ ls", "it has to be seen again");
+}
+
+#[test]
+fn what_follows_an_enter_that_shows_no_effect_yet_is_typed_in_no_old_line() {
+    let mut bench = line("su");
+    bench.keys(&["\r", "s", "e", "c"]);
+    bench.answer("");
+    assert_eq!(bench.picture(), "$$ su");
+    bench.now += LAG_TIME_MAX;
+    bench.predictor.handle_timeout(bench.now);
+    assert_eq!(bench.picture(), "$$ su");
+    assert_eq!(bench.key("r"), "$$ su");
+    bench.answer("\r\nPassword: ");
+    assert_eq!(bench.picture(), "$$ su\nPassword:");
+}
+
+#[test]
+fn picture_ahead_of_the_report_is_not_typed_into_twice() {
+    let mut bench = Bench::new();
+    bench.answer("one\r\n~\x1b[1;1H");
+    bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[1;1H");
+    bench.text("a");
+    bench.typed("\x1b", "\x1b[6;1H\x1b[K\x1b[1;1H");
+    // Its effect isn't known, and answers took longer before.
+    bench.predictor.echo_time = 800 * MS;
+    bench.predictor.handle_rtt(100 * MS);
+    bench.keys(&["O", "W", "e"]);
+    bench.mark -= 2;
+    bench.answer("\x1b[6;1H-- INSERT --\x1b[1;1H\x1b[2K\r\naone\x1b[1;1HW");
+    bench.mark += 2;
+    assert_eq!(bench.picture().lines().next(), Some("We"));
+}
+
+#[test]
+fn editor_that_is_slow_to_insert_loses_no_letter() {
+    let mut bench = Bench::new();
+    bench.answer("one\x1b[6;1H-- INSERT --\x1b[1;4H");
+    bench.text("x");
+    bench.keys(&["\x0b", "C", "o", "u"]);
+    // Two letters are counted as answered that don't show yet.
+    bench.mark -= 1;
+    bench.answer("\r\n");
+    bench.mark += 1;
+    assert_eq!(bench.picture().lines().nth(1), Some("Cou"));
+    bench.answer("C");
+    assert_eq!(bench.picture().lines().nth(1), Some("Cou"));
+    bench.answer("ou");
+    assert_eq!(bench.picture().lines().nth(1), Some("Cou"));
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
