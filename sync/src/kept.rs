@@ -4,8 +4,9 @@ use crate::State;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// States kept beside the front. About two are in flight per round trip, of small ones up to eight; this
-/// many cover a path whose round trip suddenly takes eight times as long, or twice. Part of the protocol.
+/// States kept beside the front. About two are in flight per round trip, of small ones about eight; this
+/// many cover a path whose round trip suddenly takes eight times as long, or nearly twice. Part of the
+/// protocol.
 pub(crate) const KEPT_STATES_MAX: u64 = 16;
 
 /// A state that was sent.

@@ -32,12 +32,13 @@ const COPY_INTERVAL_MIN: Duration = Duration::from_millis(5);
 const COPY_INTERVAL_MAX: Duration = Duration::from_millis(25);
 /// Most time between frames (as mosh).
 const FRAME_INTERVAL_MAX: Duration = Duration::from_millis(250);
-/// Longest that a small frame waits for its turn, but on a path where more than
+/// Longest that a small frame delays the next, but on a path where more than
 /// [`SMALL_FRAMES_IN_FLIGHT_MAX`] would be on their way: 20 a second, so that keys and their echo
-/// hardly ever wait, and a flood's frames of some 50 bytes cost a kilobyte a second.
+/// hardly ever wait, and a flood's frames of some 50 bytes cost a kilobyte a second. What a thin line
+/// can't carry the congestion window holds back.
 const SMALL_FRAME_INTERVAL: Duration = Duration::from_millis(50);
-/// Half of [`KEPT_STATES_MAX`](crate::kept::KEPT_STATES_MAX): acknowledgements find theirs still kept
-/// when a round trip suddenly takes twice as long.
+/// Half of [`KEPT_STATES_MAX`](crate::kept::KEPT_STATES_MAX), as one more goes ahead after a pause:
+/// acknowledgements find theirs still kept when a round trip suddenly takes nearly twice as long.
 const SMALL_FRAMES_IN_FLIGHT_MAX: u32 = 8;
 
 /// Smoothed round-trip time (RFC 6298, section 2).
@@ -74,8 +75,7 @@ impl Rtt {
         (srtt / 2).clamp(FRAME_INTERVAL_MIN, FRAME_INTERVAL_MAX)
     }
 
-    /// What a small frame delays the next by: less than [`Self::frame_interval`] on a path that is slow
-    /// for its length, not for its width.
+    /// What a small frame delays the next by: less than [`Self::frame_interval`] on a long path.
     pub(crate) fn small_frame_interval(&self) -> Duration {
         let srtt = self.smoothed().unwrap_or(RTT_INITIAL);
         (srtt / SMALL_FRAMES_IN_FLIGHT_MAX).max(SMALL_FRAME_INTERVAL).min(self.frame_interval())

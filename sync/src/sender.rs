@@ -15,7 +15,7 @@ use crate::sending::{Acked, AnySender, Cause, From, Prepared, Via};
 use crate::wire::{DATAGRAM_SIZE_MAX, DIFF_SIZE_MAX, Head};
 use crate::{Load, PeerError, State};
 use std::any::Any;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A diff from the front is preferred if it is at most this much longer than one from a presumed
 /// base (as mosh), for then any one datagram repairs the loss of all before it.
@@ -43,8 +43,9 @@ pub(crate) struct Sender<S> {
     is_too_large_to_probe: bool,
     sent: Kept<S>,
     last_sent_at: Option<Instant>,
-    /// When the frames sent so far are paid for at one per frame interval.
+    /// When the frames sent so far are paid for at one per frame interval, and the last one's price.
     paid_at: Option<Instant>,
+    last_price: Duration,
     /// Something is known to be lost since then.
     lost_at: Option<Instant>,
     bulk: Option<Bulk>,
@@ -66,6 +67,7 @@ impl<S: State> Sender<S> {
             is_too_large_to_probe: false,
             last_sent_at: None,
             paid_at: None,
+            last_price: Duration::ZERO,
             lost_at: None,
             bulk: None,
             copies: Copies::default(),
@@ -91,10 +93,10 @@ impl<S: State> Sender<S> {
     }
 
     /// The next frame's time by pacing: after a pause two may go close together, for output often
-    /// comes in two gulps, then one per frame interval. Of small ones some more may.
+    /// comes in two gulps, then one per frame interval.
     fn frame_at(&self, pace: &Pace) -> Option<Instant> {
         let last = self.last_sent_at? + FRAME_INTERVAL_MIN;
-        let paid = self.paid_at?.checked_sub(pace.rtt.frame_interval());
+        let paid = self.paid_at?.checked_sub(self.last_price);
         Some(paid.map_or(last, |paid| paid.max(last)))
     }
 
@@ -255,6 +257,7 @@ impl<S: State> AnySender for Sender<S> {
         let price = if is_small { rtt.small_frame_interval() } else { rtt.frame_interval() };
         let paid_at = self.paid_at.map_or(now, |at| at.max(now)) + price;
         self.paid_at = Some(paid_at.min(now + DEBT_MAX * rtt.frame_interval()));
+        self.last_price = price;
         let bulk = match via {
             Via::Stream { id } => Some(Bulk::stream(head.num, size, id, now)),
             Via::Shards => Some(Bulk::shards(head.num, size, now, pace)),

@@ -40,8 +40,8 @@ use tern_tests::World;
 /// Keys of a full run, and of a quick one; and how long a pause may be in each.
 const KEYS: (usize, usize) = (5_200, 1_000);
 const PAUSE_MAX: (Duration, Duration) = (Duration::from_millis(1200), Duration::from_millis(500));
-/// Systems that are typed into at once where each has a download beside it. All five of them keep two
-/// cores busy with packets, and keys wait for the processor then.
+/// Systems that are typed into at once where each has a download beside it. All of them together keep
+/// two cores busy with packets, and keys wait for the processor then.
 const DOWNLOADS_MAX: usize = 2;
 /// Where the axis of the plots begins, in milliseconds.
 const PLOT_MS_MIN: f64 = 0.2;

@@ -4,7 +4,7 @@
 use super::habits::Origin;
 use super::key::Key;
 use super::line::Line;
-use super::{LAG_TIME_MAX, Pending, Place, Predictor, is_barrier};
+use super::{Pending, Place, Predictor, is_barrier};
 use std::time::Instant;
 use tern_sync::session::ViewerId;
 
@@ -41,53 +41,13 @@ impl Predictor {
         self.shown.keys.mark(ViewerId(0)).is_some_and(|answered| is_reached(mark, answered))
     }
 
-    /// Of `answered` keys at the front those that the program has read, as far as that can be told: while
-    /// the picture shows a line as it was after fewer of them, it is only slow.
-    pub(super) fn without_lag(&mut self, answered: usize, now: Instant) -> usize {
-        let read = if self.is_proven { self.read_count(answered) } else { None };
-        let Some(read) = read else {
-            self.lag_since = None;
-            return answered;
-        };
-        let since = *self.lag_since.get_or_insert(now);
-        if since + LAG_TIME_MAX <= now {
-            self.lag_since = None;
-            // What reads the keys may be another program already: nothing is believed until it is seen.
-            (self.is_mode_open, self.is_echo_known) = (true, false);
-            return answered;
-        }
-        if read > 0 {
-            self.lag_since = Some(now);
-        }
-        read
-    }
-
-    /// How many keys the picture shows, if it shows the line after fewer than `answered`.
-    fn read_count(&self, answered: usize) -> Option<usize> {
-        let chain = self.chain_len();
-        let first = answered.min(chain);
-        if self.pending.iter().take(first).any(|pending| self.is_tentative(&pending.key)) {
-            return None;
-        }
-        let is_shown = |line: &&Line| line.is_shown_by(&self.shown.frame);
-        let mut counts = (0..=first).rev();
-        let read = counts.find(|count| self.line_after(*count).filter(is_shown).is_some())?;
-        if read < first {
-            return Some(read);
-        }
-        // Enter leaves a line in which something stands.
-        let next = self.pending.get(chain).filter(|_| answered > chain)?;
-        let is_enter = matches!(next.key, Key::Other { is_enter: true, .. });
-        let has_text = self.line_after(chain).is_some_and(Line::has_text);
-        (is_enter && has_text).then_some(read)
-    }
-
     /// Compares the chain with the newest picture, in which the first `answered` keys show.
     pub(super) fn judge(&mut self, answered: usize, now: Instant) {
         let chain = self.chain_len();
         if chain == 0 {
             return self.pass_unknown(answered, now);
         }
+        self.unread_since = None;
         match self.find_in_chain(answered.min(chain), chain) {
             Some(count) => {
                 self.doubt_since = None;
@@ -118,7 +78,7 @@ impl Predictor {
         chain.take_while(|pending| !self.is_tentative(&pending.key)).count()
     }
 
-    fn is_tentative(&self, key: &Key) -> bool {
+    pub(super) fn is_tentative(&self, key: &Key) -> bool {
         matches!(key, Key::Edit(edit) if !self.trusted.contains(edit))
     }
 
@@ -155,6 +115,8 @@ impl Predictor {
             self.statistics.right += 1;
             let is_masked = pending.key.text().is_some_and(|text| MASKS.contains(&text));
             is_proof |= pending.motion.is_none() && !is_masked;
+            // It has led to a line of its own.
+            self.is_proven &= pending.motion.is_none();
             if let Place::After(after) = pending.place {
                 // What changed nothing proves nothing.
                 let has_effect = before.is_some_and(|before| before != after);
@@ -175,8 +137,9 @@ impl Predictor {
         if is_proof {
             self.is_proven = true;
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
+            self.entered = None;
             self.prompts.remember(&line);
-            self.habits.note_echo(&line, &self.shown.frame);
+            self.habits.note_echo(&line, &self.shown.frame, true);
         }
         self.begin_with(line.refreshed(&self.shown.frame));
         self.lay_chain();
@@ -191,6 +154,10 @@ impl Predictor {
         }
         if let Some(base) = &self.base {
             self.prompts.forget(base);
+            let is_text = |first: &Pending| first.key.text().is_some() && first.motion.is_none();
+            if self.pending.front().is_some_and(is_text) {
+                self.habits.note_echo(base, &self.shown.frame, false);
+            }
         }
         self.is_mode_open = true;
         let mut origin = None;
@@ -212,7 +179,7 @@ impl Predictor {
     fn pass_unknown(&mut self, answered: usize, now: Instant) {
         let mut has_passed = false;
         let mut origin = None;
-        let passed = answered.min(self.pending.len()) - self.unread_count(answered);
+        let passed = answered.min(self.pending.len()) - self.unread(answered, now);
         for pending in self.pending.drain(..passed) {
             has_passed = true;
             note_origin(&mut origin, &pending);
@@ -227,28 +194,12 @@ impl Predictor {
         }
     }
 
-    /// How many of the last of `answered` keys, letters of a text, an editor that says that it inserts has
-    /// still to show.
-    fn unread_count(&self, answered: usize) -> usize {
-        if !self.is_inserting() {
-            return 0;
-        }
-        let keys = self.pending.iter().take(answered);
-        let last_barrier = keys.clone().rposition(|p| is_barrier(&p.key, p.motion.as_ref()));
-        let behind = keys.skip(last_barrier.map_or(0, |last| last + 1));
-        let letters = behind.map(|p| p.key.text().filter(|_| p.is_inserted));
-        let Some(texts) = letters.collect::<Option<Vec<_>>>() else { return 0 };
-        let line = Line::of(&self.shown.frame, 0);
-        let is_read = |count: &usize| line.columns_of(&texts[..*count].concat()).is_some();
-        let read = (0..=texts.len()).rev().find(is_read).unwrap_or(0);
-        texts.len() - read
-    }
-
     /// What is pending begins a chain on the newest picture, which may show the first of it already.
     /// The newest key that was answered, but for a text behind it, was typed at `origin`, if it may have a
     /// habit.
     fn place_anew(&mut self, origin: Option<(Origin, String)>, now: Instant) {
         self.base = None;
+        self.habits.leave();
         let echoed = self.echoed_count(now);
         let text: String = self.pending.iter().take(echoed).filter_map(|p| p.key.text()).collect();
         let line = Line::of(&self.shown.frame, 0);
@@ -293,7 +244,7 @@ impl Predictor {
     /// counts are possible, the likeliest by the time at which they were typed.
     fn echoed_count(&self, now: Instant) -> usize {
         let line = Line::of(&self.shown.frame, 0);
-        let soonest = self.echo_time_min.unwrap_or(self.link_rtt) * 7 / 8;
+        let soonest = self.echo_time_min.unwrap_or_default().max(self.link_rtt) * 7 / 8;
         let is_due = |pending: &&Pending| pending.typed_at + soonest <= now;
         let expected = self.pending.iter().take_while(is_due).count();
         let mut text = String::new();

@@ -38,7 +38,11 @@ struct Habit {
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(super) struct Habits(VecDeque<Habit>);
+pub(super) struct Habits {
+    known: VecDeque<Habit>,
+    /// By what the line that is typed in was come to.
+    led_here: Option<Origin>,
+}
 
 impl Origin {
     /// Whether the key may have a habit. Enter has none: what is run by it may ask for a password at any
@@ -50,6 +54,11 @@ impl Origin {
     /// Of a key that may have one, typed in this line.
     pub(super) fn of(key: &[u8], line: &Line, frame: &Frame) -> Self {
         Self { key: key.to_vec(), row: line.row_in(frame), label: line.prompt() }
+    }
+
+    /// Whether the same key typed in this line has this origin.
+    pub(super) fn is_of(&self, line: &Line, frame: &Frame) -> bool {
+        *self == Self::of(&self.key, line, frame)
     }
 
     fn is_tab(&self) -> bool {
@@ -71,26 +80,32 @@ fn is_name(label: &str) -> bool {
 impl Habits {
     /// Another program reads the keys.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
     /// Where the key leads, if that is known.
     pub(super) fn find(&self, origin: &Origin) -> Option<Spot> {
-        let habit = self.0.iter().find(|habit| habit.origin == *origin)?;
+        let habit = self.known.iter().find(|habit| habit.origin == *origin)?;
         let is_nameless = origin.is_tab() && !is_name(&habit.spot.label);
         let is_known = !is_nameless || habit.count >= NAMELESS_COUNT_MIN;
         (habit.is_echoing && is_known).then(|| habit.spot.clone())
     }
 
+    /// Another line is typed in.
+    pub(super) fn leave(&mut self) {
+        self.led_here = None;
+    }
+
     /// The key led to this line.
     pub(super) fn learn(&mut self, origin: Origin, line: &Line, frame: &Frame) {
         let row = frame.cursor().row;
+        self.led_here = Some(origin.clone());
         let spot = Spot { row, label: line.label(), is_empty: row != origin.row };
         let is_plain = spot.label.width() == spot.label.chars().count();
         if origin.is_tab() && !origin.leads_to_a_field(&spot) || !is_plain {
             return;
         }
-        if let Some(habit) = self.0.iter_mut().find(|habit| habit.origin == origin) {
+        if let Some(habit) = self.known.iter_mut().find(|habit| habit.origin == origin) {
             if habit.spot == spot {
                 habit.count += 1;
             } else {
@@ -98,21 +113,25 @@ impl Habits {
             }
             return;
         }
-        if self.0.len() >= HABITS_MAX {
-            self.0.pop_front();
+        if self.known.len() >= HABITS_MAX {
+            self.known.pop_front();
         }
-        self.0.push_back(Habit { origin, spot, count: 1, is_echoing: false });
+        self.known.push_back(Habit { origin, spot, count: 1, is_echoing: false });
     }
 
-    /// What was typed in this line was echoed.
-    pub(super) fn note_echo(&mut self, line: &Line, frame: &Frame) {
+    /// What was typed in this line was echoed, or was not.
+    pub(super) fn note_echo(&mut self, line: &Line, frame: &Frame, is_echoing: bool) {
         let (row, label) = (line.row_in(frame), line.label());
-        let here = self.0.iter_mut().filter(|habit| habit.spot.row == row);
-        here.filter(|habit| habit.spot.label == label).for_each(|habit| habit.is_echoing = true);
+        let led_here = self.led_here.as_ref();
+        let here = self.known.iter_mut().filter(|habit| habit.spot.row == row);
+        here.filter(|habit| habit.spot.label == label)
+            // Another way to the same place may have led to another program.
+            .filter(|habit| !is_echoing || Some(&habit.origin) == led_here)
+            .for_each(|habit| habit.is_echoing = is_echoing);
     }
 
     /// It led elsewhere this time.
     pub(super) fn refute(&mut self, motion: &Motion) {
-        self.0.retain(|habit| !matches!(motion, Motion::To(spot) if habit.spot == *spot));
+        self.known.retain(|habit| !matches!(motion, Motion::To(spot) if habit.spot == *spot));
     }
 }

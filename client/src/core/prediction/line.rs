@@ -212,9 +212,14 @@ impl Line {
     /// Whether the row above goes on to the margin, and what stands here may either continue it, and give
     /// way, or be the next line, which goes down.
     pub(super) fn may_be_the_next(&self, frame: &Frame) -> bool {
-        let is_first = self.row.is_none() && self.cursor == self.left_edge() && self.is_inserting();
-        let above = frame.cursor().row.checked_sub(1).filter(|_| is_first);
-        above.is_some_and(|above| Self::of_row(frame, above, self.cursor).is_full())
+        let is_first = self.row.is_none() && self.cursor == self.left_edge();
+        is_first && self.is_inserting() && self.is_below_a_full_one(frame)
+    }
+
+    /// Whether the row above goes on to the margin.
+    pub(super) fn is_below_a_full_one(&self, frame: &Frame) -> bool {
+        let above = self.row_in(frame).checked_sub(1);
+        above.is_some_and(|above| Self::of_row(frame, above, self.left_edge()).is_full())
     }
 
     /// Whether nothing stands in it.

@@ -2,8 +2,8 @@
 //! next line before the terminal's margin.
 //!
 //! Programs that wrap words do it somewhere from column 72 on, or shortly before the margin. There
-//! nothing is foretold until it was seen once what this program does; but for a line behind a prompt,
-//! which nobody wraps before the margin. A wrap at a single key tells the column exactly.
+//! nothing is foretold until it was seen once what this program does; but for a line behind a shell's prompt,
+//! which goes on to the margin. A wrap at a single key tells the column exactly.
 
 use super::key::Key;
 use super::line::{Line, Slot};
@@ -33,13 +33,13 @@ pub(super) enum Margin {
 }
 
 impl Margin {
-    /// Whether a character may be foretold at the line's cursor, which may be behind a prompt.
-    pub(super) fn has_room(self, line: &Line, is_at_prompt: bool, target: KeyTarget) -> bool {
+    /// Whether a character may be foretold at the line's cursor, which is behind a prompt for sure, or isn't.
+    pub(super) fn has_room(self, line: &Line, is_prompted: bool, target: KeyTarget) -> bool {
         let (at, left) = (line.column(), line.columns_left());
         match self {
             // The kernel wraps nothing but at the margin.
             _ if target == KeyTarget::Echoed || at < WRAP_COLUMN_MIN => true,
-            Self::Unknown if is_at_prompt => left > 1,
+            Self::Unknown if is_prompted => left > 1,
             Self::Unknown => !USUAL.contains(&at) && left > BEFORE_MARGIN,
             Self::Free => true,
             Self::At { column, .. } => at < column,
@@ -68,8 +68,8 @@ impl Margin {
             return None;
         }
         if text == " " {
-            let is_first = !word.is_empty() && line.columns_left() > 1;
-            return is_first.then(|| line.after(&Key::of(b" "))).flatten();
+            let is_first_blank = !word.is_empty() && line.columns_left() > 1;
+            return is_first_blank.then(|| line.after(&Key::of(b" "))).flatten();
         }
         let mut left = line.clone();
         left.slots[line.cursor - width..line.cursor].fill(Slot::blank());

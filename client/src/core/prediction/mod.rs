@@ -21,12 +21,18 @@
 //! and Tab in a form, where it has led to a field that echoes ([`habits`]).
 //!
 //! A key counts as answered when the host's report names its mark (mosh: "echo ack"): if no line of
-//! the chain is there then, the chain was wrong.
+//! the chain is there then, the chain was wrong. But counted isn't read: a slow program, or one on another
+//! machine, answers later. So a line in which letters were echoed is waited for ([`lag`]), and behind Enter a
+//! prompt is believed only in a picture that shows where it led ([`entered`]).
 
+mod begin;
 mod chain;
+mod commands;
 pub mod display;
+mod entered;
 mod habits;
 mod key;
+mod lag;
 mod line;
 mod margin;
 mod mode_line;
@@ -36,7 +42,9 @@ mod prompts;
 mod statistics;
 mod vi;
 
+use commands::{COMMANDS, Left, is_command};
 use display::{Display, Mode};
+use entered::Entered;
 use habits::{Habits, Origin};
 use key::{Edit, Key};
 use line::Line;
@@ -62,9 +70,6 @@ const DOUBT_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long the kernel has to have echoed, with all keys answered, until nobody has to prove it: sudo and
 /// its kin turn the echo off within milliseconds of their start.
 const ECHO_SETTLE_TIME: Duration = Duration::from_millis(500);
-/// How long a program that echoed what was typed in a line before may take for the next keys, after the
-/// host has counted them as answered: it, or the machine beyond it (ssh in the pane), is slow.
-const LAG_TIME_MAX: Duration = Duration::from_millis(500);
 /// Round trip that is assumed before one was measured.
 const RTT_ASSUMED: Duration = Duration::from_millis(100);
 
@@ -113,24 +118,28 @@ pub struct Predictor {
     is_confident: bool,
     /// In the true line something was echoed that was typed there.
     is_proven: bool,
-    /// Since when the picture shows less than what the host counts as answered.
+    /// Since when the picture shows less than what the host counts as answered: of the chain, and of a text
+    /// behind what ended it.
     lag_since: Option<Instant>,
+    unread_since: Option<Instant>,
     /// The program for which the kernel echoes has been typed to, or was there from the beginning.
     is_echo_known: bool,
     /// Since when the kernel echoes, and no key waits for an answer.
     echoed_since: Option<Instant>,
     /// A key may have changed how the program reads keys: a prompt proves nothing now.
     is_mode_open: bool,
-    /// Row in which Enter was typed while keys were echoed, to be answered.
-    entered_row: Option<u16>,
+    /// Enter that was typed, until a picture shows where it led.
+    entered: Option<Entered>,
+    /// A key was typed by which a pager may have been left, and the picture still shows it.
+    left: Option<Left>,
     /// The newest picture shows nothing of the chain, since then.
     doubt_since: Option<Instant>,
     /// The newest key was a prefix of the multiplexer's.
     is_prefixed: bool,
     prompts: Prompts,
     margin: Margin,
-    /// A key was typed by which an editor leaves its insert mode, and its mode line still stands.
-    is_leaving: bool,
+    /// The mark of a key by which an editor leaves its insert mode, as long as its mode line still stands.
+    leaving_mark: Option<u32>,
     vi: Vi,
     habits: Habits,
     /// Edits that did here what they do in readline.
@@ -155,15 +164,17 @@ impl Predictor {
             is_confident: false,
             is_proven: false,
             lag_since: None,
+            unread_since: None,
             is_echo_known: true,
             echoed_since: None,
             is_mode_open: false,
-            entered_row: None,
+            entered: None,
+            left: None,
             doubt_since: None,
             is_prefixed: false,
             prompts: Prompts::default(),
             margin: Margin::default(),
-            is_leaving: false,
+            leaving_mark: None,
             vi: Vi::default(),
             habits: Habits::default(),
             trusted: BTreeSet::new(),
@@ -241,21 +252,15 @@ impl Predictor {
         if key.text().is_none() {
             self.other_mark = mark;
         }
-        self.is_leaving |= matches!(key, Key::Other { changes_mode: true, .. });
-        // A letter that is echoed moves nothing.
-        let may_move = Origin::may_be(bytes) && (key.text().is_none() || !self.is_confident);
-        let are_commands = !self.is_confident && self.pending.iter().all(may_be_command);
-        let line = if !may_move {
-            None
-        } else if are_commands {
-            self.true_line()
-        } else {
-            self.newest_line()
-        };
-        let origin = line.map(|line| Origin::of(bytes, &line, &self.shown.frame));
+        if matches!(key, Key::Other { changes_mode: true, .. }) {
+            self.leaving_mark = Some(mark);
+        }
+        let (origin, follows_commands) = self.origin_of(bytes, &key);
         let habit = origin.as_ref().and_then(|origin| self.habits.find(origin)).map(Motion::To);
-        self.is_confident |= are_commands && habit.as_ref().is_some_and(|habit| self.hides(habit));
-        let motion = self.vi.handle_key(bytes, &self.shown.frame).or(habit);
+        let motion = self.vi.handle_key(bytes, &self.shown.frame).or_else(|| habit.clone());
+        let row = self.shown.frame.cursor().row;
+        let hides_commands =
+            follows_commands && motion == habit && habit.is_some_and(|habit| habit.stays_in(row));
         let place = match self.pending.back() {
             None => self.after_base(&key, motion.as_ref()),
             Some(Pending { place: Place::After(line), .. }) => {
@@ -264,10 +269,9 @@ impl Predictor {
             Some(_) if is_barrier(&key, motion.as_ref()) => Place::Unknown,
             Some(_) => Place::Behind,
         };
-        let is_enter = matches!(key, Key::Other { is_enter: true, .. });
-        let is_last = self.pending.iter().all(|pending| matches!(pending.place, Place::After(_)));
-        if is_enter && is_last {
-            self.entered_row = self.is_confident.then_some(self.shown.frame.cursor().row);
+        self.is_confident |= hides_commands && matches!(place, Place::After(_));
+        if matches!(key, Key::Other { is_enter: true, .. }) && motion.is_none() {
+            self.note_enter();
         }
         self.pending.push_back(Pending {
             is_inserted: key.text().is_some() && motion.is_none() && self.is_inserting(),
@@ -281,38 +285,52 @@ impl Predictor {
         });
     }
 
+    /// From where a key leads that may have a habit, and whether that is behind commands which don't show.
+    fn origin_of(&mut self, bytes: &[u8], key: &Key) -> (Option<Origin>, bool) {
+        let frame = &self.shown.frame;
+        if !Origin::may_be(bytes) {
+            let is_command = match key {
+                Key::Char { text, .. } => COMMANDS.contains(text.as_str()),
+                Key::Other { changes_mode, .. } => !changes_mode,
+                Key::Backspace | Key::Left | Key::Right | Key::Edit(_) => true,
+            };
+            if !self.is_confident && !is_command {
+                self.left.get_or_insert_with(|| Left::of(frame));
+            }
+            return (None, false);
+        }
+        // A letter that is echoed moves nothing.
+        if key.text().is_some() && (self.is_confident || self.left.is_some()) {
+            return (None, false);
+        }
+        let are_commands = !self.is_confident && self.pending.iter().all(is_command);
+        let line = if are_commands { Some(self.true_line()) } else { self.newest_line() };
+        (line.map(|line| Origin::of(bytes, &line, frame)), are_commands)
+    }
+
+    /// Enter is going to be pending.
+    fn note_enter(&mut self) {
+        let frame = &self.shown.frame;
+        let pending = self.pending.iter().map(|pending| &pending.key);
+        let line = self.newest_line();
+        let entered = Entered::new(frame, line.as_ref(), self.is_confident, pending);
+        self.entered = Some(entered.after(self.entered.as_ref(), frame));
+    }
+
     /// The line that the next key is typed in, as far as is known.
     fn newest_line(&self) -> Option<Line> {
         match self.pending.back().map(|pending| &pending.place) {
             Some(Place::After(line)) => Some(line.clone()),
             Some(Place::Unknown | Place::Behind) => None,
-            None => self.true_line(),
+            None => Some(self.true_line()),
         }
     }
 
     /// The line of the newest picture.
-    fn true_line(&self) -> Option<Line> {
+    fn true_line(&self) -> Line {
         let frame = &self.shown.frame;
         let base = self.base.as_ref().filter(|base| base.is_shown_by(frame));
-        Some(base.map_or_else(|| Line::of(frame, 0), |base| base.refreshed(frame)))
-    }
-
-    /// Whether nothing is seen after this of what was typed in the true line.
-    fn hides(&self, motion: &Motion) -> bool {
-        matches!(motion, Motion::To(spot) if spot.row == self.shown.frame.cursor().row)
-    }
-
-    /// The first key of a chain.
-    fn after_base(&mut self, key: &Key, motion: Option<&Motion>) -> Place {
-        let is_same = self.base.as_ref().is_some_and(|base| base.is_shown_by(&self.shown.frame));
-        match &mut self.base {
-            Some(base) if is_same => *base = base.refreshed(&self.shown.frame),
-            _ => self.begin(0),
-        }
-        let base = self.base.as_ref();
-        let place = base.map_or(Place::Unknown, |base| self.after(base, key, motion));
-        self.is_confident |= motion.is_some() && matches!(place, Place::After(_));
-        place
+        base.map_or_else(|| Line::of(frame, 0), |base| base.refreshed(frame))
     }
 
     /// What the key makes of a line.
@@ -326,65 +344,14 @@ impl Predictor {
         if text.is_some() && line.may_be_the_next(&self.shown.frame) {
             return Place::Unknown;
         }
-        let is_at_prompt = self.prompts.is_certain(line);
-        let next = if text.is_none() || self.margin.has_room(line, is_at_prompt, target) {
+        let is_prompted = self.prompts.is_certain(line);
+        let next = if text.is_none() || self.margin.has_room(line, is_prompted, target) {
             let in_row = line.after(key);
             in_row.or_else(|| self.margin.at_the_edge(line, text?, &self.shown.frame))
         } else {
             text.and_then(|text| self.margin.with_wrapped_word(line, text, &self.shown.frame))
         };
         next.map_or(Place::Unknown, Place::After)
-    }
-
-    /// A chain begins where the cursor is; so many columns left of it were typed.
-    fn begin(&mut self, typed: usize) {
-        let line = Line::of(&self.shown.frame, typed);
-        let is_continued = self.is_continued(&line);
-        self.prompts.note_begin(&line);
-        let is_inserting = self.is_inserting();
-        self.is_confident = match self.shown.keys.target {
-            KeyTarget::Echoed => self.is_echo_known,
-            KeyTarget::Raw | KeyTarget::Unknown => {
-                is_inserting
-                    || self.pending.front().is_some_and(|first| first.motion.is_some())
-                    || self.have_commands_led_to_text()
-                    || !self.is_mode_open
-                        && (is_continued || self.prompts.width_in(&line).is_some())
-            }
-            KeyTarget::Hidden | KeyTarget::Multiplexer => false,
-        };
-        self.begin_with(line);
-        // Letters are shown there, sooner or later.
-        (self.doubt_since, self.is_proven) = (None, is_inserting && self.may_foretell());
-    }
-
-    /// The true line, from which the chain goes on.
-    fn begin_with(&mut self, line: Line) {
-        let base = self.prompts.begin(line);
-        if base.is_at_prompt && self.margin == Margin::Unknown {
-            self.margin = self.prompts.margin_of(&base);
-        }
-        self.base = Some(base);
-    }
-
-    /// Whether what is pending may be commands that aren't echoed, up to a key that begins a text in the
-    /// same row.
-    fn have_commands_led_to_text(&self) -> bool {
-        let first = self.pending.iter().find(|pending| !may_be_command(pending));
-        first.and_then(|pending| pending.motion.as_ref()).is_some_and(|motion| self.hides(motion))
-    }
-
-    /// Whether Enter, typed where keys were echoed, led to an empty line below: a text goes on there.
-    fn is_continued(&mut self, line: &Line) -> bool {
-        let Some(row) = self.entered_row.take() else { return false };
-        let (cursor, size) = (self.shown.frame.cursor(), self.shown.frame.size());
-        let is_below = cursor.row == row + 1 || cursor.row == row && row + 2 >= size.rows;
-        is_below && line.is_empty()
-    }
-
-    /// Whether an editor says that letters are inserted, and no key was typed by which it may leave that.
-    fn is_inserting(&self) -> bool {
-        !self.is_leaving && says_inserting(&self.shown.frame)
     }
 
     fn may_foretell(&self) -> bool {
@@ -406,25 +373,21 @@ impl Predictor {
             self.margin = Margin::Unknown;
         } else if !is_resized && self.has_answered(self.other_mark) {
             self.margin.learn(&self.shown.frame, &shown.frame);
-            if let Some(base) = self.base.as_ref().filter(|base| base.is_at_prompt) {
+            let is_here = |base: &&Line| base.is_at_prompt && base.is_shown_by(&self.shown.frame);
+            if let Some(base) = self.base.as_ref().filter(is_here)
+                && self.margin != Margin::Unknown
+            {
                 self.prompts.note_margin(base, self.margin);
             }
         }
         self.shown = shown.clone();
-        self.is_leaving &= says_inserting(&shown.frame);
+        let has_left = |mark: &u32| !says_inserting(&shown.frame) && self.has_answered(*mark);
+        self.leaving_mark = self.leaving_mark.filter(|mark| !has_left(mark));
+        self.left.take_if(|left| *left != Left::of(&shown.frame));
         if is_resized || !self.may_foretell() {
             self.give_up();
         }
         self.judge_shown(now);
-        if self.pending.is_empty() && self.base.is_none() {
-            // A prompt is looked at when a key is typed at it.
-            self.is_confident = false;
-        }
-        let is_echoed = self.shown.keys.target == KeyTarget::Echoed && self.pending.is_empty();
-        self.echoed_since = is_echoed.then(|| self.echoed_since.unwrap_or(now));
-        if self.pending.is_empty() {
-            self.vi.handle_settled(&self.shown.frame);
-        }
         self.note_shown();
     }
 
@@ -432,6 +395,15 @@ impl Predictor {
         let counted = self.answered_count(self.shown.keys.mark(ViewerId(0)));
         let answered = self.without_lag(counted, now);
         self.judge(answered.max(usize::from(self.is_at_prompt_again())), now);
+        if self.pending.is_empty() && self.base.is_none() {
+            // A prompt is looked at when a key is typed at it.
+            self.is_confident = false;
+        }
+        let is_echoed = self.shown.keys.target == KeyTarget::Echoed && self.pending.is_empty();
+        self.echoed_since = is_echoed.then(|| self.echoed_since.unwrap_or(now));
+        if self.pending.is_empty() || self.is_inserting() {
+            self.vi.handle_settled(&self.shown.frame);
+        }
     }
 
     /// Whether Enter, the next key to be answered, has led back to the prompt at which it was typed.
@@ -457,8 +429,7 @@ impl Predictor {
         self.base = None;
         self.is_confident = false;
         self.is_proven = false;
-        (self.doubt_since, self.lag_since) = (None, None);
-        self.entered_row = None;
+        (self.doubt_since, self.lag_since, self.unread_since) = (None, None, None);
         self.vi.reset();
         for pending in &mut self.pending {
             self.statistics.wrong += u64::from(std::mem::take(&mut pending.was_shown));
@@ -493,15 +464,11 @@ impl Predictor {
         self.note_shown();
     }
 
-    /// When [`Self::handle_timeout`] is due; never while nothing is foretold.
+    /// When [`Self::handle_timeout`] is due; never while nothing is pending.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let oldest = self.pending.front().filter(|_| self.chain_len() > 0);
         let glitch = oldest.and_then(|oldest| self.display.poll_timeout(oldest.typed_at));
         [glitch, self.doubt_end(), self.lag_end()].into_iter().flatten().min()
-    }
-
-    fn lag_end(&self) -> Option<Instant> {
-        self.lag_since.map(|since| since + LAG_TIME_MAX)
     }
 
     fn doubt_end(&self) -> Option<Instant> {
@@ -536,12 +503,6 @@ impl Predictor {
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
-}
-
-/// Whether it may be a command that isn't echoed, and doesn't end a pager.
-fn may_be_command(pending: &Pending) -> bool {
-    let text = pending.key.text().filter(|_| pending.motion.is_none());
-    text.is_some_and(|text| !matches!(text, "q" | "Q"))
 }
 
 /// Whether nobody can know what comes after it.

@@ -5,6 +5,8 @@ use tern_term::Frame;
 
 /// Lines that were left since the true one, and are drawn: what is above them has scrolled away.
 const LINES_MAX: usize = 64;
+/// Rows of one text that are looked at for its first.
+const TEXT_ROWS_MAX: usize = 8;
 
 /// Where such a key moves the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,13 @@ pub(super) enum Motion {
     Break { bottom: u16 },
     /// To another place.
     To(Spot),
+}
+
+impl Motion {
+    /// Whether it leads to a place in this row, and thus hides what was typed there.
+    pub(super) fn stays_in(&self, row: u16) -> bool {
+        matches!(self, Self::To(spot) if spot.row == row)
+    }
 }
 
 /// A place in which text is typed.
@@ -54,9 +63,9 @@ impl Line {
             // What is opened is below all rows of the text.
             Motion::Open { .. } if self.is_full() => None,
             Motion::Open { bottom } | Motion::Break { bottom } => {
-                let line = self
-                    .below(*bottom, frame)
-                    .filter(|_| self.first_row(frame).begins_at_the_left())?;
+                let line = self.below(*bottom, frame).filter(|_| {
+                    self.first_row(frame).is_some_and(|first| first.begins_at_the_left())
+                })?;
                 // A picture in which what stood there hasn't gone yet is another one.
                 let moved = line.right_edge();
                 Some(Self { moved, ..line.after_line(self.clone()) })
@@ -129,10 +138,10 @@ impl Line {
         last.map_or(left, |last| left + last + 1)
     }
 
-    /// The first row of the text that goes on in this one over the margin.
-    fn first_row(&self, frame: &Frame) -> Self {
+    /// The first row of the text that goes on in this one over the margin; `None` if it is far above.
+    fn first_row(&self, frame: &Frame) -> Option<Self> {
         let mut line = self.clone();
-        for _ in 0..frame.size().rows {
+        for _ in 0..TEXT_ROWS_MAX {
             let before = line.before.as_deref().cloned();
             let above = || {
                 let row = line.row_in(frame).checked_sub(1)?;
@@ -140,10 +149,10 @@ impl Line {
             };
             match before.or_else(above).filter(Self::is_full) {
                 Some(above) => line = above,
-                None => break,
+                None => return Some(line),
             }
         }
-        line
+        None
     }
 
     /// Whether an editor has no reason to begin the next line elsewhere than at the left: this one has

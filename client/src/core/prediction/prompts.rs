@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 const PROMPTS_MAX: usize = 16;
 /// Shortest prompt that is known again when text follows it (a line of the history).
 const PROMPT_CHARS_MIN: usize = 2;
-/// How often a line has to have begun with a prompt that is one for sure.
-const CERTAIN_COUNT_MIN: u32 = 2;
+/// How often Enter has to have led back to a prompt that is one for sure.
+const RETURNS_MIN: u32 = 1;
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,8 @@ struct Prompt {
     width: usize,
     /// Where what is typed behind it wraps: a shell's is the same after each command.
     margin: Margin,
-    /// How often a line began with nothing but it.
-    count: u32,
+    /// How often Enter has led back to it.
+    returns: u32,
 }
 
 /// The prompts that are known.
@@ -41,21 +41,21 @@ impl Prompts {
             self.0.pop_front();
         }
         let width = line.prompt_width();
-        self.0.push_back(Prompt { text, width, margin: Margin::Unknown, count: 1 });
+        self.0.push_back(Prompt { text, width, margin: Margin::Unknown, returns: 0 });
     }
 
-    /// Something is going to be typed in this line.
-    pub(super) fn note_begin(&mut self, line: &Line) {
+    /// Enter has led back to this line's prompt.
+    pub(super) fn note_return(&mut self, line: &Line) {
         let text = line.prompt();
         let known = self.0.iter_mut().find(|prompt| prompt.text == text);
-        known.into_iter().for_each(|prompt| prompt.count += 1);
+        known.into_iter().for_each(|prompt| prompt.returns += 1);
     }
 
     /// Whether the line's prompt is one for sure, and no begin of a text.
     pub(super) fn is_certain(&self, line: &Line) -> bool {
         let text = line.prompt();
         let is_text = text.chars().last().is_none_or(char::is_alphanumeric);
-        let is_often = |prompt: &Prompt| prompt.text == text && prompt.count >= CERTAIN_COUNT_MIN;
+        let is_often = |prompt: &Prompt| prompt.text == text && prompt.returns >= RETURNS_MIN;
         line.is_at_prompt && !is_text && self.0.iter().any(is_often)
     }
 

@@ -60,7 +60,7 @@ impl Vi {
         self.wrong_lines < WRONG_LINES_MAX
     }
 
-    /// A picture came in which all keys show that were typed.
+    /// A picture came in which all keys show that were typed, or all but a text.
     pub(super) fn handle_settled(&mut self, frame: &Frame) {
         match (inserting_row(frame), &self.mode) {
             (Some(row), _) => (self.mode, self.bottom) = (Mode::Insert, Some(row)),

@@ -355,3 +355,68 @@ fn text_at_the_begin_of_a_row_below_a_full_one_may_be_another_lines() {
     bench.answer("\x1b[1;5r\x1b[2;1H\x1b[L\x1b[r\x1b[2;1Ha");
     assert_eq!(bench.key("b"), "ab");
 }
+
+#[test]
+fn editor_is_known_while_letters_are_on_their_way() {
+    let mut bench = Bench::new();
+    bench.answer("one\r\n~\r\n~\x1b[1;1H");
+    bench.keys(&["A", "x", "y"]);
+    bench.mark -= 2;
+    bench.answer("\x1b[6;1H-- INSERT --\x1b[1;4H");
+    bench.mark += 2;
+    bench.keys(&["\r", "z"]);
+    assert!(bench.picture().starts_with("onexy\nz\n~"), "{}", bench.picture());
+}
+
+#[test]
+fn password_with_a_slash_is_no_search() {
+    for (key, stale) in [("q", true), ("Z", false), ("v", false)] {
+        let mut bench = Bench::new();
+        bench.answer("\x1b[2J\x1b[Htext\x1b[6;1H:");
+        bench.typed("/", "\x1b[6;1H\x1b[K/");
+        bench.text("ab");
+        bench.typed("\r", "\x1b[6;1H\x1b[K:");
+        bench.key(key);
+        if stale {
+            // It was read by then, and no picture shows that it has left the pager.
+            bench.answer("");
+        }
+        bench.keys(&["n", "/", "c", "d"]);
+        assert_eq!(bench.picture(), "text\n\n\n\n\n:", "{key}");
+        bench.answer("\x1b[6;1H\x1b[KPassword: ");
+        assert_eq!(bench.key("e"), "Password:");
+    }
+}
+
+#[test]
+fn echo_in_another_programs_field_proves_nothing_of_this_one() {
+    let mut bench = Bench::new();
+    let login = "\x1b[2J\x1b[HUser: \x1b[3;1HPassword: \x1b[1;7H";
+    bench.answer(login);
+    bench.text("ann");
+    bench.typed("\t", "\x1b[3;11H");
+    bench.typed("s", "");
+    bench.typed("\x18", "\x1b[2J\x1b[3;1HPassword: ");
+    bench.text("a text about passwords");
+    bench.typed("\x18", login);
+    bench.text("ann");
+    bench.keys(&["\t", "s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+}
+
+#[test]
+fn field_that_echoes_no_more_is_no_habit_any_more() {
+    let mut bench = form(["Name:", "Next:"]);
+    bench.keys(&["\t", "s"]);
+    bench.mark -= 1;
+    bench.answer("\x1b[3;6H");
+    bench.mark += 1;
+    bench.answer("");
+    bench.now += Duration::from_secs(1);
+    bench.predictor.handle_timeout(bench.now);
+    bench.typed("\x18", "");
+    bench.answer("\x1b[2J\x1b[HName:\x1b[3;1HNext:\x1b[1;6H");
+    bench.text("ann");
+    bench.keys(&["\t", "s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+}

@@ -1,5 +1,6 @@
 //! Programs that take longer than the host allows for, and pictures that are ahead of its report.
 
+use super::super::lag::LAG_TIME_MAX;
 use super::*;
 
 /// A line behind a prompt, in which something was echoed.
@@ -81,4 +82,105 @@ fn editor_that_is_slow_to_insert_loses_no_letter() {
     bench.answer("ou");
     assert_eq!(bench.picture().lines().nth(1), Some("Cou"));
     assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn letter_that_went_over_the_margin_is_not_waited_for() {
+    let mut bench = Bench::new();
+    bench.answer(&format!("{}\x1b[6;1H-- INSERT --\x1b[1;80H", "x".repeat(79)));
+    bench.keys(&["\x0b", "o"]);
+    bench.answer("o\r\n");
+    assert_eq!(bench.key("n"), "n");
+    bench.answer("n");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn proof_that_comes_with_the_end_of_patience_shows_nothing_behind_enter() {
+    let mut bench = line("s");
+    bench.keys(&["u", "\r", "s", "e", "c"]);
+    bench.answer("");
+    bench.now += LAG_TIME_MAX;
+    bench.answer("u");
+    assert_eq!(bench.key("r"), "$$ su");
+}
+
+#[test]
+fn password_behind_a_command_of_the_history_is_not_typed_at_the_old_prompt() {
+    for stale in ["", "sudo id"] {
+        let mut bench = line("ls");
+        bench.typed("\r", "\r\nfile\r\n$$ ");
+        bench.keys(&["\x1b[A", "\r", "s", "e", "c"]);
+        bench.mark -= 3;
+        bench.answer(stale);
+        bench.mark += 3;
+        assert_eq!(bench.key("r"), format!("$$ {stale}").trim_end());
+        bench.answer("");
+        assert_eq!(bench.key("e"), format!("$$ {stale}").trim_end());
+    }
+}
+
+#[test]
+fn password_behind_a_command_that_was_counted_whole_is_not_typed_at_the_old_prompt() {
+    let mut bench = line("ls");
+    bench.typed("\r", "\r\nfile\r\n$$ ");
+    bench.keys(&["s", "u", "\r", "s", "e", "c"]);
+    bench.mark -= 3;
+    bench.answer("");
+    bench.mark += 3;
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+    assert!(!bench.key("r").contains('r'));
+}
+
+#[test]
+fn empty_line_before_a_password_is_asked_for_is_no_text() {
+    let mut bench = line("ls");
+    bench.typed("\r", "\r\nfile\r\n$$ ");
+    bench.text("sudo id");
+    bench.keys(&["\r", "s", "e", "c"]);
+    bench.mark -= 3;
+    bench.answer("\r\n");
+    bench.mark += 3;
+    assert_eq!(bench.key("r"), "");
+    bench.answer("[sudo] password for me: ");
+    assert_eq!(bench.key("e"), "[sudo] password for me:");
+}
+
+#[test]
+fn two_enters_are_two() {
+    let mut bench = line("ls");
+    bench.keys(&["\r", "s", "u", "\r", "s", "e", "c"]);
+    bench.mark -= 3;
+    // Only the first was read.
+    bench.answer("\r\nfile\r\n$$ ");
+    bench.mark += 3;
+    assert_eq!(bench.key("r"), "$$");
+}
+
+#[test]
+fn prompt_that_enter_has_led_back_to_is_believed() {
+    let mut bench = line("ls");
+    bench.typed("\r", "\r\nfile\r\n$$ ");
+    assert_eq!(bench.key("p"), "$$ p");
+    bench.answer("p");
+    bench.typed("\r", "\r\n$$ ");
+    bench.typed("\r", "\r\n$$ ");
+    assert_eq!(bench.key("p"), "$$ p");
+}
+
+#[test]
+fn editor_whose_text_is_never_shown_is_not_waited_for_forever() {
+    let mut bench = Bench::new();
+    bench.answer("one\x1b[6;1H-- INSERT --\x1b[1;4H");
+    bench.text("x");
+    bench.keys(&["\x0b", "a", "b"]);
+    bench.answer("\r\n");
+    while let Some(due) = bench.predictor.poll_timeout() {
+        bench.now = bench.now.max(due);
+        bench.predictor.handle_timeout(bench.now);
+        assert!(bench.predictor.poll_timeout().is_none_or(|next| next > due), "no progress");
+    }
+    assert_eq!(bench.picture().lines().nth(1), Some(""));
+    bench.answer("z");
+    assert_eq!(bench.key("c"), "zc");
 }
