@@ -94,7 +94,7 @@ impl<S: State> Sender<S> {
 
     /// The next frame's time by pacing: after a pause two may go close together, for output often
     /// comes in two gulps, then one per frame interval.
-    fn frame_at(&self, pace: &Pace) -> Option<Instant> {
+    fn frame_at(&self) -> Option<Instant> {
         let last = self.last_sent_at? + FRAME_INTERVAL_MIN;
         let paid = self.paid_at?.checked_sub(self.last_price);
         Some(paid.map_or(last, |paid| paid.max(last)))
@@ -106,7 +106,7 @@ impl<S: State> Sender<S> {
 
     /// When something other than a copy should go.
     fn frame_wanted_at(&self, pace: &Pace) -> Option<Instant> {
-        let frame_at = self.frame_at(pace);
+        let frame_at = self.frame_at();
         let after_frame = |at: Instant| frame_at.map_or(at, |frame_at| frame_at.max(at));
         if let (Some(bulk), None) = (&self.bulk, self.lost_at) {
             let at = after_frame(self.changed_at?);

@@ -40,6 +40,7 @@ impl Predictor {
         };
         self.begin_with(line);
         // Letters are shown there, sooner or later.
+        self.proof_len = 0;
         (self.doubt_since, self.is_proven) = (None, is_inserting && self.may_foretell());
     }
 

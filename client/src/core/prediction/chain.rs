@@ -4,6 +4,7 @@
 use super::habits::Origin;
 use super::key::Key;
 use super::line::Line;
+use super::motion::Motion;
 use super::{Pending, Place, Predictor, is_barrier};
 use std::time::Instant;
 use tern_sync::session::ViewerId;
@@ -12,6 +13,8 @@ use tern_sync::session::ViewerId;
 const MASKS: [&str; 3] = ["*", "•", "●"];
 /// The part of an answer's time in the smoothed one (RFC 6298, section 2, has the same).
 const ECHO_WEIGHT: u32 = 8;
+/// Letters in a row that are no accident: fewer may be those of the line before, when Enter wasn't read.
+const PROOF_LEN_MIN: usize = 3;
 /// How fast the least time follows when answers take longer.
 const ECHO_MIN_WEIGHT: u32 = 16;
 
@@ -114,8 +117,8 @@ impl Predictor {
         for pending in self.pending.drain(..count) {
             self.statistics.right += 1;
             let is_masked = pending.key.text().is_some_and(|text| MASKS.contains(&text));
-            is_proof |= pending.motion.is_none() && !is_masked;
-            // It has led to a line of its own.
+            // A motion has led to a line of its own.
+            is_proof = pending.motion.is_none() && (is_proof || !is_masked);
             self.is_proven &= pending.motion.is_none();
             if let Place::After(after) = pending.place {
                 // What changed nothing proves nothing.
@@ -134,10 +137,16 @@ impl Predictor {
             };
         }
         self.update_rtt();
-        if is_proof {
+        self.proof_len += count;
+        let is_open =
+            self.entered.as_ref().is_some_and(|entered| entered.is_open(&self.shown.frame));
+        if is_proof && (!is_open || self.proof_len >= PROOF_LEN_MIN) {
             self.is_proven = true;
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
-            self.entered = None;
+            let is_other = |pending: &Pending| is_barrier(&pending.key, pending.motion.as_ref());
+            if !self.pending.iter().any(is_other) {
+                (self.entered, self.unseen) = (None, None);
+            }
             self.prompts.remember(&line);
             self.habits.note_echo(&line, &self.shown.frame, true);
         }
@@ -194,12 +203,24 @@ impl Predictor {
         }
     }
 
+    /// Where an editor says that it inserts, it has read the keys by which that began.
+    fn pass_read_motions(&mut self) {
+        let begins_text = |motion: &Motion| !matches!(motion, Motion::Break { .. } | Motion::To(_));
+        while self.is_inserting()
+            && let Some(first) = self.pending.front()
+            && first.motion.as_ref().is_some_and(begins_text)
+        {
+            self.pending.pop_front();
+        }
+    }
+
     /// What is pending begins a chain on the newest picture, which may show the first of it already.
     /// The newest key that was answered, but for a text behind it, was typed at `origin`, if it may have a
     /// habit.
     fn place_anew(&mut self, origin: Option<(Origin, String)>, now: Instant) {
         self.base = None;
         self.habits.leave();
+        self.pass_read_motions();
         let echoed = self.echoed_count(now);
         let text: String = self.pending.iter().take(echoed).filter_map(|p| p.key.text()).collect();
         let line = Line::of(&self.shown.frame, 0);

@@ -1,6 +1,7 @@
 //! Commands of a pager, which aren't echoed, before the key that begins a search.
 
 use super::habits::Origin;
+use super::key::Key;
 use super::line::Line;
 use super::{Pending, Predictor};
 use tern_term::Frame;
@@ -8,19 +9,41 @@ use tern_term::Frame;
 /// Commands by which a pager stays where it is: what is typed next is read by it, too.
 pub(super) const COMMANDS: &str = "nNjkdufbgG 0123456789";
 
-/// Where a key was typed by which a pager may have been left (`q`, `ZZ`, `v`).
+/// Where a key was typed whose effect can't be known. Until a picture shows another place it has to be
+/// reckoned with: it may have left a pager (`q`, `ZZ`, `v`).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct At {
     row: u16,
     col: u16,
     text: String,
 }
 
-impl Left {
+impl At {
     /// In the line that the picture shows.
     pub(super) fn of(frame: &Frame) -> Self {
         let cursor = frame.cursor();
         Self { row: cursor.row, col: cursor.col, text: Line::of(frame, 0).text() }
+    }
+}
+
+/// A key that is no letter, and whose effect no picture has shown so far, even if it was counted as answered.
+#[derive(Debug)]
+pub(super) struct Unseen {
+    at: At,
+    /// See [`Key::may_leave_line`].
+    pub(super) may_leave_line: bool,
+}
+
+impl Unseen {
+    /// The key, typed while `frame` was shown, perhaps behind another such.
+    pub(super) fn new(key: &Key, frame: &Frame, before: Option<&Self>) -> Self {
+        let may_leave_line = key.may_leave_line() || before.is_some_and(|b| b.may_leave_line);
+        Self { at: At::of(frame), may_leave_line }
+    }
+
+    /// Whether nothing is changed.
+    pub(super) fn is_at(&self, at: &At) -> bool {
+        self.at == *at
     }
 }
 

@@ -2,8 +2,8 @@
 //! bottom of a pager.
 //!
 //! What was seen, and echoed what was typed there, is foretold, if the field has a name: a field for a
-//! password has another one, and that one never echoes. One without a name (a mail's text) behind one with
-//! a name has to have been seen twice.
+//! password has another one, and that one never echoes. One without a name (a mail's text) has to be behind
+//! one with a name.
 
 use super::line::Line;
 use super::motion::{Motion, Spot};
@@ -15,8 +15,6 @@ use unicode_width::UnicodeWidthStr;
 const HABITS_MAX: usize = 32;
 /// Letters in a name, at least.
 const LETTERS_MIN: usize = 2;
-/// How often the way to a field without a name has to have been seen.
-const NAMELESS_COUNT_MIN: u32 = 2;
 
 /// Where a key was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +29,6 @@ pub(super) struct Origin {
 struct Habit {
     origin: Origin,
     spot: Spot,
-    count: u32,
     /// What was typed there was echoed.
     is_echoing: bool,
 }
@@ -86,9 +83,7 @@ impl Habits {
     /// Where the key leads, if that is known.
     pub(super) fn find(&self, origin: &Origin) -> Option<Spot> {
         let habit = self.known.iter().find(|habit| habit.origin == *origin)?;
-        let is_nameless = origin.is_tab() && !is_name(&habit.spot.label);
-        let is_known = !is_nameless || habit.count >= NAMELESS_COUNT_MIN;
-        (habit.is_echoing && is_known).then(|| habit.spot.clone())
+        habit.is_echoing.then(|| habit.spot.clone())
     }
 
     /// Another line is typed in.
@@ -106,17 +101,15 @@ impl Habits {
             return;
         }
         if let Some(habit) = self.known.iter_mut().find(|habit| habit.origin == origin) {
-            if habit.spot == spot {
-                habit.count += 1;
-            } else {
-                (habit.spot, habit.count, habit.is_echoing) = (spot, 1, false);
+            if habit.spot != spot {
+                (habit.spot, habit.is_echoing) = (spot, false);
             }
             return;
         }
         if self.known.len() >= HABITS_MAX {
             self.known.pop_front();
         }
-        self.known.push_back(Habit { origin, spot, count: 1, is_echoing: false });
+        self.known.push_back(Habit { origin, spot, is_echoing: false });
     }
 
     /// What was typed in this line was echoed, or was not.

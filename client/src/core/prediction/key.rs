@@ -26,6 +26,8 @@ pub(super) enum Key {
         changes_mode: bool,
         /// Enter.
         is_enter: bool,
+        /// The line may be another one after it. (Completion and history change it where it is.)
+        may_leave_line: bool,
     },
 }
 
@@ -49,19 +51,20 @@ impl Key {
             [0x7f | 0x08] => return Self::Backspace,
             b"\x1b[D" | b"\x1bOD" => return Self::Left,
             b"\x1b[C" | b"\x1bOC" => return Self::Right,
-            [b'\r'] => return Self::other(false, true),
+            [b'\r' | b'\n'] => {
+                return Self::Other { changes_mode: false, is_enter: true, may_leave_line: true };
+            }
             [0x01] | b"\x1b[H" | b"\x1bOH" => return Self::Edit(Edit::ToBegin),
             [0x05] | b"\x1b[F" | b"\x1bOF" => return Self::Edit(Edit::ToEnd),
             [0x15] => return Self::Edit(Edit::DeleteToBegin),
             [0x17] => return Self::Edit(Edit::DeleteWord),
             // Tab, history, and what shells edit lines by. The line is the same one after it, or a
             // new one.
-            [b'\t' | b'\n' | 0x03 | 0x04 | 0x0b | 0x0c | 0x0e | 0x10] => {
-                return Self::other(false, false);
-            }
+            [b'\t' | 0x0e | 0x10] => return Self::other(false, false),
             b"\x1b[A" | b"\x1b[B" | b"\x1bOA" | b"\x1bOB" | b"\x1b[3~" => {
                 return Self::other(false, false);
             }
+            [0x03 | 0x04 | 0x0b | 0x0c] => return Self::other(false, true),
             _ => {}
         }
         let mut chars = std::str::from_utf8(bytes).unwrap_or_default().chars();
@@ -69,14 +72,19 @@ impl Key {
             (Some(c), None) => match c.width() {
                 Some(width @ (1 | 2)) => Self::Char { text: c.into(), is_wide: width == 2 },
                 // It joins what stands left of it, or is none.
-                _ => Self::other(true, false),
+                _ => Self::other(true, true),
             },
-            _ => Self::other(true, false),
+            _ => Self::other(true, true),
         }
     }
 
-    fn other(changes_mode: bool, is_enter: bool) -> Self {
-        Self::Other { changes_mode, is_enter }
+    fn other(changes_mode: bool, may_leave_line: bool) -> Self {
+        Self::Other { changes_mode, is_enter: false, may_leave_line }
+    }
+
+    /// Whether what stands at the cursor after it may be another line.
+    pub(super) fn may_leave_line(&self) -> bool {
+        matches!(self, Self::Other { may_leave_line: true, .. })
     }
 
     /// Its text, if it is a character.
@@ -102,10 +110,20 @@ mod tests {
         assert_eq!(Key::of(b"\x1bOC"), Key::Right);
         assert_eq!(Key::of(b"\x15"), Key::Edit(Edit::DeleteToBegin));
         assert_eq!(Key::of(b"\x1bOF"), Key::of(b"\x05"));
-        assert_eq!(Key::of(b"\r"), Key::Other { changes_mode: false, is_enter: true });
-        assert_eq!(Key::of(b"\t"), Key::Other { changes_mode: false, is_enter: false });
+        let other = |changes_mode, is_enter, may_leave_line| Key::Other {
+            changes_mode,
+            is_enter,
+            may_leave_line,
+        };
+        assert_eq!(Key::of(b"\r"), other(false, true, true));
+        assert_eq!(Key::of(b"\n"), Key::of(b"\r"));
+        assert_eq!(Key::of(b"\t"), other(false, false, false));
+        assert_eq!(Key::of(b"\x03"), other(false, false, true));
         for other in [b"\x1b".as_slice(), b"\x1b[200~", b"\xff", "\u{301}".as_bytes(), b"\x02"] {
-            assert_eq!(Key::of(other), Key::Other { changes_mode: true, is_enter: false });
+            assert_eq!(
+                Key::of(other),
+                Key::Other { changes_mode: true, is_enter: false, may_leave_line: true }
+            );
         }
     }
 }

@@ -42,7 +42,7 @@ mod prompts;
 mod statistics;
 mod vi;
 
-use commands::{COMMANDS, Left, is_command};
+use commands::{At, COMMANDS, Unseen, is_command};
 use display::{Display, Mode};
 use entered::Entered;
 use habits::{Habits, Origin};
@@ -118,6 +118,8 @@ pub struct Predictor {
     is_confident: bool,
     /// In the true line something was echoed that was typed there.
     is_proven: bool,
+    /// Keys that were right since the chain began.
+    proof_len: usize,
     /// Since when the picture shows less than what the host counts as answered: of the chain, and of a text
     /// behind what ended it.
     lag_since: Option<Instant>,
@@ -131,7 +133,9 @@ pub struct Predictor {
     /// Enter that was typed, until a picture shows where it led.
     entered: Option<Entered>,
     /// A key was typed by which a pager may have been left, and the picture still shows it.
-    left: Option<Left>,
+    left: Option<At>,
+    /// A key that may have changed the line otherwise than by a letter.
+    unseen: Option<Unseen>,
     /// The newest picture shows nothing of the chain, since then.
     doubt_since: Option<Instant>,
     /// The newest key was a prefix of the multiplexer's.
@@ -163,6 +167,7 @@ impl Predictor {
             pending: VecDeque::new(),
             is_confident: false,
             is_proven: false,
+            proof_len: 0,
             lag_since: None,
             unread_since: None,
             is_echo_known: true,
@@ -170,6 +175,7 @@ impl Predictor {
             is_mode_open: false,
             entered: None,
             left: None,
+            unseen: None,
             doubt_since: None,
             is_prefixed: false,
             prompts: Prompts::default(),
@@ -212,7 +218,7 @@ impl Predictor {
 
     fn push_unseen(&mut self, mark: u32, typed_at: Instant, changes_mode: bool) {
         self.pending.push_back(Pending {
-            key: Key::Other { changes_mode, is_enter: false },
+            key: Key::Other { changes_mode, is_enter: false, may_leave_line: true },
             motion: None,
             origin: None,
             is_inserted: false,
@@ -270,6 +276,10 @@ impl Predictor {
             Some(_) => Place::Behind,
         };
         self.is_confident |= hides_commands && matches!(place, Place::After(_));
+        let is_other = matches!(key, Key::Other { is_enter: false, .. } | Key::Edit(_));
+        if is_other && motion.is_none() {
+            self.unseen = Some(Unseen::new(&key, &self.shown.frame, self.unseen.as_ref()));
+        }
         if matches!(key, Key::Other { is_enter: true, .. }) && motion.is_none() {
             self.note_enter();
         }
@@ -291,11 +301,14 @@ impl Predictor {
         if !Origin::may_be(bytes) {
             let is_command = match key {
                 Key::Char { text, .. } => COMMANDS.contains(text.as_str()),
-                Key::Other { changes_mode, .. } => !changes_mode,
+                // Control-C and -D.
+                Key::Other { changes_mode, .. } => !changes_mode && !matches!(bytes, [3 | 4]),
                 Key::Backspace | Key::Left | Key::Right | Key::Edit(_) => true,
             };
-            if !self.is_confident && !is_command {
-                self.left.get_or_insert_with(|| Left::of(frame));
+            let newest = self.pending.back().map(|pending| &pending.place);
+            let is_text = self.is_confident && matches!(newest, None | Some(Place::After(_)));
+            if !is_text && !is_command {
+                self.left = Some(At::of(frame));
             }
             return (None, false);
         }
@@ -311,10 +324,29 @@ impl Predictor {
     /// Enter is going to be pending.
     fn note_enter(&mut self) {
         let frame = &self.shown.frame;
+        let is_text = |line: Line| line.prompt_width() == 0 && !self.is_wrapped(&line);
+        let is_text = self.is_confident && self.newest_line().is_some_and(is_text);
         let pending = self.pending.iter().map(|pending| &pending.key);
-        let line = self.newest_line();
-        let entered = Entered::new(frame, line.as_ref(), self.is_confident, pending);
-        self.entered = Some(entered.after(self.entered.as_ref(), frame));
+        let is_open = self.entered.as_ref().is_some_and(|entered| entered.is_open(frame));
+        let entered = Entered::new(frame, is_text, pending);
+        self.entered = Some(entered.behind(self.unseen.as_ref(), is_open));
+    }
+
+    /// Whether the line is the second row of one that began with a prompt, or may be.
+    fn is_wrapped(&self, line: &Line) -> bool {
+        let frame = &self.shown.frame;
+        let has_prompt = |row: u16| {
+            let above = Line::of_row(frame, row, line.left_edge());
+            let end = above.right_edge();
+            self.prompts.width_in(&Line::of_row(frame, row, end.saturating_sub(1))).is_some()
+        };
+        match &line.before {
+            Some(before) => before.is_full() || before.is_at_prompt,
+            None => {
+                let above = line.row_in(frame).checked_sub(1);
+                line.is_below_a_full_one(frame) || above.is_some_and(has_prompt)
+            }
+        }
     }
 
     /// The line that the next key is typed in, as far as is known.
@@ -383,7 +415,9 @@ impl Predictor {
         self.shown = shown.clone();
         let has_left = |mark: &u32| !says_inserting(&shown.frame) && self.has_answered(*mark);
         self.leaving_mark = self.leaving_mark.filter(|mark| !has_left(mark));
-        self.left.take_if(|left| *left != Left::of(&shown.frame));
+        let at = At::of(&shown.frame);
+        self.left.take_if(|key| *key != at);
+        self.unseen.take_if(|key| !key.is_at(&at));
         if is_resized || !self.may_foretell() {
             self.give_up();
         }

@@ -16,18 +16,25 @@ const BORDERS: [&str; 10] = ["─", "━", "═", "-", "┬", "┴", "┼", "├
 /// above it another pane may have a mode line, which says nothing of this one.)
 pub(super) fn inserting_row(frame: &Frame) -> Option<u16> {
     let (rows, cursor) = (frame.size().rows, frame.cursor());
-    let left = u16::try_from(Line::of(frame, 0).left_edge()).expect("within a screen");
-    let text_from = |row: u16, size: usize| {
-        let mut text = String::new();
-        let end = left.saturating_add(u16::try_from(size).expect("it is short"));
-        (left..end.min(frame.size().cols))
-            .for_each(|col| frame.cell(col, row).push_text(&mut text));
-        text
-    };
+    let left = Line::of(frame, 0).left_edge();
     let mut below = rows.saturating_sub(ROWS).max(cursor.row + 1)..rows;
-    let row = below.find(|row| text_from(*row, INSERTING.len()) == INSERTING)?;
-    let is_border = |row: u16| BORDERS.iter().any(|c| text_from(row, 3) == c.repeat(3));
-    (cursor.row + 1..row).all(|row| !is_border(row)).then_some(row)
+    let row = below.find(|row| text_from(frame, *row, left, INSERTING.len()) == INSERTING)?;
+    (cursor.row + 1..row).all(|row| !is_border(frame, row, left)).then_some(row)
+}
+
+/// Whether the row is a border between two panes, from this column on.
+pub(super) fn is_border(frame: &Frame, row: u16, left: usize) -> bool {
+    BORDERS.iter().any(|c| text_from(frame, row, left, 3) == c.repeat(3))
+}
+
+fn text_from(frame: &Frame, row: u16, left: usize, size: usize) -> String {
+    let mut text = String::new();
+    let end = left.saturating_add(size).min(frame.size().cols.into());
+    let cols = left..end;
+    cols.for_each(|col| {
+        frame.cell(u16::try_from(col).expect("within a screen"), row).push_text(&mut text);
+    });
+    text
 }
 
 /// Whether it says so.

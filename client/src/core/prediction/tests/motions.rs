@@ -268,13 +268,13 @@ fn many_lines_typed_into_an_outage_are_bounded() {
 }
 
 #[test]
-fn field_without_a_name_is_known_after_two() {
+fn field_without_a_name_is_known_behind_one_with_a_name() {
     let mut bench = Bench::new();
-    for times in 0..3 {
+    for times in 0..2 {
         bench.answer("\x1b[2J\x1b[HSubject: \x1b[1;10H");
         bench.text("mail");
         let shown = bench.key("\t") + &bench.key("d");
-        assert_eq!(shown.contains('d'), times == 2, "{times}");
+        assert_eq!(shown.contains('d'), times == 1, "{times}");
         bench.answer("\x1b[3;1Hd");
         bench.text("ear");
         bench.typed("\x18", "");

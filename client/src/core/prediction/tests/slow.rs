@@ -184,3 +184,90 @@ fn editor_whose_text_is_never_shown_is_not_waited_for_forever() {
     bench.answer("z");
     assert_eq!(bench.key("c"), "zc");
 }
+
+#[test]
+fn line_that_a_picture_shows_already_is_not_opened_twice() {
+    let mut bench = Bench::new();
+    bench.answer("one\r\ntwo\r\n~\x1b[1;1H");
+    bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[1;1H");
+    bench.typed("\x1b", "\x1b[6;1H\x1b[K\x1b[1;1H");
+    bench.keys(&["G", "o", "T"]);
+    bench.mark -= 2;
+    bench.answer("\x1b[6;1H-- INSERT --\x1b[3;1H\x1b[K");
+    bench.mark += 2;
+    assert_eq!(bench.picture(), "one\ntwo\nT\n\n\n-- INSERT --");
+}
+
+#[test]
+fn letters_before_two_enters_prove_nothing_of_what_is_behind_them() {
+    let mut bench = line("l");
+    bench.keys(&["s", "\r", "s", "u", "\r", "s", "e", "c"]);
+    bench.mark -= 7;
+    bench.answer("s");
+    bench.mark += 4;
+    bench.answer("\r\nfile\r\n$$ ");
+    bench.mark += 3;
+    assert_eq!(bench.picture(), "$$ ls\nfile\n$$");
+}
+
+#[test]
+fn effect_of_another_key_is_not_enters() {
+    for (key, output) in [("\x03", "^C\r\n$$ "), ("\x04", "\r\n$$ "), ("\x15", "\r$$ \x1b[K")] {
+        let mut bench = line("ls");
+        bench.typed("\r", "\r\nfile\r\n$$ ");
+        bench.text("foo");
+        // It is counted before it is read, or with what follows it.
+        for is_early in [false, true] {
+            bench.key(key);
+            if is_early {
+                bench.answer("");
+            }
+            bench.keys(&["s", "u", "\r", "s", "e", "c"]);
+            bench.mark -= 3;
+            bench.answer(output);
+            bench.mark += 3;
+            assert!(!bench.picture().contains("sec"), "{key:?} {}", bench.picture());
+            bench.answer("su\r\nPassword: ");
+            bench.typed("\r", "\r\n$$ ");
+            bench.text("foo");
+        }
+    }
+}
+
+#[test]
+fn password_that_begins_as_the_command_does_is_not_shown() {
+    for answers in [&["s"][..], &["", "s"]] {
+        let mut bench = line("ls");
+        bench.typed("\r", "\r\nfile\r\n$$ ");
+        bench.keys(&["s", "u", "\r", "s", "e", "c"]);
+        bench.mark -= 3;
+        answers.iter().for_each(|output| bench.answer(output));
+        bench.mark += 3;
+        assert!(!bench.picture().contains("se"), "{answers:?} {}", bench.picture());
+    }
+}
+
+#[test]
+fn empty_row_behind_a_command_that_wraps_is_no_text() {
+    let mut bench = line("ls");
+    bench.typed("\r", "\r\nfile\r\n$$ ");
+    bench.text(&"x".repeat(76));
+    bench.typed("x", "x\r\n");
+    bench.text("yes");
+    bench.keys(&["\r", "s", "e", "c"]);
+    bench.mark -= 3;
+    bench.answer("\r\n");
+    bench.mark += 3;
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+}
+
+#[test]
+fn size_that_changes_behind_enter_is_no_effect() {
+    let mut bench = Bench::new();
+    bench.answer("one        │$$ \x1b[1;15H\r\n           │$$ ");
+    bench.text("ls");
+    bench.keys(&["\r", "s"]);
+    bench.screen.resize(Size { cols: 200, rows: 6 });
+    bench.answer(&format!("\x1b[2J\x1b[2;1H{}│$$ ", " ".repeat(100)));
+    assert!(bench.key("e").ends_with("$$"));
+}
