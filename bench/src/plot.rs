@@ -9,6 +9,8 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 96.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 48.0;
+/// Least way, in pixels, between two steps of a curve.
+const STEP_MIN: f64 = 0.4;
 /// One for each system, told apart by people who are colour-blind too (Okabe and Ito's).
 const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 /// Between the names at the right edge.
@@ -58,12 +60,17 @@ pub(crate) fn distributions(
     for (number, (name, times)) in curves.iter().enumerate() {
         let mut sorted: Vec<f64> = times.iter().flatten().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let mut path = String::new();
+        let (mut path, mut last) = (String::new(), f64::NEG_INFINITY);
         for (rank, time) in sorted.iter().enumerate() {
             let share = |count: usize| y.at(100.0 * count as f64 / times.len().max(1) as f64);
             let command = if rank == 0 { 'M' } else { 'L' };
             let at = x.at(*time);
-            let _ = write!(path, "{command}{at:.1},{:.1} V{:.1} ", share(rank), share(rank + 1));
+            // Thousands of keys: what nobody can see is left out.
+            if at - last >= STEP_MIN || rank + 1 == sorted.len() {
+                let _ =
+                    write!(path, "{command}{at:.1},{:.1} V{:.1} ", share(rank), share(rank + 1));
+                last = at;
+            }
         }
         svg.path(&path, COLOURS[number % COLOURS.len()]);
         svg.name(number, name);

@@ -52,6 +52,7 @@ impl Predictor {
         }
         self.unread_since = None;
         match self.find_in_chain(answered.min(chain), chain) {
+            Some(0) if self.pass_read_motions() => self.place_anew(None, now),
             Some(count) => {
                 self.doubt_since = None;
                 self.confirm(count, now);
@@ -203,15 +204,16 @@ impl Predictor {
         }
     }
 
-    /// Where an editor says that it inserts, it has read the keys by which that began.
-    fn pass_read_motions(&mut self) {
-        let begins_text = |motion: &Motion| !matches!(motion, Motion::Break { .. } | Motion::To(_));
-        while self.is_inserting()
-            && let Some(first) = self.pending.front()
-            && first.motion.as_ref().is_some_and(begins_text)
-        {
-            self.pending.pop_front();
-        }
+    /// Where an editor says that it inserts, it has read the keys by which that began. Whether there were any.
+    fn pass_read_motions(&mut self) -> bool {
+        let begins_text = |pending: &Pending| {
+            let motion = pending.motion.as_ref();
+            motion.is_some_and(|motion| !matches!(motion, Motion::Break { .. } | Motion::To(_)))
+        };
+        let is_inserting = self.is_inserting();
+        let read = self.pending.iter().take_while(|p| is_inserting && begins_text(p)).count();
+        self.pending.drain(..read);
+        read > 0
     }
 
     /// What is pending begins a chain on the newest picture, which may show the first of it already.

@@ -11,6 +11,13 @@ fn line(text: &str) -> Bench {
     bench
 }
 
+/// A prompt that Enter has led back to.
+fn after_a_command() -> Bench {
+    let mut bench = line("ls");
+    bench.typed("\r", "\r\nfile\r\n$$ ");
+    bench
+}
+
 #[test]
 fn slow_program_is_waited_for() {
     let mut bench = line("ls");
@@ -108,8 +115,7 @@ fn proof_that_comes_with_the_end_of_patience_shows_nothing_behind_enter() {
 #[test]
 fn password_behind_a_command_of_the_history_is_not_typed_at_the_old_prompt() {
     for stale in ["", "sudo id"] {
-        let mut bench = line("ls");
-        bench.typed("\r", "\r\nfile\r\n$$ ");
+        let mut bench = after_a_command();
         bench.keys(&["\x1b[A", "\r", "s", "e", "c"]);
         bench.mark -= 3;
         bench.answer(stale);
@@ -122,8 +128,7 @@ fn password_behind_a_command_of_the_history_is_not_typed_at_the_old_prompt() {
 
 #[test]
 fn password_behind_a_command_that_was_counted_whole_is_not_typed_at_the_old_prompt() {
-    let mut bench = line("ls");
-    bench.typed("\r", "\r\nfile\r\n$$ ");
+    let mut bench = after_a_command();
     bench.keys(&["s", "u", "\r", "s", "e", "c"]);
     bench.mark -= 3;
     bench.answer("");
@@ -134,8 +139,7 @@ fn password_behind_a_command_that_was_counted_whole_is_not_typed_at_the_old_prom
 
 #[test]
 fn empty_line_before_a_password_is_asked_for_is_no_text() {
-    let mut bench = line("ls");
-    bench.typed("\r", "\r\nfile\r\n$$ ");
+    let mut bench = after_a_command();
     bench.text("sudo id");
     bench.keys(&["\r", "s", "e", "c"]);
     bench.mark -= 3;
@@ -159,8 +163,7 @@ fn two_enters_are_two() {
 
 #[test]
 fn prompt_that_enter_has_led_back_to_is_believed() {
-    let mut bench = line("ls");
-    bench.typed("\r", "\r\nfile\r\n$$ ");
+    let mut bench = after_a_command();
     assert_eq!(bench.key("p"), "$$ p");
     bench.answer("p");
     bench.typed("\r", "\r\n$$ ");
@@ -187,15 +190,20 @@ fn editor_whose_text_is_never_shown_is_not_waited_for_forever() {
 
 #[test]
 fn line_that_a_picture_shows_already_is_not_opened_twice() {
-    let mut bench = Bench::new();
-    bench.answer("one\r\ntwo\r\n~\x1b[1;1H");
-    bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[1;1H");
-    bench.typed("\x1b", "\x1b[6;1H\x1b[K\x1b[1;1H");
-    bench.keys(&["G", "o", "T"]);
-    bench.mark -= 2;
-    bench.answer("\x1b[6;1H-- INSERT --\x1b[3;1H\x1b[K");
-    bench.mark += 2;
-    assert_eq!(bench.picture(), "one\ntwo\nT\n\n\n-- INSERT --");
+    for is_in_parts in [false, true] {
+        let mut bench = Bench::new();
+        bench.answer("one\r\ntwo\r\n~\x1b[1;1H");
+        bench.typed("i", "\x1b[6;1H-- INSERT --\x1b[1;1H");
+        bench.typed("\x1b", "\x1b[6;1H\x1b[K\x1b[1;1H");
+        bench.keys(&["G", "o", "T"]);
+        bench.mark -= 2;
+        if is_in_parts {
+            bench.answer("\x1b[3;1H\x1b[K");
+        }
+        bench.answer("\x1b[6;1H-- INSERT --\x1b[3;1H\x1b[K");
+        bench.mark += 2;
+        assert_eq!(bench.picture(), "one\ntwo\nT\n\n\n-- INSERT --", "{is_in_parts}");
+    }
 }
 
 #[test]
@@ -213,8 +221,7 @@ fn letters_before_two_enters_prove_nothing_of_what_is_behind_them() {
 #[test]
 fn effect_of_another_key_is_not_enters() {
     for (key, output) in [("\x03", "^C\r\n$$ "), ("\x04", "\r\n$$ "), ("\x15", "\r$$ \x1b[K")] {
-        let mut bench = line("ls");
-        bench.typed("\r", "\r\nfile\r\n$$ ");
+        let mut bench = after_a_command();
         bench.text("foo");
         // It is counted before it is read, or with what follows it.
         for is_early in [false, true] {
@@ -237,8 +244,7 @@ fn effect_of_another_key_is_not_enters() {
 #[test]
 fn password_that_begins_as_the_command_does_is_not_shown() {
     for answers in [&["s"][..], &["", "s"]] {
-        let mut bench = line("ls");
-        bench.typed("\r", "\r\nfile\r\n$$ ");
+        let mut bench = after_a_command();
         bench.keys(&["s", "u", "\r", "s", "e", "c"]);
         bench.mark -= 3;
         answers.iter().for_each(|output| bench.answer(output));
@@ -249,8 +255,7 @@ fn password_that_begins_as_the_command_does_is_not_shown() {
 
 #[test]
 fn empty_row_behind_a_command_that_wraps_is_no_text() {
-    let mut bench = line("ls");
-    bench.typed("\r", "\r\nfile\r\n$$ ");
+    let mut bench = after_a_command();
     bench.text(&"x".repeat(76));
     bench.typed("x", "x\r\n");
     bench.text("yes");
