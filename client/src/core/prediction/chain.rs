@@ -2,7 +2,7 @@
 //! wrong, and where the next chain begins.
 
 use super::habits::Origin;
-use super::key::Key;
+use super::key::{Edit, Key};
 use super::line::Line;
 use super::motion::Motion;
 use super::{Pending, Place, Predictor, is_barrier};
@@ -82,8 +82,14 @@ impl Predictor {
         chain.take_while(|pending| !self.is_tentative(&pending.key)).count()
     }
 
+    /// Whether what the key does has to be seen first. (At a shell's prompt these three are as good as sure;
+    /// what a word is, shells differ in.)
     pub(super) fn is_tentative(&self, key: &Key) -> bool {
-        matches!(key, Key::Edit(edit) if !self.trusted.contains(edit))
+        let Key::Edit(edit) = key else { return false };
+        let is_shell = || self.base.as_ref().is_some_and(|base| self.prompts.is_certain(base));
+        let is_usual = matches!(edit, Edit::ToBegin | Edit::ToEnd | Edit::DeleteToBegin);
+        let is_likely = is_usual && !self.distrusted.contains(edit) && is_shell();
+        !is_likely && !self.trusted.contains(edit)
     }
 
     /// After how many keys, `from` at least, the line is what the picture shows.
@@ -180,6 +186,7 @@ impl Predictor {
             }
             if let Key::Edit(edit) = pending.key {
                 self.trusted.remove(&edit);
+                self.distrusted.insert(edit);
             }
         }
         self.place_anew(origin, now);

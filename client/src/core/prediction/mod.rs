@@ -147,8 +147,9 @@ pub struct Predictor {
     leaving_mark: Option<u32>,
     vi: Vi,
     habits: Habits,
-    /// Edits that did here what they do in readline.
+    /// Edits that did here what they do in readline, and those that did not.
     trusted: BTreeSet<Edit>,
+    distrusted: BTreeSet<Edit>,
     /// The newest key that is no character.
     other_mark: u32,
     statistics: Statistics,
@@ -185,6 +186,7 @@ impl Predictor {
             vi: Vi::default(),
             habits: Habits::default(),
             trusted: BTreeSet::new(),
+            distrusted: BTreeSet::new(),
             other_mark: 0,
             statistics: Statistics::default(),
         }

@@ -420,3 +420,24 @@ fn field_that_echoes_no_more_is_no_habit_any_more() {
     bench.keys(&["\t", "s", "e", "c"]);
     assert!(!bench.picture().contains("sec"), "{}", bench.picture());
 }
+
+#[test]
+fn usual_edits_are_foretold_at_a_shells_prompt_until_one_does_something_else() {
+    let mut bench = Bench::new();
+    bench.answer("$$ ");
+    bench.text("ls");
+    bench.typed("\r", "\r\nfile\r\n$$ ");
+    bench.text("make tes");
+    bench.typed("\x1b[D", "\x1b[D");
+    bench.keys(&["\x05", "t"]);
+    assert_eq!(bench.picture(), "$$ ls\nfile\n$$ make test");
+    // Here it is a prefix, say.
+    bench.answer("");
+    bench.now += Duration::from_secs(1);
+    bench.predictor.handle_timeout(bench.now);
+    bench.typed("\r", "\r\n$$ ");
+    bench.text("pw");
+    bench.typed("\x1b[D", "\x1b[D");
+    bench.keys(&["\x05", "d"]);
+    assert_eq!(bench.picture(), "$$ ls\nfile\n$$ make tes\n$$ pw");
+}
