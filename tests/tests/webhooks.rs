@@ -250,7 +250,7 @@ fn webhook_is_set_changed_and_taken_away_while_the_session_runs() {
     let file = Path::new(&script.home).join(".tmate.conf").display().to_string();
     assert!(
         ran.err.contains(&format!(
-            "{file}:4: tmate-webhook-url: it must begin with https:// or http://"
+            "{file}:4: tern-webhook-url: it must begin with https:// or http://"
         )),
         "{}",
         ran.err

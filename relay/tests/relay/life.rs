@@ -54,6 +54,12 @@ async fn read_only_viewer_sees_all_and_changes_nothing() {
     writer.enter("w");
     let seen = host.wait_until("a key of the writer's", |seen| !seen.typed().is_empty()).await;
     assert_eq!(seen.typed(), "w");
+    // A q among other keys is no wish to leave: they have to be read before.
+    reader.resize(Size { cols: 100, rows: 30 });
+    host.wait_until("the size", |seen| {
+        seen.present().iter().any(|(_, cols, rows)| (*cols, *rows) == (100, 30))
+    })
+    .await;
     reader.enter("q");
     let seen = reader.wait_until_closed().await;
     assert_eq!(seen.exit_status, Some(0));
