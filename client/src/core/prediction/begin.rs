@@ -4,7 +4,6 @@
 use super::key::Key;
 use super::line::Line;
 use super::margin::Margin;
-use super::mode_line::says_inserting;
 use super::motion::Motion;
 use super::{Place, Predictor};
 use tern_term::KeyTarget;
@@ -39,9 +38,9 @@ impl Predictor {
             KeyTarget::Hidden | KeyTarget::Multiplexer => false,
         };
         self.begin_with(line);
+        (self.doubt_since, self.proof_len) = (None, 0);
         // Letters are shown there, sooner or later.
-        self.proof_len = 0;
-        (self.doubt_since, self.is_proven) = (None, is_inserting && self.may_foretell());
+        self.is_proven = is_inserting && self.may_foretell();
     }
 
     /// The true line, from which the chain goes on.
@@ -73,6 +72,6 @@ impl Predictor {
 
     /// Whether an editor says that letters are inserted, and no key was typed by which it may leave that.
     pub(super) fn is_inserting(&self) -> bool {
-        self.leaving_mark.is_none() && says_inserting(&self.shown.frame)
+        self.leaving_mark.is_none() && self.says_inserting
     }
 }

@@ -112,6 +112,8 @@ pub struct Predictor {
     /// About the least that an echo took lately.
     echo_time_min: Option<Duration>,
     shown: Shown,
+    /// In it, an editor says that letters are inserted.
+    says_inserting: bool,
     /// The true line that the chain begins with.
     base: Option<Line>,
     pending: VecDeque<Pending>,
@@ -165,6 +167,7 @@ impl Predictor {
             echo_time: Duration::ZERO,
             echo_time_min: None,
             shown: Shown::default(),
+            says_inserting: false,
             base: None,
             pending: VecDeque::new(),
             is_confident: false,
@@ -268,11 +271,14 @@ impl Predictor {
             }
         }
         self.shown = shown.clone();
-        let has_left = |mark: &u32| !says_inserting(&shown.frame) && self.has_answered(*mark);
+        self.says_inserting = says_inserting(&shown.frame);
+        let has_left = |mark: &u32| !self.says_inserting && self.has_answered(*mark);
         self.leaving_mark = self.leaving_mark.filter(|mark| !has_left(mark));
-        let at = At::of(&shown.frame);
-        self.left.take_if(|key| *key != at);
-        self.unseen.take_if(|key| !key.is_at(&at));
+        if self.left.is_some() || self.unseen.is_some() {
+            let at = At::of(&shown.frame);
+            self.left.take_if(|key| *key != at);
+            self.unseen.take_if(|key| !key.is_at(&at));
+        }
         if is_resized || !self.may_foretell() {
             self.give_up();
         }
