@@ -203,7 +203,7 @@ impl Viewing {
             Kind::Paste(is_begin) => self.is_pasting = is_begin,
             Kind::Report => return true,
             _ if self.is_pasting => {}
-            Kind::Key(motion) if self.is_scrolling_key(motion) => {
+            Kind::Key(motion) if self.are_scrolling_keys_own() => {
                 self.scroll(motion, now);
                 return false;
             }
@@ -228,12 +228,11 @@ impl Viewing {
         }
     }
 
-    /// Towards what is newer there is nothing on the live screen, and a full-screen program's keys
-    /// are its own.
-    fn is_scrolling_key(&self, motion: Motion) -> bool {
-        let is_upwards = matches!(motion, Motion::PageUp | Motion::Oldest);
-        let is_own = !self.may_type || !self.scrolling.is_alternate();
-        self.scrolling.is_scrolled() || is_upwards && is_own
+    /// Whether the keys that scroll are the viewer's: a full-screen program's are its own. On the live
+    /// screen those towards what is newer do nothing, as in terminals: who presses one too many, or
+    /// just as the view ended by itself, means no program by it.
+    fn are_scrolling_keys_own(&self) -> bool {
+        self.scrolling.is_scrolled() || !self.may_type || !self.scrolling.is_alternate()
     }
 
     /// Whether the mouse is the viewer's, not the session's.
@@ -665,7 +664,7 @@ mod tests {
         assert_eq!(first_row(&mut viewing, now), "live 1");
         assert_eq!(viewing.poll_action(), input(b"ls", 2));
         viewing.handle_bytes(b"\x1b[6;2~\x1b[1;2F", now);
-        assert_eq!(viewing.poll_action(), input(b"\x1b[6;2~\x1b[1;2F", 3), "nothing is below");
+        assert_eq!(viewing.poll_action(), None, "nothing is below, and it is no program's key");
     }
 
     #[test]
@@ -706,8 +705,20 @@ mod tests {
         viewing.handle_scrollback(ScrollbackEntry::Place(place));
         let modes = viewing.poll_frame(now).expect("a frame").modes();
         assert!(!modes.intersects(Modes::MOUSE));
+        viewing.handle_bytes(b"\x1b[5;2~\x1b[1;2F", now);
+        assert_eq!(viewing.poll_action(), input(b"\x1b[5;2~\x1b[1;2F", 1));
+    }
+
+    #[test]
+    fn key_that_returns_from_a_view_that_ended_by_itself_types_nothing() {
+        let now = Instant::now();
+        let mut viewing = with_lines(true, 30, now);
         viewing.handle_bytes(b"\x1b[5;2~", now);
-        assert_eq!(viewing.poll_action(), input(b"\x1b[5;2~", 1));
+        assert!(first_row(&mut viewing, now).starts_with("line 27 "));
+        viewing.handle_scrollback(ScrollbackEntry::Start { source: 9 });
+        assert_eq!(first_row(&mut viewing, now), "live 1");
+        viewing.handle_bytes(b"\x1b[1;2F", now);
+        assert_eq!(viewing.poll_action(), None);
     }
 
     #[test]
