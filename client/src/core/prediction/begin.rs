@@ -13,13 +13,24 @@ impl Predictor {
     pub(super) fn after_base(&mut self, key: &Key, motion: Option<&Motion>) -> Place {
         let is_same = self.base.as_ref().is_some_and(|base| base.is_shown_by(&self.shown.frame));
         match &mut self.base {
-            Some(base) if is_same => *base = base.refreshed(&self.shown.frame),
+            Some(base) if is_same => {
+                *base = base.refreshed(&self.shown.frame);
+                self.base_row = self.shown.frame.cursor().row;
+            }
             _ => self.begin(0),
         }
         let base = self.base.as_ref();
         let place = base.map_or(Place::Unknown, |base| self.after(base, key, motion));
-        self.is_confident |= motion.is_some() && matches!(place, Place::After(_));
+        let is_sure = |motion| base.is_some_and(|base| self.leads_to_an_echo(motion, base));
+        self.is_confident |= motion.is_some_and(is_sure) && matches!(place, Place::After(_));
         place
+    }
+
+    /// Whether what is typed behind the motion from this line is echoed, if that is known.
+    fn leads_to_an_echo(&self, motion: &Motion, line: &Line) -> bool {
+        let is_enter = matches!(motion, Motion::NewLine { .. });
+        let is_text = || self.form_text.enter(line, &self.shown.frame).is_some();
+        !is_enter || self.form_text.is_known() && is_text()
     }
 
     /// A chain begins where the cursor is; so many columns left of it were typed.
@@ -27,11 +38,12 @@ impl Predictor {
         let line = Line::of(&self.shown.frame, typed);
         let is_known = self.is_known(&line, typed);
         let is_inserting = self.is_inserting();
+        let first = self.pending.front().and_then(|first| first.motion.as_ref());
         self.is_confident = match self.shown.keys.target {
             KeyTarget::Echoed => self.is_echo_known,
             KeyTarget::Raw | KeyTarget::Unknown => {
                 is_inserting
-                    || self.pending.front().is_some_and(|first| first.motion.is_some())
+                    || first.is_some_and(|motion| self.leads_to_an_echo(motion, &line))
                     || self.have_commands_led_to_text()
                     || !self.is_mode_open && is_known
             }
@@ -50,6 +62,7 @@ impl Predictor {
             self.margin = self.prompts.margin_of(&base);
         }
         self.base = Some(base);
+        self.base_row = self.shown.frame.cursor().row;
     }
 
     /// Whether this is a line in which keys were echoed before: a known prompt's, or, after Enter, the next

@@ -5,7 +5,7 @@ use super::habits::Origin;
 use super::key::{Edit, Key};
 use super::line::Line;
 use super::motion::Motion;
-use super::{Pending, Place, Predictor, is_barrier};
+use super::{Pending, Place, Predictor, form_text, is_barrier};
 use std::time::Instant;
 use tern_sync::session::ViewerId;
 
@@ -78,25 +78,38 @@ impl Predictor {
 
     /// The same, without what has to prove itself first.
     pub(super) fn shown_len(&self) -> usize {
-        let chain = self.pending.iter().take(self.chain_len());
-        chain.take_while(|pending| !self.is_tentative(&pending.key)).count()
+        (0..self.chain_len()).take_while(|at| !self.is_tentative(*at)).count()
     }
 
-    /// Whether what the key does has to be seen first. (At a shell's prompt these three are as good as sure;
-    /// what a word is, shells differ in.)
-    pub(super) fn is_tentative(&self, key: &Key) -> bool {
-        let Key::Edit(edit) = key else { return false };
+    /// Whether what the pending key does has to be seen first. (At a shell's prompt these are as good as
+    /// sure; of what a word is, shells have different notions if there are signs in it.)
+    pub(super) fn is_tentative(&self, at: usize) -> bool {
+        let Some(pending) = self.pending.get(at) else { return false };
+        let Key::Edit(edit) = &pending.key else {
+            return pending.is_new_line() && !self.form_text.is_known();
+        };
         let is_shell = || self.base.as_ref().is_some_and(|base| self.prompts.is_certain(base));
-        let is_usual = matches!(edit, Edit::ToBegin | Edit::ToEnd | Edit::DeleteToBegin);
+        let is_usual = match edit {
+            Edit::ToBegin | Edit::ToEnd | Edit::DeleteToBegin => true,
+            Edit::DeleteWord => self.line_after(at).is_some_and(Line::ends_with_plain_word),
+        };
         let is_likely = is_usual && !self.distrusted.contains(edit) && is_shell();
         !is_likely && !self.trusted.contains(edit)
     }
 
     /// After how many keys, `from` at least, the line is what the picture shows.
     fn find_in_chain(&self, from: usize, chain: usize) -> Option<usize> {
-        (from..=chain).find(|&count| {
-            self.line_after(count).is_some_and(|line| line.is_shown_by(&self.shown.frame))
-        })
+        let is_shown = |line: &&Line| line.is_shown_by(&self.shown.frame);
+        let count =
+            (from..=chain).find(|count| self.line_after(*count).filter(is_shown).is_some())?;
+        // The true line has no row of its own, for it may scroll: if nothing stands in it, a later one
+        // looks the same.
+        if count == 0 && self.shown.frame.cursor().row != self.base_row {
+            let is_own = |line: &&Line| line.row.is_some() && !line.has_scrolled && is_shown(line);
+            let later = (1..=chain).find(|at| self.line_after(*at).filter(is_own).is_some());
+            return later.or(Some(0));
+        }
+        Some(count)
     }
 
     pub(super) fn line_after(&self, count: usize) -> Option<&Line> {
@@ -112,7 +125,7 @@ impl Predictor {
     /// The first `count` keys of the chain were right.
     fn confirm(&mut self, count: usize, now: Instant) {
         let Some(line) = self.line_after(count).cloned() else { return };
-        let mut is_proof = false;
+        let (mut is_proof, mut is_tentative) = (false, false);
         let mut before = self.base.take();
         let newest = self.pending.get(count.wrapping_sub(1)).map(|pending| pending.typed_at);
         if let Some(time) = newest.map(|at| now.saturating_duration_since(at)) {
@@ -124,6 +137,8 @@ impl Predictor {
         for pending in self.pending.drain(..count) {
             self.statistics.right += 1;
             let is_masked = pending.key.text().is_some_and(|text| MASKS.contains(&text));
+            self.form_text.confirm(&pending, is_masked);
+            is_tentative = pending.is_new_line() && !self.form_text.is_known();
             // A motion has led to a line of its own.
             is_proof = pending.motion.is_none() && (is_proof || !is_masked);
             self.is_proven &= pending.motion.is_none();
@@ -150,21 +165,29 @@ impl Predictor {
         if is_proof && (!is_open || self.proof_len >= PROOF_LEN_MIN) {
             self.is_proven = true;
             (self.is_confident, self.is_echo_known, self.is_mode_open) = (true, true, false);
-            let is_other = |pending: &Pending| is_barrier(&pending.key, pending.motion.as_ref());
+            let is_other = |pending: &Pending| {
+                is_barrier(&pending.key, pending.motion.as_ref()) || pending.is_new_line()
+            };
             if !self.pending.iter().any(is_other) {
                 (self.entered, self.unseen) = (None, None);
             }
             self.prompts.remember(&line);
-            self.habits.note_echo(&line, &self.shown.frame, true);
+            let text_of = self.habits.note_echo(&line, &self.shown.frame, true);
+            if let Some(field) = text_of
+                && self.pending.iter().all(|pending| form_text::stays(&pending.key))
+            {
+                self.form_text.begin(field);
+            }
         }
+        // Enter alone was right: what is typed behind it has to be echoed first.
+        self.is_confident &= !is_tentative;
         self.begin_with(line.refreshed(&self.shown.frame));
         self.lay_chain();
     }
 
     /// The host has answered `answered` keys, and the picture shows nothing of the chain.
     fn refute(&mut self, answered: usize, now: Instant) {
-        let refuted = self.pending.iter().take(answered);
-        if refuted.clone().any(|pending| self.is_tentative(&pending.key)) {
+        if (0..answered).any(|at| self.is_tentative(at)) {
             // It was only tried.
             return self.pass_unknown(answered, now);
         }
@@ -180,6 +203,9 @@ impl Predictor {
         for pending in self.pending.drain(..answered) {
             note_origin(&mut origin, &pending);
             self.statistics.wrong += u64::from(pending.was_shown);
+            if pending.is_new_line() {
+                self.form_text.refute();
+            }
             if let Some(motion) = &pending.motion {
                 self.vi.refute(motion, &self.shown.frame);
                 self.habits.refute(motion);
@@ -215,7 +241,12 @@ impl Predictor {
     fn pass_read_motions(&mut self) -> bool {
         let begins_text = |pending: &Pending| {
             let motion = pending.motion.as_ref();
-            motion.is_some_and(|motion| !matches!(motion, Motion::Break { .. } | Motion::To(_)))
+            motion.is_some_and(|motion| {
+                matches!(
+                    motion,
+                    Motion::Here | Motion::Behind | Motion::ToEnd | Motion::Open { .. }
+                )
+            })
         };
         let is_inserting = self.is_inserting();
         let read = self.pending.iter().take_while(|p| is_inserting && begins_text(p)).count();
@@ -252,21 +283,19 @@ impl Predictor {
     /// What the pending keys make of the true line as it is now.
     fn lay_chain(&mut self) {
         let mut line = self.base.clone();
-        let mut has_ended = line.is_none();
         for number in 0..self.pending.len() {
-            let Pending { key, motion, .. } = &self.pending[number];
-            let motion = motion.as_ref();
+            let pending = &self.pending[number];
+            let (key, motion) = (&pending.key, pending.motion.as_ref());
             let place = match &line {
                 Some(line) => self.after(line, key, motion),
-                None if has_ended && !is_barrier(key, motion) => Place::Behind,
-                None => Place::Unknown,
+                None if pending.is_new_line() || is_barrier(key, motion) => Place::Unknown,
+                None => Place::Behind,
             };
             line = match &place {
                 Place::After(line) => Some(line.clone()),
                 Place::Unknown | Place::Behind => None,
             };
-            has_ended |= line.is_none();
-            self.pending[number].place = place;
+            self.pending[number].put(place);
         }
     }
 
@@ -274,7 +303,7 @@ impl Predictor {
     /// counts are possible, the likeliest by the time at which they were typed.
     fn echoed_count(&self, now: Instant) -> usize {
         let line = Line::of(&self.shown.frame, 0);
-        let soonest = self.echo_time_min.unwrap_or_default().max(self.link_rtt) * 7 / 8;
+        let soonest = self.soonest_echo();
         let is_due = |pending: &&Pending| pending.typed_at + soonest <= now;
         let expected = self.pending.iter().take_while(is_due).count();
         let mut text = String::new();

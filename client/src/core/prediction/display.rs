@@ -23,7 +23,7 @@ const GLITCH_REPAIR_INTERVAL: Duration = Duration::from_millis(150);
 /// When predictions are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// On slow links.
+    /// Where the echo takes some milliseconds.
     #[default]
     Adaptive,
     /// On any.

@@ -64,8 +64,19 @@ impl Origin {
 
     /// Whether it leads to a field. (What completes a name is no form's key.)
     fn leads_to_a_field(&self, spot: &Spot) -> bool {
+        spot.row != self.row && (is_name(&spot.label) || self.leads_to_a_text(spot))
+    }
+
+    /// Whether it leads from a field with a name to one without.
+    pub(super) fn leads_to_a_text(&self, spot: &Spot) -> bool {
         let is_nameless = spot.label.trim().is_empty();
-        spot.row != self.row && (is_name(&spot.label) || is_nameless && is_name(&self.label))
+        self.is_tab() && spot.row > self.row && is_nameless && is_name(&self.label)
+    }
+
+    /// Whether the field in which the key was typed stands above the line.
+    pub(super) fn stands_above(&self, line: &Line, frame: &Frame) -> bool {
+        let here = Line::of_row(frame, self.row.min(frame.size().rows - 1), line.left_edge());
+        self.row < line.row_in(frame) && here.text().starts_with(&self.label)
     }
 }
 
@@ -112,15 +123,28 @@ impl Habits {
         self.known.push_back(Habit { origin, spot, is_echoing: false });
     }
 
-    /// What was typed in this line was echoed, or was not.
-    pub(super) fn note_echo(&mut self, line: &Line, frame: &Frame, is_echoing: bool) {
+    /// What was typed in this line was echoed, or was not. If the line is a text that Tab has just led to, gives
+    /// from where.
+    pub(super) fn note_echo(
+        &mut self,
+        line: &Line,
+        frame: &Frame,
+        is_echoing: bool,
+    ) -> Option<Origin> {
         let (row, label) = (line.row_in(frame), line.label());
         let led_here = self.led_here.as_ref();
         let here = self.known.iter_mut().filter(|habit| habit.spot.row == row);
+        let mut text_of = None;
         here.filter(|habit| habit.spot.label == label)
             // Another way to the same place may have led to another program.
             .filter(|habit| !is_echoing || Some(&habit.origin) == led_here)
-            .for_each(|habit| habit.is_echoing = is_echoing);
+            .for_each(|habit| {
+                habit.is_echoing = is_echoing;
+                if is_echoing && habit.origin.leads_to_a_text(&habit.spot) {
+                    text_of = Some(habit.origin.clone());
+                }
+            });
+        text_of
     }
 
     /// It led elsewhere this time.

@@ -181,6 +181,14 @@ impl Line {
         text.rsplit(' ').next().unwrap_or_default().to_owned()
     }
 
+    /// Whether letters and digits end at the cursor, behind a blank or where the typing began.
+    pub(super) fn ends_with_plain_word(&self) -> bool {
+        let typed = self.slots[self.start..self.cursor].iter().rev();
+        let mut word = typed.take_while(|slot| !slot.is_blank()).peekable();
+        let is_plain = |slot: &Slot| slot.text.chars().all(char::is_alphanumeric);
+        word.peek().is_some() && word.all(is_plain)
+    }
+
     /// What stands left of where the typing began.
     pub(super) fn label(&self) -> String {
         let left = &self.slots[self.left_edge()..self.start];

@@ -7,6 +7,7 @@
 
 use super::key::Key;
 use super::line::{Line, Slot};
+use super::mode_line::inserting_row;
 use tern_term::{Frame, KeyTarget};
 use unicode_width::UnicodeWidthStr;
 
@@ -125,10 +126,12 @@ impl Margin {
 }
 
 /// The row below those that the line's text may be in; `None` if its next row is somebody else's.
-fn bottom(line: &Line, frame: &Frame) -> Option<u16> {
+pub(super) fn bottom(line: &Line, frame: &Frame) -> Option<u16> {
     let (next, rows) = (line.row_in(frame) + 1, frame.size().rows);
-    if next >= rows {
-        return Some(rows);
+    // An editor moves what is below.
+    let mode_line = inserting_row(frame).filter(|row| next <= *row);
+    if mode_line.is_some() || next >= rows {
+        return mode_line.or(Some(rows));
     }
     let below = Line::of_row(frame, next, line.left_edge());
     // vi marks what is behind the end of its text so.

@@ -16,9 +16,10 @@
 //! chain is shown once one of its keys was right, as in mosh ("epochs"), or if the line begins with a
 //! prompt at which keys were right before. Nothing is foretold where the host says that
 //! a password is read, or that keys go to the multiplexer; and since the host only says so with the
-//! next picture, nothing that follows Enter or a control key is shown before that key was answered. Three
+//! next picture, nothing that follows Enter or a control key is shown before that key was answered. Four
 //! are known better: what begins a text in vi ([`vi`]), Enter in such a text while the mode line stands,
-//! and Tab in a form, where it has led to a field that echoes ([`habits`]).
+//! Tab in a form, where it has led to a field that echoes ([`habits`]), and Enter in the text of such a
+//! form ([`form_text`]).
 //!
 //! A key counts as answered when the host's report names its mark (mosh: "echo ack"): if no line of
 //! the chain is there then, the chain was wrong. But counted isn't read: a slow program, or one on another
@@ -30,6 +31,7 @@ mod chain;
 mod commands;
 pub mod display;
 mod entered;
+mod form_text;
 mod habits;
 mod key;
 mod lag;
@@ -46,6 +48,7 @@ mod vi;
 use commands::{At, Unseen};
 use display::{Display, Mode};
 use entered::Entered;
+use form_text::FormText;
 use habits::{Habits, Origin};
 use key::{Edit, Key};
 use line::Line;
@@ -90,6 +93,21 @@ struct Pending {
     was_shown: bool,
 }
 
+impl Pending {
+    /// Whether it is Enter in the text of a form.
+    fn is_new_line(&self) -> bool {
+        matches!(self.motion, Some(Motion::NewLine { .. }))
+    }
+
+    /// It is found to lead there. Enter that can't be followed is one as any other.
+    fn put(&mut self, place: Place) {
+        if self.is_new_line() && !matches!(place, Place::After(_)) {
+            self.motion = None;
+        }
+        self.place = place;
+    }
+}
+
 #[derive(Debug)]
 enum Place {
     /// It makes this of the line.
@@ -116,6 +134,8 @@ pub struct Predictor {
     says_inserting: bool,
     /// The true line that the chain begins with.
     base: Option<Line>,
+    /// The row in which it was found.
+    base_row: u16,
     pending: VecDeque<Pending>,
     /// What is typed here is echoed.
     is_confident: bool,
@@ -149,11 +169,12 @@ pub struct Predictor {
     leaving_mark: Option<u32>,
     vi: Vi,
     habits: Habits,
+    form_text: FormText,
     /// Edits that did here what they do in readline, and those that did not.
     trusted: BTreeSet<Edit>,
     distrusted: BTreeSet<Edit>,
-    /// The newest key that is no character.
-    other_mark: u32,
+    /// The newest keys that are no characters, and when they were typed.
+    others: VecDeque<(u32, Instant)>,
     statistics: Statistics,
 }
 
@@ -169,6 +190,7 @@ impl Predictor {
             shown: Shown::default(),
             says_inserting: false,
             base: None,
+            base_row: 0,
             pending: VecDeque::new(),
             is_confident: false,
             is_proven: false,
@@ -188,9 +210,10 @@ impl Predictor {
             leaving_mark: None,
             vi: Vi::default(),
             habits: Habits::default(),
+            form_text: FormText::default(),
             trusted: BTreeSet::new(),
             distrusted: BTreeSet::new(),
-            other_mark: 0,
+            others: VecDeque::new(),
             statistics: Statistics::default(),
         }
     }
@@ -219,6 +242,7 @@ impl Predictor {
     /// What goes to the multiplexer, or is too much.
     fn push_unknown(&mut self, mark: u32, now: Instant) {
         self.vi.reset();
+        self.form_text.leave();
         self.push_unseen(mark, now, true);
     }
 
@@ -260,8 +284,9 @@ impl Predictor {
             self.is_echo_known = false;
             self.vi.reset();
             self.habits.clear();
+            self.form_text.clear();
             self.margin = Margin::Unknown;
-        } else if !is_resized && self.has_answered(self.other_mark) {
+        } else if !is_resized && !self.may_show_others(now) {
             self.margin.learn(&self.shown.frame, &shown.frame);
             let is_here = |base: &&Line| base.is_at_prompt && base.is_shown_by(&self.shown.frame);
             if let Some(base) = self.base.as_ref().filter(is_here)
@@ -319,6 +344,20 @@ impl Predictor {
             && line.text() == line.prompt()
     }
 
+    /// Whether the picture that comes may show what a key did that is no character, beside what the newest
+    /// one shows.
+    fn may_show_others(&mut self, now: Instant) -> bool {
+        while self.others.front().is_some_and(|(mark, _)| self.has_answered(*mark)) {
+            self.others.pop_front();
+        }
+        self.others.iter().any(|(_, typed_at)| *typed_at + self.soonest_echo() <= now)
+    }
+
+    /// The least that an echo takes, about.
+    fn soonest_echo(&self) -> Duration {
+        self.echo_time_min.unwrap_or_default().max(self.link_rtt) * 7 / 8
+    }
+
     /// Nothing is foretold any more of what is pending.
     fn give_up(&mut self) {
         self.base = None;
@@ -326,9 +365,10 @@ impl Predictor {
         self.is_proven = false;
         (self.doubt_since, self.lag_since, self.unread_since) = (None, None, None);
         self.vi.reset();
+        self.form_text.leave();
         for pending in &mut self.pending {
             self.statistics.wrong += u64::from(std::mem::take(&mut pending.was_shown));
-            pending.place = Place::Unknown;
+            pending.put(Place::Unknown);
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) enum Motion {
     Open { bottom: u16 },
     /// The same, with what stands behind the cursor.
     Break { bottom: u16 },
+    /// The same in a form.
+    NewLine { bottom: u16 },
     /// To another place.
     To(Spot),
 }
@@ -59,10 +61,10 @@ impl Line {
             // The text may go on in the row below.
             Motion::ToEnd if self.is_full() => None,
             Motion::ToEnd => at(self.text_end()),
-            Motion::Break { .. } if self.text_end() > self.cursor => None,
+            Motion::Break { .. } | Motion::NewLine { .. } if self.text_end() > self.cursor => None,
             // What is opened is below all rows of the text.
             Motion::Open { .. } if self.is_full() => None,
-            Motion::Open { bottom } | Motion::Break { bottom } => {
+            Motion::Open { bottom } | Motion::Break { bottom } | Motion::NewLine { bottom } => {
                 let line = self.below(*bottom, frame).filter(|_| {
                     self.first_row(frame).is_some_and(|first| first.begins_at_the_left())
                 })?;

@@ -472,7 +472,7 @@ fn others_keys_are_never_foretold_as_mine() {
 
 #[test]
 fn fast_links_show_the_truth_and_a_glitch_shows_predictions() {
-    let mut world = World::new(Program::Cat(String::new()), Mode::Adaptive, 4 * MS);
+    let mut world = World::new(Program::Cat(String::new()), Mode::Adaptive, MS);
     world.key("a");
     assert_eq!(world.line(), "");
     world.settle();
@@ -613,6 +613,7 @@ struct Bench {
     mark: u32,
     now: Instant,
     target: KeyTarget,
+    prefixes: Vec<Vec<u8>>,
 }
 
 impl Bench {
@@ -625,6 +626,7 @@ impl Bench {
             mark: 0,
             now: Instant::now(),
             target: KeyTarget::Raw,
+            prefixes: Vec::new(),
         }
     }
 
@@ -641,7 +643,7 @@ impl Bench {
         self.now += 100 * MS;
         self.screen.handle_output(output.as_bytes(), self.now);
         let marks = vec![(ViewerId(0), self.mark)];
-        let keys = KeyReport { target: self.target, prefixes: Vec::new(), marks };
+        let keys = KeyReport { target: self.target, prefixes: self.prefixes.clone(), marks };
         let shown = Shown { frame: self.screen.frame(), keys: keys.into() };
         self.predictor.handle_shown(&shown, self.now);
     }

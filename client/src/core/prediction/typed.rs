@@ -6,7 +6,7 @@ use super::habits::Origin;
 use super::key::Key;
 use super::line::Line;
 use super::motion::Motion;
-use super::{PENDING_MAX, Pending, Place, Predictor, is_barrier};
+use super::{PENDING_MAX, Pending, Place, Predictor, form_text, is_barrier};
 use std::time::Instant;
 use tern_term::KeyTarget;
 
@@ -30,7 +30,10 @@ impl Predictor {
         self.trust_echo(now);
         self.statistics.keys += u64::from(key.text().is_some());
         if key.text().is_none() {
-            self.other_mark = mark;
+            if self.others.len() >= PENDING_MAX {
+                self.others.pop_front();
+            }
+            self.others.push_back((mark, now));
         }
         if matches!(key, Key::Other { changes_mode: true, .. }) {
             self.leaving_mark = Some(mark);
@@ -38,6 +41,11 @@ impl Predictor {
         let (origin, follows_commands) = self.origin_of(bytes, &key);
         let habit = origin.as_ref().and_then(|origin| self.habits.find(origin)).map(Motion::To);
         let motion = self.vi.handle_key(bytes, &self.shown.frame).or_else(|| habit.clone());
+        let is_enter = matches!(key, Key::Other { is_enter: true, .. });
+        let motion = motion.or_else(|| {
+            let line = self.newest_line().filter(|_| is_enter && self.is_confident)?;
+            self.form_text.enter(&line, &self.shown.frame)
+        });
         let row = self.shown.frame.cursor().row;
         let hides_commands =
             follows_commands && motion == habit && habit.is_some_and(|habit| habit.stays_in(row));
@@ -54,19 +62,41 @@ impl Predictor {
         if is_other && motion.is_none() {
             self.unseen = Some(Unseen::new(&key, &self.shown.frame, self.unseen.as_ref()));
         }
-        if matches!(key, Key::Other { is_enter: true, .. }) && motion.is_none() {
+        if is_enter && matches!(motion, None | Some(Motion::NewLine { .. })) {
             self.note_enter();
         }
-        self.pending.push_back(Pending {
+        self.follow_form_text(&key, origin.as_ref(), motion.as_ref(), &place);
+        let mut pending = Pending {
             is_inserted: key.text().is_some() && motion.is_none() && self.is_inserting(),
             key,
             motion,
             origin,
             mark,
             typed_at: now,
-            place,
+            place: Place::Unknown,
             was_shown: false,
-        });
+        };
+        pending.put(place);
+        self.pending.push_back(pending);
+    }
+
+    /// Whether what is typed after the key goes to the text of a form.
+    fn follow_form_text(
+        &mut self,
+        key: &Key,
+        origin: Option<&Origin>,
+        motion: Option<&Motion>,
+        place: &Place,
+    ) {
+        match (origin, motion, place) {
+            (Some(origin), Some(Motion::To(spot)), Place::After(_))
+                if origin.leads_to_a_text(spot) =>
+            {
+                self.form_text.begin(origin.clone());
+            }
+            _ if !form_text::stays(key) => self.form_text.leave(),
+            _ => {}
+        }
     }
 
     /// From where a key leads that may have a habit, and whether that is behind commands which don't show.

@@ -50,7 +50,7 @@ pub(super) struct JoinOptions {
 /// When keys are shown before the host has echoed them.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Predict {
-    /// On slow links.
+    /// Where the echo takes some milliseconds.
     #[default]
     Adaptive,
     /// On any link.

@@ -441,3 +441,173 @@ fn usual_edits_are_foretold_at_a_shells_prompt_until_one_does_something_else() {
     bench.keys(&["\x05", "d"]);
     assert_eq!(bench.picture(), "$$ ls\nfile\n$$ make tes\n$$ pw");
 }
+
+/// A mail's form: two fields, a line, and the text below, typed in up to "dear".
+fn mail(bench: &mut Bench) {
+    bench.answer("\x1b[2J\x1b[HTo: \x1b[2;1HSubject: \x1b[1;5H");
+    bench.text("ann");
+    bench.typed("\t", "\x1b[2;10H");
+    bench.text("hi");
+    bench.typed("\t", "\x1b[3;1H");
+    bench.text("dear");
+}
+
+/// The same, in which Enter was seen to begin a new line.
+fn mail_of_lines(bench: &mut Bench) {
+    mail(bench);
+    bench.typed("\r", "\x1b[4;1H");
+    bench.text("ann");
+}
+
+#[test]
+fn enter_breaks_the_text_of_a_form_once_it_was_seen_to() {
+    let mut bench = Bench::new();
+    mail(&mut bench);
+    bench.keys(&["\r", "a"]);
+    assert_eq!(bench.cursor(), (2, 4), "nobody has seen it");
+    bench.answer("\x1b[4;1Ha");
+    bench.text("nn");
+    bench.keys(&["\r", "x"]);
+    assert_eq!(bench.picture(), "To: ann\nSubject: hi\ndear\nann\nx");
+    assert_eq!(bench.cursor(), (4, 1));
+    bench.answer("\x1b[5;1Hx");
+    assert_eq!(bench.predictor.statistics().wrong, 0);
+}
+
+#[test]
+fn enters_of_which_a_picture_shows_some_are_not_counted_twice() {
+    for rows in [&[5, 6][..], &[6], &[5]] {
+        let mut bench = Bench::new();
+        mail_of_lines(&mut bench);
+        bench.keys(&["\r", "\r", "x"]);
+        assert_eq!(bench.cursor(), (5, 1));
+        bench.mark -= 3;
+        for row in rows {
+            bench.answer(&format!("\x1b[{row};1H"));
+            assert_eq!(bench.cursor(), (5, 1), "with the cursor in row {row}");
+        }
+        bench.mark += 3;
+        bench.answer("\x1b[6;1Hx");
+        assert_eq!(bench.cursor(), (5, 1));
+        assert_eq!(bench.predictor.statistics().wrong, 0);
+    }
+    // Also from a line in which nothing was typed.
+    let mut bench = Bench::new();
+    bench.answer("\x1b[2J\x1b[HTo: \x1b[1;5H");
+    bench.text("ann");
+    bench.typed("\t", "\x1b[2;1H");
+    bench.text("a");
+    bench.typed("\r", "\x1b[3;1H");
+    bench.text("b");
+    bench.typed("\r", "\x1b[4;1H");
+    bench.keys(&["\r"]);
+    assert_eq!(bench.cursor(), (4, 0));
+    bench.mark -= 1;
+    bench.answer("\x1b[5;1H");
+    assert_eq!(bench.cursor(), (4, 0));
+    bench.mark += 1;
+    bench.answer("");
+    assert_eq!((bench.cursor(), bench.predictor.statistics().wrong), ((4, 0), 0));
+}
+
+#[test]
+fn word_is_deleted_at_once_at_a_prompt_if_it_is_one_for_every_shell() {
+    for (word, is_deleted) in [("one", true), ("a/one", false), ("--one", false)] {
+        let mut bench = Bench::new();
+        bench.answer("host$ ");
+        bench.text("ls");
+        bench.typed("\r", "\r\nhost$ ");
+        bench.text("ls ");
+        bench.text(word);
+        bench.keys(&["\x17", "x"]);
+        let shown = if is_deleted { "host$ ls x".into() } else { format!("host$ ls {word}") };
+        assert_eq!(bench.picture().lines().nth(1), Some(shown.as_str()));
+    }
+}
+
+#[test]
+fn wrap_is_learned_though_a_slip_is_taken_back_behind_it() {
+    let text = "a text that goes on and on until it is too long for the row here at last no";
+    let mut bench = Bench::new();
+    bench.answer("\x1b[1;1H");
+    bench.text(text);
+    bench.key("w");
+    bench.now += 60 * MS;
+    bench.keys(&["x", "\x7f"]);
+    bench.mark -= 2;
+    bench.now -= 60 * MS;
+    bench.answer("\x1b[1;74H\x1b[K\x1b[2;1Hnow");
+    assert!(matches!(bench.predictor.margin, Margin::At { .. }), "{:?}", bench.predictor.margin);
+}
+
+#[test]
+fn text_goes_on_below_the_margin_in_an_editor_with_more_text_below() {
+    let mut bench = vi(&"x".repeat(78), "below\r\nit");
+    bench.typed("A", "\x1b[6;1H-- INSERT --\x1b[1;79H");
+    bench.text("ab");
+    bench.typed("c", "\x1b[2;1Hc\x1b[K\r\nbelow\r\nit\x1b[2;2H");
+    bench.typed("\r", "\x1b[3;1H\x1b[K\r\nbelow\x1b[K\x1b[3;1H");
+    bench.text(&"y".repeat(79));
+    bench.keys(&["y", "z", "z"]);
+    assert_eq!(bench.cursor(), (3, 2));
+    assert_eq!(bench.picture().lines().nth(3), Some("zz"));
+}
+
+#[test]
+fn enter_elsewhere_than_in_the_text_of_a_form_hides_what_follows() {
+    for way in ["\x18", "\x1b", "\x1b[A"] {
+        let mut bench = Bench::new();
+        mail_of_lines(&mut bench);
+        bench.typed(way, "");
+        bench.keys(&["\r", "s", "e", "c"]);
+        assert!(!bench.picture().contains("sec"), "behind {way:?}: {}", bench.picture());
+    }
+    // In a field with a name, which Tab has led to as well.
+    let mut bench = Bench::new();
+    mail_of_lines(&mut bench);
+    bench.typed("\x18", "\x1b[2J\x1b[HTo: \x1b[2;1HSubject: \x1b[1;5H");
+    bench.text("ann");
+    bench.typed("\t", "\x1b[2;10H");
+    bench.text("hi");
+    bench.keys(&["\r", "s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+    // In a shell to which somebody has changed, or the multiplexer, or which was behind the form.
+    for way in [&[][..], &["\x02", "n"], &["\x18"]] {
+        for prompt in ["me@host:~$ ", "[me@host ~]$ ", ""] {
+            let mut bench = Bench::new();
+            bench.prefixes = vec![b"\x02".to_vec()];
+            mail_of_lines(&mut bench);
+            bench.keys(way);
+            bench.answer(&format!("\x1b[2J\x1b[H\r\n\r\n\r\n{prompt}"));
+            bench.text("su");
+            bench.keys(&["\r", "s", "e", "c"]);
+            assert!(!bench.picture().contains("sec"), "{way:?}: {}", bench.picture());
+            // The host counts what a slow ssh has still to read.
+            bench.answer("");
+            bench.keys(&["r", "e", "t"]);
+            assert!(!bench.picture().contains("ret"), "{way:?}: {}", bench.picture());
+        }
+    }
+    // Completion in a shell, which asks in the next row, leads to no text.
+    let mut bench = Bench::new();
+    bench.answer("\x1b[2J\x1b[Hhost$ ");
+    bench.text("ls s");
+    bench.typed("\t", "rc\r\nhost$ ls src");
+    bench.typed("\r", "\x1b[3;1H");
+    bench.text("su");
+    bench.keys(&["\r", "s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+}
+
+#[test]
+fn enter_that_led_elsewhere_in_a_form_is_not_foretold_again() {
+    let mut bench = Bench::new();
+    mail_of_lines(&mut bench);
+    bench.keys(&["\r", "s"]);
+    bench.answer("\x1b[6;1HSend it? ");
+    assert_eq!(bench.predictor.statistics().wrong, 2);
+    bench.answer("\x1b[6;1H\x1b[K\x1b[4;4H");
+    bench.text("d");
+    bench.keys(&["\r", "s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+}
