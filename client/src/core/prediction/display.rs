@@ -1,14 +1,15 @@
 //! Whether predictions are shown, and how: on fast links the truth comes soon enough.
 //!
 //! The rules are mosh's (`terminaloverlay.h`, 215 to 225). It shows predictions where the round trip is
-//! above 60 ms, since one in a hundred of its own is wrong. Here one in a thousand is, so that they
-//! may be shown wherever a person could feel the difference.
+//! above 60 ms, since one in a hundred of its own is wrong. Here one in a thousand is at most, so that they
+//! are shown wherever an echo may take some milliseconds: also in a LAN, where a busy machine makes
+//! single ones late.
 
 use std::time::{Duration, Instant};
 
 /// Round trip above which predictions are shown, and below which they are no more.
-const SLOW: Duration = Duration::from_millis(8);
-const NOT_SLOW: Duration = Duration::from_millis(5);
+const SLOW: Duration = Duration::from_millis(2);
+const NOT_SLOW: Duration = Duration::from_millis(1);
 /// Round trip above which they are underlined, and below which they are no more.
 const FLAG: Duration = Duration::from_millis(160);
 const NO_FLAG: Duration = Duration::from_millis(100);
@@ -116,17 +117,17 @@ mod tests {
     fn slow_links_show_predictions_and_slower_ones_mark_them() {
         let mut display = Display::new(Mode::Adaptive);
         for (rtt, has_pending, is_on, is_flagged) in [
-            (7, false, false, false),
-            (9, false, true, false),
-            (6, false, true, false),
-            (4, true, true, false),
-            (4, false, false, false),
-            (200, false, true, true),
-            (120, false, true, true),
-            (90, false, true, false),
+            (2000, false, false, false),
+            (2100, false, true, false),
+            (1500, false, true, false),
+            (900, true, true, false),
+            (900, false, false, false),
+            (200_000, false, true, true),
+            (120_000, false, true, true),
+            (90_000, false, true, false),
         ] {
-            display.handle_rtt(rtt * MS, has_pending);
-            assert_eq!((display.is_on(), display.is_flagged()), (is_on, is_flagged), "{rtt} ms");
+            display.handle_rtt(Duration::from_micros(rtt), has_pending);
+            assert_eq!((display.is_on(), display.is_flagged()), (is_on, is_flagged), "{rtt} us");
         }
     }
 
