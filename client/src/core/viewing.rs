@@ -203,7 +203,7 @@ impl Viewing {
             Kind::Paste(is_begin) => self.is_pasting = is_begin,
             Kind::Report => return true,
             _ if self.is_pasting => {}
-            Kind::Key(motion) if self.are_scrolling_keys_own() => {
+            Kind::Key(motion) if self.has_scrolling_keys() => {
                 self.scroll(motion, now);
                 return false;
             }
@@ -231,7 +231,7 @@ impl Viewing {
     /// Whether the keys that scroll are the viewer's: a full-screen program's are its own. On the live
     /// screen those towards what is newer do nothing, as in terminals: who presses one too many, or
     /// just as the view ended by itself, means no program by it.
-    fn are_scrolling_keys_own(&self) -> bool {
+    fn has_scrolling_keys(&self) -> bool {
         self.scrolling.is_scrolled() || !self.may_type || !self.scrolling.is_alternate()
     }
 

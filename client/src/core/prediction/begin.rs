@@ -21,13 +21,14 @@ impl Predictor {
         }
         let base = self.base.as_ref();
         let place = base.map_or(Place::Unknown, |base| self.after(base, key, motion));
-        let is_sure = |motion| base.is_some_and(|base| self.leads_to_an_echo(motion, base));
+        let is_sure = |motion| base.is_some_and(|base| self.is_known_to_echo(motion, base));
         self.is_confident |= motion.is_some_and(is_sure) && matches!(place, Place::After(_));
         place
     }
 
-    /// Whether what is typed behind the motion from this line is echoed, if that is known.
-    fn leads_to_an_echo(&self, motion: &Motion, line: &Line) -> bool {
+    /// Whether what is typed behind the motion from this line is known to be echoed: all of them lead to a text, but
+    /// Enter in a form has to have been seen.
+    fn is_known_to_echo(&self, motion: &Motion, line: &Line) -> bool {
         let is_enter = matches!(motion, Motion::NewLine { .. });
         let is_text = || self.form_text.enter(line, &self.shown.frame).is_some();
         !is_enter || self.form_text.is_known() && is_text()
@@ -43,7 +44,7 @@ impl Predictor {
             KeyTarget::Echoed => self.is_echo_known,
             KeyTarget::Raw | KeyTarget::Unknown => {
                 is_inserting
-                    || first.is_some_and(|motion| self.leads_to_an_echo(motion, &line))
+                    || first.is_some_and(|motion| self.is_known_to_echo(motion, &line))
                     || self.have_commands_led_to_text()
                     || !self.is_mode_open && is_known
             }

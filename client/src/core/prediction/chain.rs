@@ -102,8 +102,8 @@ impl Predictor {
         let is_shown = |line: &&Line| line.is_shown_by(&self.shown.frame);
         let count =
             (from..=chain).find(|count| self.line_after(*count).filter(is_shown).is_some())?;
-        // The true line has no row of its own, for it may scroll: if nothing stands in it, a later one
-        // looks the same.
+        // The true line has no row of its own, for it may scroll. If nothing was typed in it, a later one
+        // may look the same.
         if count == 0 && self.shown.frame.cursor().row != self.base_row {
             let is_own = |line: &&Line| line.row.is_some() && !line.has_scrolled && is_shown(line);
             let later = (1..=chain).find(|at| self.line_after(*at).filter(is_own).is_some());
@@ -141,7 +141,7 @@ impl Predictor {
             is_tentative = pending.is_new_line() && !self.form_text.is_known();
             // A motion has led to a line of its own.
             is_proof = pending.motion.is_none() && (is_proof || !is_masked);
-            self.is_proven &= pending.motion.is_none();
+            self.is_proven &= pending.motion.is_none() || pending.is_new_line() && !is_tentative;
             if let Place::After(after) = pending.place {
                 // What changed nothing proves nothing.
                 let has_effect = before.is_some_and(|before| before != after);
@@ -174,7 +174,7 @@ impl Predictor {
             self.prompts.remember(&line);
             let text_of = self.habits.note_echo(&line, &self.shown.frame, true);
             if let Some(field) = text_of
-                && self.pending.iter().all(|pending| form_text::stays(&pending.key))
+                && self.pending.iter().all(|pending| form_text::stays(&pending.key, &pending.place))
             {
                 self.form_text.begin(field);
             }
@@ -189,6 +189,9 @@ impl Predictor {
     fn refute(&mut self, answered: usize, now: Instant) {
         if (0..answered).any(|at| self.is_tentative(at)) {
             // It was only tried.
+            if self.pending.iter().take(answered).any(Pending::is_new_line) {
+                self.form_text.leave();
+            }
             return self.pass_unknown(answered, now);
         }
         if let Some(base) = &self.base {
@@ -295,7 +298,7 @@ impl Predictor {
                 Place::After(line) => Some(line.clone()),
                 Place::Unknown | Place::Behind => None,
             };
-            self.pending[number].put(place);
+            self.pending[number].set_place(place);
         }
     }
 

@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 /// Round trip above which predictions are shown, and below which they are no more.
-const SLOW: Duration = Duration::from_millis(2);
-const NOT_SLOW: Duration = Duration::from_millis(1);
+const SHOW: Duration = Duration::from_millis(2);
+const NO_SHOW: Duration = Duration::from_millis(1);
 /// Round trip above which they are underlined, and below which they are no more.
 const FLAG: Duration = Duration::from_millis(160);
 const NO_FLAG: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Display {
     mode: Mode,
-    is_slow: bool,
+    is_shown: bool,
     is_flagged: bool,
     /// Answers in time that are needed until the glitch is over; above [`GLITCH_REPAIRS`] it was a
     /// long one.
@@ -48,7 +48,7 @@ pub struct Display {
 impl Display {
     /// On a link of which nothing is known yet.
     pub fn new(mode: Mode) -> Self {
-        Self { mode, is_slow: false, is_flagged: false, glitch: 0, repaired_at: None }
+        Self { mode, is_shown: false, is_flagged: false, glitch: 0, repaired_at: None }
     }
 
     /// As it was made.
@@ -58,7 +58,7 @@ impl Display {
 
     /// The round trip takes so long.
     pub fn handle_rtt(&mut self, rtt: Duration, has_pending: bool) {
-        self.is_slow = rtt > SLOW || self.is_slow && (rtt > NOT_SLOW || has_pending);
+        self.is_shown = rtt > SHOW || self.is_shown && (rtt > NO_SHOW || has_pending);
         self.is_flagged = rtt > FLAG || self.is_flagged && rtt > NO_FLAG;
     }
 
@@ -96,7 +96,7 @@ impl Display {
     pub fn is_on(&self) -> bool {
         match self.mode {
             Mode::Always => true,
-            Mode::Adaptive => self.is_slow || self.glitch > 0,
+            Mode::Adaptive => self.is_shown || self.glitch > 0,
             Mode::Never => false,
         }
     }

@@ -76,7 +76,9 @@ impl Origin {
     /// Whether the field in which the key was typed stands above the line.
     pub(super) fn stands_above(&self, line: &Line, frame: &Frame) -> bool {
         let here = Line::of_row(frame, self.row.min(frame.size().rows - 1), line.left_edge());
-        self.row < line.row_in(frame) && here.text().starts_with(&self.label)
+        let text = here.text();
+        let behind = text.strip_prefix(&self.label).filter(|_| self.row < line.row_in(frame));
+        behind.is_some_and(|behind| !behind.starts_with(char::is_alphanumeric))
     }
 }
 

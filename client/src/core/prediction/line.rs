@@ -181,9 +181,20 @@ impl Line {
         text.rsplit(' ').next().unwrap_or_default().to_owned()
     }
 
+    /// Whether nothing stands at the cursor or right of it.
+    pub(super) fn ends_blank(&self) -> bool {
+        self.slots[self.cursor..self.right_edge()].iter().all(Slot::is_blank)
+    }
+
+    /// Whether it looks like a text: no part of it is coloured or reversed.
+    pub(super) fn is_plain(&self) -> bool {
+        let slots = &self.slots[self.left_edge()..self.right_edge()];
+        slots.iter().all(|slot| slot.style == Style::PLAIN)
+    }
+
     /// Whether letters and digits end at the cursor, behind a blank or where the typing began.
     pub(super) fn ends_with_plain_word(&self) -> bool {
-        let typed = self.slots[self.start..self.cursor].iter().rev();
+        let typed = self.slots[self.start.min(self.cursor)..self.cursor].iter().rev();
         let mut word = typed.take_while(|slot| !slot.is_blank()).peekable();
         let is_plain = |slot: &Slot| slot.text.chars().all(char::is_alphanumeric);
         word.peek().is_some() && word.all(is_plain)
@@ -255,8 +266,8 @@ impl Line {
         match key {
             Key::Char { text, is_wide } => self.after_char(text, *is_wide),
             Key::Backspace => self.after_backspace(),
-            Key::Left if self.cursor > self.start => {
-                let cursor = self.left_of(self.cursor);
+            Key::Left => {
+                let cursor = self.left_of_typed()?;
                 Some(Self { cursor, ..self.clone() })
             }
             Key::Right if self.cursor < self.end => {
@@ -265,7 +276,7 @@ impl Line {
                 (cursor < self.right_edge()).then(|| Self { cursor, ..self.clone() })
             }
             Key::Edit(edit) => self.after_edit(*edit),
-            Key::Left | Key::Right | Key::Other { .. } => None,
+            Key::Right | Key::Other { .. } => None,
         }
     }
 
@@ -315,8 +326,7 @@ impl Line {
     }
 
     fn after_backspace(&self) -> Option<Self> {
-        let at = self.left_of(self.cursor);
-        if self.cursor > self.start { self.without(at) } else { None }
+        self.without(self.left_of_typed()?)
     }
 
     /// What stands from `at` to the cursor is deleted.
@@ -353,6 +363,13 @@ impl Line {
             }
             Edit::ToBegin | Edit::ToEnd | Edit::DeleteToBegin => None,
         }
+    }
+
+    /// Where the character left of the cursor begins, if it was typed. (A wide one may stand half in the
+    /// prompt, if that has changed.)
+    fn left_of_typed(&self) -> Option<usize> {
+        let at = self.left_of(self.cursor);
+        (self.start..self.cursor).contains(&at).then_some(at)
     }
 
     fn left_of(&self, col: usize) -> usize {

@@ -50,7 +50,7 @@ impl Margin {
     /// A character in the last column: what is typed next goes to the row below.
     pub(super) fn at_the_edge(self, line: &Line, text: &str, frame: &Frame) -> Option<Line> {
         let is_last = line.columns_left() == 1 && line.cursor >= line.end && text.width() == 1;
-        if !is_last || !matches!(self, Self::Free) {
+        if !is_last || !line.ends_blank() || !matches!(self, Self::Free) {
             return None;
         }
         let mut full = line.clone();
@@ -64,7 +64,7 @@ impl Margin {
         let word = line.last_word();
         let is_known = matches!(self, Self::At { count: COUNT_MIN.., .. });
         let width = word.chars().count();
-        let is_movable = width < line.column() && line.cursor >= line.end;
+        let is_movable = width < line.column() && line.cursor >= line.end && line.ends_blank();
         if !is_known || !is_movable || word.width() != width {
             return None;
         }
@@ -128,12 +128,15 @@ impl Margin {
 /// The row below those that the line's text may be in; `None` if its next row is somebody else's.
 pub(super) fn bottom(line: &Line, frame: &Frame) -> Option<u16> {
     let (next, rows) = (line.row_in(frame) + 1, frame.size().rows);
-    // An editor moves what is below.
-    let mode_line = inserting_row(frame).filter(|row| next <= *row);
-    if mode_line.is_some() || next >= rows {
-        return mode_line.or(Some(rows));
+    if next >= rows {
+        return Some(rows);
     }
     let below = Line::of_row(frame, next, line.left_edge());
+    // An editor moves the text that is below, but not its status line.
+    let mode_line = inserting_row(frame).filter(|row| next <= *row);
+    if mode_line.is_some_and(|row| next == row || below.is_plain()) {
+        return mode_line;
+    }
     // vi marks what is behind the end of its text so.
     if below.is_empty() || below.text() == "~" {
         return Some(rows);

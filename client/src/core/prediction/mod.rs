@@ -99,8 +99,8 @@ impl Pending {
         matches!(self.motion, Some(Motion::NewLine { .. }))
     }
 
-    /// It is found to lead there. Enter that can't be followed is one as any other.
-    fn put(&mut self, place: Place) {
+    /// It is found to lead there. Enter in a form that can't be followed is one as any other from then on.
+    fn set_place(&mut self, place: Place) {
         if self.is_new_line() && !matches!(place, Place::After(_)) {
             self.motion = None;
         }
@@ -368,7 +368,7 @@ impl Predictor {
         self.form_text.leave();
         for pending in &mut self.pending {
             self.statistics.wrong += u64::from(std::mem::take(&mut pending.was_shown));
-            pending.put(Place::Unknown);
+            pending.set_place(Place::Unknown);
         }
     }
 

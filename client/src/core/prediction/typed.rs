@@ -42,10 +42,7 @@ impl Predictor {
         let habit = origin.as_ref().and_then(|origin| self.habits.find(origin)).map(Motion::To);
         let motion = self.vi.handle_key(bytes, &self.shown.frame).or_else(|| habit.clone());
         let is_enter = matches!(key, Key::Other { is_enter: true, .. });
-        let motion = motion.or_else(|| {
-            let line = self.newest_line().filter(|_| is_enter && self.is_confident)?;
-            self.form_text.enter(&line, &self.shown.frame)
-        });
+        let motion = motion.or_else(|| if is_enter { self.enter_in_form() } else { None });
         let row = self.shown.frame.cursor().row;
         let hides_commands =
             follows_commands && motion == habit && habit.is_some_and(|habit| habit.stays_in(row));
@@ -76,8 +73,19 @@ impl Predictor {
             place: Place::Unknown,
             was_shown: false,
         };
-        pending.put(place);
+        pending.set_place(place);
         self.pending.push_back(pending);
+    }
+
+    /// Where Enter leads in the text of a form, typed in a line of which all is known.
+    fn enter_in_form(&self) -> Option<Motion> {
+        let frame = &self.shown.frame;
+        let is_echoed = self.is_confident
+            && (!self.pending.is_empty()
+                || self.base.as_ref().is_some_and(|b| b.is_shown_by(frame)));
+        let line = self.newest_line().filter(|_| is_echoed)?;
+        let is_text = line.prompt_width() == 0 && !self.is_wrapped(&line);
+        is_text.then(|| self.form_text.enter(&line, frame)).flatten()
     }
 
     /// Whether what is typed after the key goes to the text of a form.
@@ -94,7 +102,7 @@ impl Predictor {
             {
                 self.form_text.begin(origin.clone());
             }
-            _ if !form_text::stays(key) => self.form_text.leave(),
+            _ if !form_text::stays(key, place) => self.form_text.leave(),
             _ => {}
         }
     }
@@ -172,6 +180,10 @@ impl Predictor {
     /// What the key makes of a line.
     pub(super) fn after(&self, line: &Line, key: &Key, motion: Option<&Motion>) -> Place {
         if let Some(motion) = motion {
+            let is_new_line = matches!(motion, Motion::NewLine { .. });
+            if is_new_line && !self.form_text.stands_above(line, &self.shown.frame) {
+                return Place::Unknown;
+            }
             let line = line.moved_by(motion, &self.shown.frame);
             return line.map_or(Place::Unknown, Place::After);
         }

@@ -442,21 +442,29 @@ fn usual_edits_are_foretold_at_a_shells_prompt_until_one_does_something_else() {
     assert_eq!(bench.picture(), "$$ ls\nfile\n$$ make tes\n$$ pw");
 }
 
-/// A mail's form: two fields, a line, and the text below, typed in up to "dear".
+/// A mail's form: a field, a line, and the text below, typed in up to "dear".
 fn mail(bench: &mut Bench) {
-    bench.answer("\x1b[2J\x1b[HTo: \x1b[2;1HSubject: \x1b[1;5H");
-    bench.text("ann");
-    bench.typed("\t", "\x1b[2;10H");
+    bench.answer("\x1b[2J\x1b[HSubject: \r\n-----\x1b[1;10H");
     bench.text("hi");
     bench.typed("\t", "\x1b[3;1H");
     bench.text("dear");
 }
 
 /// The same, in which Enter was seen to begin a new line.
-fn mail_of_lines(bench: &mut Bench) {
-    mail(bench);
+fn mail_of_lines() -> Bench {
+    let mut bench = Bench::new();
+    bench.prefixes = vec![b"\x02".to_vec()];
+    mail(&mut bench);
     bench.typed("\r", "\x1b[4;1H");
     bench.text("ann");
+    bench
+}
+
+#[track_caller]
+fn assert_hidden(bench: &mut Bench, keys: &[&str]) {
+    bench.keys(keys);
+    bench.keys(&["s", "e", "c"]);
+    assert!(!bench.picture().contains("sec"), "behind {keys:?}: {}", bench.picture());
 }
 
 #[test]
@@ -468,7 +476,7 @@ fn enter_breaks_the_text_of_a_form_once_it_was_seen_to() {
     bench.answer("\x1b[4;1Ha");
     bench.text("nn");
     bench.keys(&["\r", "x"]);
-    assert_eq!(bench.picture(), "To: ann\nSubject: hi\ndear\nann\nx");
+    assert_eq!(bench.picture(), "Subject: hi\n-----\ndear\nann\nx");
     assert_eq!(bench.cursor(), (4, 1));
     bench.answer("\x1b[5;1Hx");
     assert_eq!(bench.predictor.statistics().wrong, 0);
@@ -477,8 +485,7 @@ fn enter_breaks_the_text_of_a_form_once_it_was_seen_to() {
 #[test]
 fn enters_of_which_a_picture_shows_some_are_not_counted_twice() {
     for rows in [&[5, 6][..], &[6], &[5]] {
-        let mut bench = Bench::new();
-        mail_of_lines(&mut bench);
+        let mut bench = mail_of_lines();
         bench.keys(&["\r", "\r", "x"]);
         assert_eq!(bench.cursor(), (5, 1));
         bench.mark -= 3;
@@ -495,11 +502,11 @@ fn enters_of_which_a_picture_shows_some_are_not_counted_twice() {
     let mut bench = Bench::new();
     bench.answer("\x1b[2J\x1b[HTo: \x1b[1;5H");
     bench.text("ann");
-    bench.typed("\t", "\x1b[2;1H");
+    bench.typed("\t", "\x1b[3;1H");
     bench.text("a");
-    bench.typed("\r", "\x1b[3;1H");
-    bench.text("b");
     bench.typed("\r", "\x1b[4;1H");
+    bench.text("b");
+    bench.typed("\x7f", "\x08 \x08");
     bench.keys(&["\r"]);
     assert_eq!(bench.cursor(), (4, 0));
     bench.mark -= 1;
@@ -508,6 +515,77 @@ fn enters_of_which_a_picture_shows_some_are_not_counted_twice() {
     bench.mark += 1;
     bench.answer("");
     assert_eq!((bench.cursor(), bench.predictor.statistics().wrong), ((4, 0), 0));
+}
+
+#[test]
+fn enter_elsewhere_than_in_the_text_of_a_form_hides_what_follows() {
+    for way in ["\x18", "\x1b", "\x1b[A", "\x01", "\t"] {
+        let mut bench = mail_of_lines();
+        bench.typed(way, "");
+        assert_hidden(&mut bench, &["\r"]);
+    }
+    // The same key was read by another program.
+    let mut bench = mail_of_lines();
+    bench.typed("\r", "\x1b[5;1H");
+    bench.typed("\x01", "");
+    bench.text("su");
+    assert_hidden(&mut bench, &["\r"]);
+    // In a field with a name, which Tab has led to as well.
+    let mut bench = mail_of_lines();
+    bench.typed("\x18", "\x1b[2J\x1b[HTo: \r\nSubject: \r\n----\x1b[1;5H");
+    bench.text("ann");
+    bench.typed("\t", "\x1b[2;10H");
+    bench.text("hi");
+    assert_hidden(&mut bench, &["\r"]);
+    // In a shell to which somebody has changed, or the multiplexer, or which was behind the form.
+    for way in [&[][..], &["\x02", "n"], &["\x18"]] {
+        for prompt in ["me@host:~$ ", "[me@host ~]$ ", ""] {
+            let mut bench = mail_of_lines();
+            bench.keys(way);
+            bench.answer(&format!("\x1b[2J\x1b[HSubject:s\r\n\r\n\r\n{prompt}"));
+            bench.text("su");
+            assert_hidden(&mut bench, &["\r"]);
+            // The host counts what a slow ssh has still to read.
+            bench.answer("");
+            assert_hidden(&mut bench, &[]);
+        }
+    }
+    // Where the form's picture goes on to stand above a shell's prompt.
+    let mut bench = mail_of_lines();
+    bench.answer("\x1b[5;1Hme@host:~$ ");
+    bench.text("su");
+    assert_hidden(&mut bench, &["\r"]);
+}
+
+#[test]
+fn completion_that_goes_on_over_the_margin_is_no_form() {
+    let mut bench = Bench::new();
+    let name = "x".repeat(67);
+    bench.answer("\x1b[2J\x1b[Hme@host:~$ ");
+    bench.text("c");
+    // The blank behind the completed name is in the last column.
+    bench.typed("\t", &format!("{name} \x1b[2;1H"));
+    bench.text("x");
+    bench.typed("\r", "\r\nme@host:~$ ");
+    bench.text("make");
+    bench.typed("\r", "\x1b[4;1H");
+    bench.text("y");
+    bench.typed("\r", "\r\nme@host:~$ ");
+    bench.text("sudo");
+    assert_hidden(&mut bench, &["\r"]);
+    bench.answer("\r\n");
+    assert_hidden(&mut bench, &[]);
+}
+
+#[test]
+fn enter_that_led_elsewhere_in_a_form_is_not_foretold_again() {
+    let mut bench = mail_of_lines();
+    bench.keys(&["\r", "s"]);
+    bench.answer("\x1b[6;1HSend it? ");
+    assert_eq!(bench.predictor.statistics().wrong, 2);
+    bench.answer("\x1b[6;1H\x1b[K\x1b[4;4H");
+    bench.text("d");
+    assert_hidden(&mut bench, &["\r"]);
 }
 
 #[test]
@@ -554,60 +632,39 @@ fn text_goes_on_below_the_margin_in_an_editor_with_more_text_below() {
 }
 
 #[test]
-fn enter_elsewhere_than_in_the_text_of_a_form_hides_what_follows() {
-    for way in ["\x18", "\x1b", "\x1b[A"] {
-        let mut bench = Bench::new();
-        mail_of_lines(&mut bench);
-        bench.typed(way, "");
-        bench.keys(&["\r", "s", "e", "c"]);
-        assert!(!bench.picture().contains("sec"), "behind {way:?}: {}", bench.picture());
-    }
-    // In a field with a name, which Tab has led to as well.
+fn editors_status_line_is_not_written_over() {
     let mut bench = Bench::new();
-    mail_of_lines(&mut bench);
-    bench.typed("\x18", "\x1b[2J\x1b[HTo: \x1b[2;1HSubject: \x1b[1;5H");
-    bench.text("ann");
-    bench.typed("\t", "\x1b[2;10H");
-    bench.text("hi");
-    bench.keys(&["\r", "s", "e", "c"]);
-    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
-    // In a shell to which somebody has changed, or the multiplexer, or which was behind the form.
-    for way in [&[][..], &["\x02", "n"], &["\x18"]] {
-        for prompt in ["me@host:~$ ", "[me@host ~]$ ", ""] {
-            let mut bench = Bench::new();
-            bench.prefixes = vec![b"\x02".to_vec()];
-            mail_of_lines(&mut bench);
-            bench.keys(way);
-            bench.answer(&format!("\x1b[2J\x1b[H\r\n\r\n\r\n{prompt}"));
-            bench.text("su");
-            bench.keys(&["\r", "s", "e", "c"]);
-            assert!(!bench.picture().contains("sec"), "{way:?}: {}", bench.picture());
-            // The host counts what a slow ssh has still to read.
-            bench.answer("");
-            bench.keys(&["r", "e", "t"]);
-            assert!(!bench.picture().contains("ret"), "{way:?}: {}", bench.picture());
-        }
-    }
-    // Completion in a shell, which asks in the next row, leads to no text.
-    let mut bench = Bench::new();
-    bench.answer("\x1b[2J\x1b[Hhost$ ");
-    bench.text("ls s");
-    bench.typed("\t", "rc\r\nhost$ ls src");
-    bench.typed("\r", "\x1b[3;1H");
-    bench.text("su");
-    bench.keys(&["\r", "s", "e", "c"]);
-    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+    let status = "\x1b[5;1H\x1b[7mfile [+]\x1b[K\x1b[m\x1b[6;1H-- INSERT --";
+    bench.answer(&format!("{status}\x1b[3;1H"));
+    bench.text(&"x".repeat(79));
+    bench.typed("x", "x");
+    bench.typed("y", "\r\ny");
+    bench.text(&"y".repeat(78));
+    bench.keys(&["y", "z", "z"]);
+    assert!(!bench.picture().contains('z'), "{}", bench.picture());
+    assert!(bench.picture().contains("file [+]"), "{}", bench.picture());
 }
 
 #[test]
-fn enter_that_led_elsewhere_in_a_form_is_not_foretold_again() {
-    let mut bench = Bench::new();
-    mail_of_lines(&mut bench);
-    bench.keys(&["\r", "s"]);
-    bench.answer("\x1b[6;1HSend it? ");
-    assert_eq!(bench.predictor.statistics().wrong, 2);
-    bench.answer("\x1b[6;1H\x1b[K\x1b[4;4H");
-    bench.text("d");
-    bench.keys(&["\r", "s", "e", "c"]);
-    assert!(!bench.picture().contains("sec"), "{}", bench.picture());
+fn text_right_of_the_cursor_keeps_what_is_typed_from_the_row_below() {
+    let mut bench = vi(&"x".repeat(79), "");
+    bench.typed("A", "\x1b[6;1H-- INSERT --\x1b[1;80H");
+    bench.typed("a", "a");
+    bench.typed("b", "\x1b[2;1Hb");
+    bench.typed("\x1b[A", "\x1b[1;79H");
+    bench.keys(&["c", "d"]);
+    assert_eq!(bench.picture().lines().nth(1), Some("b"));
+}
+
+#[test]
+fn wide_character_that_stands_half_in_a_prompt_is_no_trouble() {
+    for key in ["\x17", "\x15", "\x7f", "x"] {
+        let mut bench = Bench::new();
+        bench.answer("\x1b[2J\x1b[H>>> ");
+        bench.text("ab");
+        bench.answer("\x1b[2J\x1b[H>>>漢");
+        bench.keys(&["\x1b[D", key]);
+        bench.answer("\x1b[2J\x1b[H>>> ");
+        assert_eq!(bench.picture(), ">>>");
+    }
 }
