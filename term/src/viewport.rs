@@ -25,6 +25,8 @@ const MARGIN_CELLS: u16 = 8;
 pub struct Viewport {
     left: u16,
     top: u16,
+    /// The viewer's size before.
+    viewer: Option<Size>,
 }
 
 impl Viewport {
@@ -49,8 +51,12 @@ impl Viewport {
         (self.left, self.top)
     }
 
-    /// Moves the part that is shown if the cursor left it, or the screen became smaller.
+    /// Moves the part that is shown if the cursor left it, or either size is another one.
     fn follow(&mut self, frame: &Frame, viewer: Size) {
+        if self.viewer.replace(viewer) != Some(viewer) {
+            // More may fit, or less: the upper left is the best to see.
+            (self.left, self.top) = (0, 0);
+        }
         let (cursor, size) = (frame.cursor, frame.size);
         let at = |pos| cursor.is_visible.then_some(pos);
         self.left = follow(self.left, at(cursor.col), viewer.cols, size.cols);
@@ -103,6 +109,8 @@ fn follow(start: u16, at: Option<u16>, shown: u16, len: u16) -> u16 {
     let margin = MARGIN_CELLS.min(shown / 4);
     let start = start.min(start_max);
     match at {
+        // All left of it, if there is room for that: the line's begin.
+        Some(at) if at < start && at + margin < shown => 0,
         Some(at) if at < start => at.saturating_sub(margin),
         Some(at) if at >= start + shown => (at + 1 + margin - shown).min(start_max),
         Some(_) | None => start,
@@ -210,6 +218,20 @@ mod tests {
         let composed = viewport.compose(&at(59, 49), viewer, None);
         assert_eq!(viewport.offset(), (51, 30));
         assert_eq!((composed.cursor.col, composed.cursor.row), (8, 19));
+    }
+
+    #[test]
+    fn begin_of_the_line_is_seen_as_soon_as_there_is_room_for_it() {
+        let mut viewport = Viewport::default();
+        let at = |col: u16, row: u16| frame(100, 50, &format!("\x1b[{};{}H", row + 1, col + 1));
+        viewport.compose(&at(30, 9), size(20, 5), None);
+        assert_eq!(viewport.offset(), (16, 6));
+        viewport.compose(&at(12, 9), size(20, 5), None);
+        assert_eq!(viewport.offset(), (0, 6));
+        viewport.compose(&at(30, 9), size(20, 5), None);
+        // A larger terminal.
+        viewport.compose(&at(30, 9), size(40, 20), None);
+        assert_eq!(viewport.offset(), (0, 0));
     }
 
     #[test]

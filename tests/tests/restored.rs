@@ -34,7 +34,8 @@ impl Joined {
 fn terminal_is_as_it_was_after_every_signal_that_ends() {
     let Joined { world: _world, host, shell, mut viewer, _relay } = Joined::start();
     host.terminal.enter_line("printf '\\033[?1003h\\033[?2004h\\033[?1h\\033='; tput civis");
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+    let others = [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::ABORT];
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT].into_iter().chain(others) {
         viewer.signal(signal);
         shell.assert_ended(128 + signal.as_raw(), "[left the session]");
         viewer = shell.join(&host);

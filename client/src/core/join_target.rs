@@ -23,7 +23,10 @@ pub struct JoinTarget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoTarget {
     /// There is no `@`.
-    #[error("'{0}' is no join line: it is TOKEN@HOST, or the whole line `ssh TOKEN@HOST`")]
+    #[error(
+        "'{0}' is no join line: it is TOKEN@HOST, the whole line `ssh TOKEN@HOST`, or a link \
+         https://HOST/t/TOKEN"
+    )]
     NotALine(String),
     /// The host can't be one.
     #[error("'{0}' is no name or address of a relay")]
@@ -41,13 +44,12 @@ pub fn parse(words: &[String], port: Option<u16>) -> Result<JoinTarget, NoTarget
     let text = words.join(" ");
     // As chats and mails put around a link or a line.
     let bare = text.trim().trim_matches(['<', '>', '`', '"', '\'']);
-    let mut words: Vec<&str> = bare.split_whitespace().collect();
-    let is_ssh_line = words.first() == Some(&"ssh");
-    if is_ssh_line {
-        words.remove(0);
-    }
+    let words: Vec<&str> = bare.split_whitespace().collect();
+    // Perhaps behind a shell's prompt, or what Tern says before it.
+    let is_ssh_line = words.contains(&"ssh");
     let mut port = port;
     let mut line = None;
+    let mut others = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match word.strip_prefix("-p") {
@@ -55,11 +57,11 @@ pub fn parse(words: &[String], port: Option<u16>) -> Result<JoinTarget, NoTarget
             Some(number) => port = Some(read_port(number)?),
             // ssh's switches say nothing about where.
             None if word.starts_with('-') && is_ssh_line => {}
-            None => {
-                line.get_or_insert(word);
-            }
+            None if line.is_none() && split(word).is_some() => line = Some(word),
+            None => others.push(word),
         }
     }
+    let line = line.filter(|_| is_ssh_line || others.is_empty());
     let line = line.ok_or_else(|| NoTarget::NotALine(text.clone()))?;
     let (token, place) = split(line).ok_or_else(|| NoTarget::NotALine(line.to_owned()))?;
     if !is_well_formed(token) {
@@ -146,6 +148,9 @@ mod tests {
             ("ssh TOKEN@relay.example", "relay.example", &[22]),
             ("ssh -p2200 TOKEN@10.0.0.1", "10.0.0.1", &[2200]),
             ("  ssh -t -p 2200 ro-TOKEN@10.0.0.1\n", "10.0.0.1", &[2200]),
+            ("ssh -o Compression=no TOKEN@relay.example", "relay.example", &[22]),
+            ("$ ssh -p2200 TOKEN@relay.example", "relay.example", &[2200]),
+            ("ssh session read only: ssh -p2200 ro-TOKEN@10.0.0.1", "10.0.0.1", &[2200]),
             ("ssh://TOKEN@relay.example:2200/", "relay.example", &[2200]),
             ("TOKEN@[2001:db8::1]:2200", "2001:db8::1", &[2200]),
             ("TOKEN@2001:db8::1", "2001:db8::1", &[2200, 22]),
@@ -167,7 +172,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused_in_words() {
-        for text in ["", "ssh", "relay.example", "https://relay.example/"] {
+        for text in ["", "ssh", "relay.example", "https://relay.example/", "TOKEN@a b"] {
             assert!(matches!(read(text), Err(NoTarget::NotALine(_))), "{text}");
         }
         for text in ["short@relay", "root@relay", "@relay"] {

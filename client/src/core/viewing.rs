@@ -30,6 +30,8 @@ const HINT_TIME: Duration = Duration::from_secs(5);
 const NEWS_TIME: Duration = Duration::from_secs(5);
 /// Bytes of keys that wait above which the terminal isn't read: a megabyte of paste.
 const BACKLOG_MAX: usize = 1024 * 1024;
+/// Behind what tells that nothing goes on.
+const TO_LEAVE: &str = " - to leave: Enter ~ .";
 /// What is told who wants to scroll where there is nothing.
 const NOTHING_ABOVE: &str = "nothing has scrolled off yet";
 
@@ -320,6 +322,7 @@ impl Viewing {
     /// The relay knows nothing of this viewer any more: it is told anew.
     pub fn handle_forgotten(&mut self) {
         self.scrolling.handle_forgotten();
+        self.predictor.handle_forgotten();
         self.is_changed = true;
         self.actions.retain(|action| !matches!(action, ViewerAction::Resized { .. }));
         let Size { cols, rows } = self.size;
@@ -436,10 +439,13 @@ impl Viewing {
             HostStanding::Silent { seconds } => {
                 let since = now.saturating_duration_since(self.standing_at).as_secs();
                 let seconds = seconds.saturating_add(u32::try_from(since).unwrap_or(u32::MAX));
-                return text::standing(HostStanding::Silent { seconds });
+                let said = text::standing(HostStanding::Silent { seconds });
+                return said.map(|text| format!("{text}{TO_LEAVE}"));
             }
             HostStanding::Awaited if self.is_shown => return text::standing(self.standing),
-            HostStanding::Asked => return text::standing(self.standing),
+            HostStanding::Asked => {
+                return text::standing(self.standing).map(|text| format!("{text}{TO_LEAVE}"));
+            }
             HostStanding::Awaited | HostStanding::Present => {}
         }
         self.message.as_ref().map(|message| message.text.clone())
@@ -450,7 +456,7 @@ impl Viewing {
         let what = if self.is_shown { "relay last heard" } else { "connecting for" };
         let ago = if self.is_shown { " ago" } else { "" };
         let keys = if self.waiting_bytes > 0 { ", keys wait" } else { "" };
-        format!("{what} {seconds} s{ago}{keys} - to leave: Enter ~ .")
+        format!("{what} {seconds} s{ago}{keys}{TO_LEAVE}")
     }
 }
 
@@ -548,7 +554,7 @@ mod tests {
         let mut viewing = viewing(now);
         viewing.handle_standing(HostStanding::Silent { seconds: 8 }, now);
         let later = now + Duration::from_secs(4);
-        assert_eq!(last_row(&mut viewing, later), "host last heard 12 s ago");
+        assert_eq!(last_row(&mut viewing, later), "host last heard 12 s ago - to leave: Enter ~ .");
         viewing.handle_standing(HostStanding::Present, later);
         assert!(!last_row(&mut viewing, later).contains("host"));
     }

@@ -23,7 +23,7 @@ const EXIT_STATUS: &str = "That of the program that was shared with `--`, or 128
     1 if something failed or nobody could ever join, 2 if the command line is wrong.";
 const JOIN_EXIT_STATUS: &str = "Of tern join: 0 after leaving, and when the session has ended; 1 \
     also after its host has removed its viewer, or was gone for too long; 128 and the number of the \
-    signal that ended it, 129 if its terminal went away; 2 if the command line is wrong; and";
+    signal that ended it, 129 if its terminal went away; and";
 
 /// Writes the page. `examples` are lines of a command, two blanks or more, and what it is for.
 pub fn write(command: Command, examples: &str, to: &mut dyn Write) -> std::io::Result<()> {

@@ -1,7 +1,9 @@
 //! What comes from the person's terminal: keys, sizes, signals.
 
 use rustix::process::Signal;
+use std::future::poll_fn;
 use std::os::fd::BorrowedFd;
+use std::task::Poll;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
@@ -14,11 +16,21 @@ pub struct Terminal {
     keys: AsyncFd<BorrowedFd<'static>>,
     resized: SignalStream,
     stopped: SignalStream,
-    terminated: SignalStream,
-    hung_up: SignalStream,
-    interrupted: SignalStream,
-    quit: SignalStream,
+    /// Those that end a process, as far as they can be caught.
+    endings: Vec<(Signal, SignalStream)>,
 }
+
+/// Signals that end a process which doesn't know them.
+const ENDINGS: [Signal; 8] = [
+    Signal::TERM,
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::ABORT,
+];
 
 /// What it brought.
 #[derive(Debug)]
@@ -50,10 +62,7 @@ impl Terminal {
             keys,
             resized: signal(SignalKind::window_change())?,
             stopped: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
-            terminated: signal(SignalKind::terminate())?,
-            hung_up: signal(SignalKind::hangup())?,
-            interrupted: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
+            endings: ENDINGS.into_iter().map(caught).collect::<std::io::Result<_>>()?,
         })
     }
 
@@ -80,11 +89,22 @@ impl Terminal {
                 }
                 _ = self.resized.recv() => return Local::Resized,
                 _ = self.stopped.recv() => return Local::Stopped,
-                _ = self.terminated.recv() => return Local::Ended(Signal::TERM),
-                _ = self.hung_up.recv() => return Local::Ended(Signal::HUP),
-                _ = self.interrupted.recv() => return Local::Ended(Signal::INT),
-                _ = self.quit.recv() => return Local::Ended(Signal::QUIT),
+                signal = next_ending(&mut self.endings) => return Local::Ended(signal),
             }
         }
     }
+}
+
+fn caught(number: Signal) -> std::io::Result<(Signal, SignalStream)> {
+    Ok((number, signal(SignalKind::from_raw(number.as_raw()))?))
+}
+
+async fn next_ending(endings: &mut [(Signal, SignalStream)]) -> Signal {
+    poll_fn(|context| {
+        let mut came = endings
+            .iter_mut()
+            .filter_map(|(signal, stream)| stream.poll_recv(context).is_ready().then_some(*signal));
+        came.next().map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }

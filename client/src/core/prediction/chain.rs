@@ -53,6 +53,10 @@ impl Predictor {
         self.unread_since = None;
         match self.find_in_chain(answered.min(chain), chain) {
             Some(0) if self.pass_read_motions() => self.place_anew(None, now),
+            // The same prompt once more, after all that is pending was read and run.
+            Some(0) if answered == 0 && self.may_have_read_enter(now) => {
+                self.doubt_since.get_or_insert(now);
+            }
             Some(count) => {
                 self.doubt_since = None;
                 self.confirm(count, now);
@@ -68,6 +72,14 @@ impl Predictor {
             None if answered > chain => self.pass_unknown(answered, now),
             None => self.refute(answered, now),
         }
+    }
+
+    /// Whether the picture shows an effect of Enter that is pending, perhaps.
+    fn may_have_read_enter(&self, now: Instant) -> bool {
+        let is_enter = |p: &Pending| matches!(p.key, Key::Other { is_enter: true, .. });
+        let mut enters = self.pending.iter().filter(|p| is_enter(p) && p.motion.is_none());
+        let is_due = enters.any(|enter| enter.typed_at + self.soonest_echo() <= now);
+        is_due && self.entered.as_ref().is_some_and(|entered| !entered.is_open(&self.shown.frame))
     }
 
     /// Keys at the front whose effect is foretold.

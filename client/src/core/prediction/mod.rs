@@ -372,6 +372,12 @@ impl Predictor {
         }
     }
 
+    /// What was typed and isn't answered may never come to the session.
+    pub fn handle_forgotten(&mut self) {
+        self.give_up();
+        self.pending.clear();
+    }
+
     /// The round trip to the relay takes so long.
     pub fn handle_rtt(&mut self, rtt: Duration) {
         self.link_rtt = rtt;

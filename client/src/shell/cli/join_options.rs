@@ -12,7 +12,8 @@ use tern_help::completions::ArgValueCompleter;
 /// What can be said about joining.
 #[derive(Debug, Args)]
 pub(super) struct JoinOptions {
-    /// What to join: TOKEN@HOST, TOKEN@HOST:PORT, the whole `ssh TOKEN@HOST` line, or a web link.
+    /// What to join: TOKEN@HOST, TOKEN@HOST:PORT, the whole `ssh TOKEN@HOST` line, or a web link
+    /// (https://HOST/t/TOKEN).
     #[arg(required = true, value_name = "TOKEN@HOST",
           add = ArgValueCompleter::new(completing::join_line))]
     line: Vec<String>,
@@ -21,8 +22,8 @@ pub(super) struct JoinOptions {
     port: Option<u16>,
     #[command(flatten)]
     trust: TrustOptions,
-    /// When to show what you type before the host has: on slow links, always, or never. It is
-    /// underlined while it is a guess and the link is very slow.
+    /// When to show what you type before the host has: where that takes some milliseconds, always, or
+    /// never. It is underlined while it is a guess and the link is slow.
     #[arg(long, env = "TERN_PREDICT", value_name = "WHEN", value_enum, default_value_t)]
     predict: Predict,
     /// Let what is copied in the session come into the clipboard here.

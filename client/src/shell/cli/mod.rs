@@ -94,8 +94,8 @@ enum Sub {
     ///
     /// The line is the one that their tern shows; a pasted `ssh TOKEN@HOST` will do. Keys that are
     /// typed while the network is gone are kept. To leave: Enter ~ . (and Enter ~ ? for help).
-    /// The wheel, Shift-PageUp, Shift-PageDown, Shift-Home and Shift-End scroll your own view; any
-    /// other key returns to the live screen.
+    /// The wheel, Shift-PageUp, Shift-PageDown, Shift-Home and Shift-End scroll your own view, but for
+    /// those of a full-screen program, which gets them itself; any other key returns to the live screen.
     #[command(after_long_help = crate::shell::join::exit_statuses())]
     Join(JoinOptions),
     /// Play a recording, made by `tern join --record` or by asciinema.

@@ -16,13 +16,15 @@ pub use refused::{Reason, Refused, exit_statuses};
 use session::Session;
 use std::path::PathBuf;
 use std::time::Duration;
-use tern_bootstrap::client::{BootstrapError, GrantedView, Options, request_view};
+use tern_bootstrap::client::{BootstrapError, GrantedView, Options, RelayAddress, request_view};
 use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_term::Capabilities;
 use tokio::time::sleep;
 
 /// How long after a relay said that the session's host isn't back yet it is asked again.
 const RETURN_INTERVAL: Duration = Duration::from_secs(2);
+/// After so long who waits for a relay is told so.
+const SLOW: Duration = Duration::from_secs(2);
 /// How often it is asked: ten minutes.
 const RETURN_TRIES_MAX: u32 = 300;
 
@@ -48,7 +50,10 @@ pub struct JoinArgs {
 
 /// Joins, and gives the exit code.
 pub fn run(args: &JoinArgs) -> anyhow::Result<u8> {
-    let target = join_target::parse(&args.words, args.port)?;
+    let target = join_target::parse(&args.words, args.port).map_err(|error| Refused {
+        text: printable(&error.to_string()),
+        reason: Reason::of_line(&error),
+    })?;
     if !tty::is_terminal() {
         let text = "a terminal is needed to join: standard input and output must be one".into();
         return Err(Refused { text, reason: Reason::NoTerminal }.into());
@@ -127,7 +132,7 @@ async fn bootstrap(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<(Opti
             use_agent: true,
             software: software(),
         };
-        match ask(&options, &target.token).await {
+        match told_if_slow(&options.relay, ask(&options, &target.token)).await {
             Ok(granted) => return Ok((options, granted)),
             Err(error @ (BootstrapError::Connect { .. } | BootstrapError::NotARelay { .. })) => {
                 first_error.get_or_insert(error);
@@ -136,7 +141,23 @@ async fn bootstrap(args: &JoinArgs, target: &JoinTarget) -> anyhow::Result<(Opti
         }
     }
     let error = first_error.context("no relay was named")?;
-    Err(refused(&error).into())
+    let mut refused = refused(&error);
+    if let [_, others @ ..] = target.relays.as_slice() {
+        let ports = others.iter().map(|relay| format!(" (nor at port {})", relay.port));
+        refused.text.extend(ports);
+    }
+    Err(refused.into())
+}
+
+/// Waits for what a relay says, and tells what is waited for if that takes long.
+async fn told_if_slow<T>(relay: &RelayAddress, answer: impl Future<Output = T>) -> T {
+    let mut answer = std::pin::pin!(answer);
+    tokio::select! {
+        answer = &mut answer => return answer,
+        () = sleep(SLOW) => {}
+    }
+    eprintln!("waiting for the relay at {} (port {}) ...", printable(&relay.host), relay.port);
+    answer.await
 }
 
 fn refused(error: &BootstrapError) -> Refused {

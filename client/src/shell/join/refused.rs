@@ -1,11 +1,14 @@
 //! Why somebody could not join: in words, and by exit status, for scripts.
 
+use crate::core::join_target::NoTarget;
 use tern_bootstrap::client::BootstrapError;
 use tern_bootstrap::grant::{RefusalCode, WireError};
 
 /// What can be told apart, with its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// The command line is wrong: it has no join line that is one.
+    CommandLine,
     /// Something else; the text tells.
     Other,
     /// Standard input and output are no terminal.
@@ -22,8 +25,9 @@ pub enum Reason {
 
 impl Reason {
     /// All, for the manual.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Other,
+        Self::CommandLine,
         Self::NoTerminal,
         Self::Unreachable,
         Self::HostKey,
@@ -31,10 +35,11 @@ impl Reason {
         Self::Version,
     ];
 
-    /// For the system. 2 is a wrong command line's.
+    /// For the system.
     pub fn exit_status(self) -> u8 {
         match self {
             Self::Other => 1,
+            Self::CommandLine => 2,
             Self::NoTerminal => 3,
             Self::Unreachable => 4,
             Self::HostKey => 5,
@@ -46,12 +51,21 @@ impl Reason {
     /// For the manual.
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Other => "something else failed",
+            Self::Other => "something else failed; or the host let nobody in, or removed us",
+            Self::CommandLine => "the command line is wrong",
             Self::NoTerminal => "standard input and output are no terminal",
             Self::Unreachable => "the relay can't be found or reached, or isn't one",
             Self::HostKey => "the relay's host key isn't the one that is trusted",
             Self::Token => "the token is wrong, its session has ended, or wants a key",
             Self::Version => "the relay speaks another version of the protocol",
+        }
+    }
+
+    /// Of a text that is no join line.
+    pub fn of_line(error: &NoTarget) -> Self {
+        match error {
+            NoTarget::Token => Self::Token,
+            NoTarget::NotALine(_) | NoTarget::Host(_) | NoTarget::Port(_) => Self::CommandLine,
         }
     }
 
@@ -102,7 +116,7 @@ impl Reason {
 pub fn exit_statuses() -> String {
     let lines = Reason::ALL.map(|it| format!("\n  {}  {}", it.exit_status(), it.meaning()));
     let before = "Exit status: 0 after leaving, and when the session has ended; 128 and the number \
-        of a signal that ended it; 2 if the command line is wrong; and";
+        of a signal that ended it; and";
     format!("{before}{}", lines.concat())
 }
 
@@ -127,7 +141,7 @@ mod tests {
     fn every_reason_has_an_exit_status_of_its_own() {
         let all: BTreeSet<u8> = Reason::ALL.map(Reason::exit_status).into();
         assert_eq!(all.len(), Reason::ALL.len());
-        assert!(!all.contains(&0) && !all.contains(&2));
+        assert!(!all.contains(&0));
     }
 
     #[test]

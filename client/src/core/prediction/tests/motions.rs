@@ -668,3 +668,48 @@ fn wide_character_that_stands_half_in_a_prompt_is_no_trouble() {
         assert_eq!(bench.picture(), ">>>");
     }
 }
+
+#[test]
+fn line_that_came_and_was_run_at_once_is_not_shown_again_behind_the_next_prompt() {
+    let line = "echo aaaaaaaaaaaaaaaaaaaaaaaaa";
+    for rows in [2, 6] {
+        let mut bench = Bench::new();
+        bench.answer(&format!("\x1b[{rows};1Hhost$ "));
+        bench.text("ls");
+        bench.typed("\r", "\r\nhost$ ");
+        bench.mark += 1;
+        bench.predictor.handle_keys(format!("{line}\r").as_bytes(), bench.mark, bench.now);
+        assert_eq!(bench.picture().matches(line).count(), 1);
+        // The host hasn't counted them so far.
+        bench.mark -= 1;
+        bench.answer(&format!("{line}\r\naaaaa\r\nhost$ "));
+        assert_eq!(bench.picture().matches(line).count(), 1, "{}", bench.picture());
+        bench.mark += 1;
+        bench.answer("");
+        bench.keys(&["l", "s"]);
+        assert!(bench.picture().ends_with("host$ ls"), "{}", bench.picture());
+    }
+}
+
+#[test]
+fn what_a_relay_forgot_is_not_shown_any_more() {
+    let mut bench = Bench::new();
+    bench.answer("host$ ");
+    bench.text("l");
+    bench.keys(&["s"]);
+    assert_eq!(bench.picture(), "host$ ls");
+    bench.predictor.handle_forgotten();
+    assert_eq!(bench.picture(), "host$ l");
+}
+
+#[test]
+fn prompt_behind_a_line_that_was_given_up_is_believed() {
+    let mut bench = Bench::new();
+    bench.answer("host$ ");
+    bench.text("ls");
+    bench.typed("\r", "\r\nhost$ ");
+    bench.text("abc");
+    bench.typed("\x03", "^C\r\nhost$ ");
+    bench.keys(&["e", "c"]);
+    assert!(bench.picture().ends_with("host$ ec"), "{}", bench.picture());
+}
