@@ -439,13 +439,10 @@ impl Viewing {
             HostStanding::Silent { seconds } => {
                 let since = now.saturating_duration_since(self.standing_at).as_secs();
                 let seconds = seconds.saturating_add(u32::try_from(since).unwrap_or(u32::MAX));
-                let said = text::standing(HostStanding::Silent { seconds });
-                return said.map(|text| format!("{text}{TO_LEAVE}"));
+                return standing_text(HostStanding::Silent { seconds });
             }
             HostStanding::Awaited if self.is_shown => return text::standing(self.standing),
-            HostStanding::Asked => {
-                return text::standing(self.standing).map(|text| format!("{text}{TO_LEAVE}"));
-            }
+            HostStanding::Asked => return standing_text(self.standing),
             HostStanding::Awaited | HostStanding::Present => {}
         }
         self.message.as_ref().map(|message| message.text.clone())
@@ -458,6 +455,11 @@ impl Viewing {
         let keys = if self.waiting_bytes > 0 { ", keys wait" } else { "" };
         format!("{what} {seconds} s{ago}{keys}{TO_LEAVE}")
     }
+}
+
+/// What is told while nothing comes from the host, and how to leave.
+fn standing_text(standing: HostStanding) -> Option<String> {
+    text::standing(standing).map(|text| format!("{text}{TO_LEAVE}"))
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Terminal {
         Ok(Self {
             keys,
             resized: signal(SignalKind::window_change())?,
-            stopped: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
+            stopped: caught(Signal::TSTP)?.1,
             endings: ENDINGS.into_iter().map(caught).collect::<std::io::Result<_>>()?,
         })
     }

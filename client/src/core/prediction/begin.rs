@@ -86,6 +86,6 @@ impl Predictor {
 
     /// Whether an editor says that letters are inserted, and no key was typed by which it may leave that.
     pub(super) fn is_inserting(&self) -> bool {
-        self.leaving_mark.is_none() && self.says_inserting
+        self.leaving_mark.is_none() && self.inserting_row.is_some()
     }
 }

@@ -111,17 +111,21 @@ impl Predictor {
 
     /// After how many keys, `from` at least, the line is what the picture shows.
     fn find_in_chain(&self, from: usize, chain: usize) -> Option<usize> {
-        let is_shown = |line: &&Line| line.is_shown_by(&self.shown.frame);
-        let count =
-            (from..=chain).find(|count| self.line_after(*count).filter(is_shown).is_some())?;
+        let count = (from..=chain).find(|count| self.shows_line_after(*count))?;
         // The true line has no row of its own, for it may scroll. If nothing was typed in it, a later one
         // may look the same.
         if count == 0 && self.shown.frame.cursor().row != self.base_row {
-            let is_own = |line: &&Line| line.row.is_some() && !line.has_scrolled && is_shown(line);
-            let later = (1..=chain).find(|at| self.line_after(*at).filter(is_own).is_some());
+            let is_own = |line: &Line| line.row.is_some() && !line.has_scrolled;
+            let has_row = |at: &usize| self.line_after(*at).is_some_and(is_own);
+            let later = (1..=chain).find(|at| has_row(at) && self.shows_line_after(*at));
             return later.or(Some(0));
         }
         Some(count)
+    }
+
+    /// Whether the picture shows the line after so many keys.
+    pub(super) fn shows_line_after(&self, count: usize) -> bool {
+        self.line_after(count).is_some_and(|line| line.is_shown_by(&self.shown.frame))
     }
 
     pub(super) fn line_after(&self, count: usize) -> Option<&Line> {

@@ -41,9 +41,7 @@ impl Predictor {
         if (0..counted).any(|at| self.is_tentative(at)) {
             return None;
         }
-        let is_shown = |line: &&Line| line.is_shown_by(&self.shown.frame);
-        let mut counts = (0..=chain).rev();
-        let read = counts.find(|count| self.line_after(*count).filter(is_shown).is_some())?;
+        let read = (0..=chain).rev().find(|count| self.shows_line_after(*count))?;
         if read < counted {
             return Some(read);
         }

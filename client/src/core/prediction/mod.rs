@@ -53,7 +53,7 @@ use habits::{Habits, Origin};
 use key::{Edit, Key};
 use line::Line;
 use margin::Margin;
-use mode_line::says_inserting;
+use mode_line::inserting_row;
 use motion::Motion;
 use prompts::Prompts;
 pub use statistics::Statistics;
@@ -130,8 +130,8 @@ pub struct Predictor {
     /// About the least that an echo took lately.
     echo_time_min: Option<Duration>,
     shown: Shown,
-    /// In it, an editor says that letters are inserted.
-    says_inserting: bool,
+    /// The row in it in which an editor says that letters are inserted.
+    inserting_row: Option<u16>,
     /// The true line that the chain begins with.
     base: Option<Line>,
     /// The row in which it was found.
@@ -188,7 +188,7 @@ impl Predictor {
             echo_time: Duration::ZERO,
             echo_time_min: None,
             shown: Shown::default(),
-            says_inserting: false,
+            inserting_row: None,
             base: None,
             base_row: 0,
             pending: VecDeque::new(),
@@ -296,8 +296,8 @@ impl Predictor {
             }
         }
         self.shown = shown.clone();
-        self.says_inserting = says_inserting(&shown.frame);
-        let has_left = |mark: &u32| !self.says_inserting && self.has_answered(*mark);
+        self.inserting_row = inserting_row(&shown.frame);
+        let has_left = |mark: &u32| self.inserting_row.is_none() && self.has_answered(*mark);
         self.leaving_mark = self.leaving_mark.filter(|mark| !has_left(mark));
         if self.left.is_some() || self.unseen.is_some() {
             let at = At::of(&shown.frame);
@@ -322,7 +322,7 @@ impl Predictor {
         let is_echoed = self.shown.keys.target == KeyTarget::Echoed && self.pending.is_empty();
         self.echoed_since = is_echoed.then(|| self.echoed_since.unwrap_or(now));
         if self.pending.is_empty() || self.is_inserting() {
-            self.vi.handle_settled(&self.shown.frame);
+            self.vi.handle_settled(self.inserting_row);
         }
     }
 

@@ -37,16 +37,15 @@ fn text_from(frame: &Frame, row: u16, left: usize, size: usize) -> String {
     text
 }
 
-/// Whether it says so.
-pub(super) fn says_inserting(frame: &Frame) -> bool {
-    inserting_row(frame).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Instant;
     use tern_term::{Screen, Size};
+
+    fn says_inserting(frame: &Frame) -> bool {
+        inserting_row(frame).is_some()
+    }
 
     #[test]
     fn mode_is_read_below_the_cursor_only() {

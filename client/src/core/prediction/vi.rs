@@ -61,8 +61,9 @@ impl Vi {
     }
 
     /// A picture came in which all keys show that were typed, or all but a text.
-    pub(super) fn handle_settled(&mut self, frame: &Frame) {
-        match (inserting_row(frame), &self.mode) {
+    /// The mode line stands in this row of it, if it says that letters are inserted.
+    pub(super) fn handle_settled(&mut self, inserting_row: Option<u16>) {
+        match (inserting_row, &self.mode) {
             (Some(row), _) => (self.mode, self.bottom) = (Mode::Insert, Some(row)),
             (None, Mode::Insert) => (self.mode, self.bottom) = (Mode::Unknown, None),
             (None, _) => {}
@@ -183,7 +184,7 @@ mod tests {
     /// A vi that inserts, with its mode line in row 3.
     fn inserting() -> Vi {
         let mut vi = Vi::default();
-        vi.handle_settled(&frame("-- INSERT --"));
+        vi.handle_settled(inserting_row(&frame("-- INSERT --")));
         vi
     }
 
@@ -241,7 +242,7 @@ mod tests {
     #[test]
     fn nothing_is_known_of_what_never_had_a_mode_line() {
         let mut vi = Vi::default();
-        vi.handle_settled(&Frame::from_lines(Size { cols: 20, rows: 2 }, ["$", ""]));
+        vi.handle_settled(inserting_row(&Frame::from_lines(Size { cols: 20, rows: 2 }, ["$", ""])));
         assert_eq!(type_all(&mut vi, &["\x1b", "A"]), None);
     }
 
@@ -252,7 +253,7 @@ mod tests {
             let motion = type_all(&mut vi, &["\x1b", "o"]).expect("a motion");
             vi.refute(&motion, &frame(""));
             assert_eq!(type_all(&mut vi, &["\x1b", "A"]), None);
-            vi.handle_settled(&frame("-- INSERT --"));
+            vi.handle_settled(inserting_row(&frame("-- INSERT --")));
         }
         assert_eq!(type_all(&mut vi, &["\x1b", "o"]), None);
         assert_eq!(type_all(&mut vi, &["\x1b", "A"]), Some(Motion::ToEnd));
