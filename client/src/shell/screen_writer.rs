@@ -1,5 +1,6 @@
-//! The terminal of `tern join` and `tern play`: drawn by a thread of its own, so that a slow one (or one that somebody
-//! stopped with Ctrl-S) holds up nothing else, and skips what it has no time for.
+//! The terminal of `tern join` and `tern play`. What it takes at once is written at once; the rest, if it is slow or
+//! somebody stopped it with Ctrl-S, by a thread of its own, so that it holds up nothing else, and skips what it has no
+//! time for.
 
 use crate::shell::tty::{Output, RawMode};
 use rustix::process::{Signal, getpid, kill_process};
@@ -23,8 +24,9 @@ pub struct ScreenWriter {
     writer: Option<Writer>,
 }
 
-/// The thread, and what it is doing.
+/// A way to the terminal, and the thread for what it doesn't take at once.
 struct Writer {
+    output: Arc<Output>,
     bytes: SyncSender<Vec<u8>>,
     is_busy: Arc<AtomicBool>,
     on_idle: Arc<Notify>,
@@ -111,24 +113,34 @@ impl Drop for ScreenWriter {
 
 impl Writer {
     fn start() -> std::io::Result<Self> {
-        let (output, (stopped, stop)) = (Output::open()?, pipe()?);
+        let (output, (stopped, stop)) = (Arc::new(Output::open()?), pipe()?);
         let (bytes, to_write) = sync_channel::<Vec<u8>>(2);
         let (is_busy, on_idle) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
         let (busy, idle) = (is_busy.clone(), on_idle.clone());
         let (end, ended) = sync_channel(0);
+        let way = output.clone();
         std::thread::spawn(move || {
             let _end: SyncSender<()> = end;
             while let Ok(bytes) = to_write.recv() {
-                // A terminal that is gone is told by SIGHUP, and by the end of its input.
-                let _ = output.write(&bytes, Some(&stopped), None);
+                // As when it takes all at once: the end of a terminal is told otherwise.
+                let _ = way.write(&bytes, Some(&stopped), None);
                 busy.store(false, Ordering::Release);
                 idle.notify_one();
             }
         });
-        Ok(Self { bytes, is_busy, on_idle, ended, stop })
+        Ok(Self { output, bytes, is_busy, on_idle, ended, stop })
     }
 
-    fn write(&self, bytes: Vec<u8>) {
+    /// Without waiting. (Waking the thread, and being woken by it, costs more than what it writes.)
+    fn write(&self, mut bytes: Vec<u8>) {
+        if !self.is_busy.load(Ordering::Acquire) {
+            // A terminal that is gone is told by SIGHUP, and by the end of its input.
+            let Ok(size) = self.output.write_some(&bytes) else { return };
+            bytes.drain(..size);
+        }
+        if bytes.is_empty() {
+            return;
+        }
         self.is_busy.store(true, Ordering::Release);
         match self.bytes.try_send(bytes) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}

@@ -128,6 +128,20 @@ impl Output {
         Ok(Self { terminal: rustix::fs::open(name, flags, Mode::empty())? })
     }
 
+    /// Writes what the terminal takes at once; gives the number of bytes.
+    pub fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match rustix::io::write(&self.terminal, &bytes[written..]) {
+                Ok(size) => written += size,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(written)
+    }
+
     /// Writes all, unless the other end of `stop` is closed, or the terminal takes nothing for
     /// `time_max`.
     pub fn write(
@@ -137,29 +151,24 @@ impl Output {
         time_max: Option<Duration>,
     ) -> io::Result<()> {
         let timeout = time_max.map(|time| Timespec::try_from(time).expect("a short time"));
-        while !bytes.is_empty() {
-            match rustix::io::write(&self.terminal, bytes) {
-                Ok(size) => bytes = &bytes[size..],
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    let mut ready = vec![PollFd::new(&self.terminal, PollFlags::OUT)];
-                    ready.extend(stop.map(|stop| PollFd::new(stop, PollFlags::IN)));
-                    let is_stopped = |ready: &[PollFd<'_>]| {
-                        ready.get(1).is_some_and(|stop| !stop.revents().is_empty())
-                    };
-                    match poll(&mut ready, timeout.as_ref()) {
-                        Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-                        Ok(_) if is_stopped(&ready) => {
-                            return Err(io::ErrorKind::Interrupted.into());
-                        }
-                        Ok(_) | Err(Errno::INTR) => {}
-                        Err(error) => return Err(error.into()),
-                    }
+        loop {
+            bytes = &bytes[self.write_some(bytes)?..];
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let mut ready = vec![PollFd::new(&self.terminal, PollFlags::OUT)];
+            ready.extend(stop.map(|stop| PollFd::new(stop, PollFlags::IN)));
+            let is_stopped =
+                |ready: &[PollFd<'_>]| ready.get(1).is_some_and(|stop| !stop.revents().is_empty());
+            match poll(&mut ready, timeout.as_ref()) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) if is_stopped(&ready) => {
+                    return Err(io::ErrorKind::Interrupted.into());
                 }
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
     }
 }
 
