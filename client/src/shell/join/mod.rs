@@ -109,7 +109,12 @@ async fn join(args: &JoinArgs, target: &JoinTarget, record: Option<Target>) -> a
     let screen = ScreenWriter::start(capabilities)?;
     let title = format!("shared terminal, over {}", options.relay.host);
     let recording = record.map(|target| target.start(&title));
-    Session::new(&options, &granted, args, screen, recording).run().await
+    let session = Session::new(&options, &granted, args, screen, recording);
+    // A task of its own: each wake-up of the future that a runtime blocks on is a write to the kernel.
+    match tokio::spawn(session.run()).await {
+        Ok(end) => end,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 fn capabilities(args: &JoinArgs, may_type: bool) -> Capabilities {
