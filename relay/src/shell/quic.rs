@@ -10,7 +10,7 @@ use std::time::Duration;
 use tern_bootstrap::grant::{WireError, write_answer};
 use tern_bootstrap::identity::Identity;
 use tern_bootstrap::{direct, hello};
-use tern_sync::link::QuicLink;
+use tern_sync::link::{QuicLink, QuicRuntime};
 use tokio::time::timeout;
 
 /// Connections that have not proven themselves, above which newcomers must first show that their
@@ -33,7 +33,7 @@ pub(super) fn open(identity: &Identity, socket: UdpSocket) -> Result<quinn::Endp
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BUFFER_SIZE)
         .incoming_buffer_size_total(INCOMING_BUFFERS_SIZE);
-    let runtime = Arc::new(quinn::TokioRuntime);
+    let runtime = Arc::new(QuicRuntime::default());
     let settings = identity.quic_endpoint_config();
     Ok(quinn::Endpoint::new(settings, Some(config), socket, runtime)?)
 }

@@ -7,9 +7,11 @@
 
 mod arriving;
 mod quic;
+mod runtime;
 mod stream;
 
 pub use quic::{QuicLink, SILENCE_MAX, STREAMS_MAX, transport_config};
+pub use runtime::QuicRuntime;
 pub use stream::StreamLink;
 
 use crate::{Endpoint, Output, PeerError};

@@ -3,10 +3,10 @@
 use netsim::quinn_socket::QuinnSocket;
 use netsim::replay;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
+use quinn::{ClientConfig, Endpoint, EndpointConfig, ServerConfig};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::{Arc, LazyLock};
-use tern_sync::link::transport_config;
+use tern_sync::link::{QuicRuntime, transport_config};
 
 /// What the certificate is for.
 pub(super) const NAME: &str = "relay";
@@ -47,7 +47,7 @@ fn endpoint(
     socket: Arc<QuinnSocket>,
     server: Option<ServerConfig>,
 ) -> Endpoint {
-    Endpoint::new_with_abstract_socket(settings, server, socket, Arc::new(TokioRuntime))
+    Endpoint::new_with_abstract_socket(settings, server, socket, Arc::new(QuicRuntime::default()))
         .expect("only real sockets fail")
 }
 

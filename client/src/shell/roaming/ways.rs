@@ -2,7 +2,7 @@
 //! with a socket of its own, and inside an SSH connection. The first that the relay welcomes wins.
 
 use crate::core::dialling::Carrier;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tern_bootstrap::client::{BootstrapError, Options, open_link};
 use tern_bootstrap::credentials::Credentials;
 use tern_bootstrap::grant::{RefusalCode, WireError};
 use tern_bootstrap::hello::{SERVER_NAME, introduce, is_wrong_certificate, quic_client_config};
-use tern_sync::link::{Link, QuicLink, StreamLink, transport_config};
+use tern_sync::link::{Link, QuicLink, QuicRuntime, StreamLink, transport_config};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -216,7 +216,11 @@ impl QuicAttempt {
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         // A socket of its own for each attempt: the network may be another one.
-        let endpoint = quinn::Endpoint::client((local, 0).into()).map_err(|e| failed(&e))?;
+        let endpoint = UdpSocket::bind((local, 0)).and_then(|socket| {
+            let runtime = Arc::new(QuicRuntime::default());
+            quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime)
+        });
+        let endpoint = endpoint.map_err(|error| failed(&error))?;
         let config = quic_client_config(self.who.certificate, transport_config());
         let connecting = endpoint
             .connect_with(config, self.address, SERVER_NAME)
