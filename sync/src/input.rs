@@ -176,9 +176,11 @@ impl Endpoint {
                 incoming.changed_at = Some(now);
                 incoming.unusable = None;
                 self.attention.on_news(incoming.receiver.is_log(), now);
+                let wait = if incoming.receiver.is_echoed() { ack_delay } else { Duration::ZERO };
                 self.ack_copies_left = ack_copies;
                 self.tell(Event::Received(id));
-                self.owe_answer(now + ack_delay);
+                // At once, it costs no wake-up and no acknowledgement of QUIC's apart.
+                self.owe_answer(now + wait);
             }
             // The sender missed the acknowledgement, or it is a copy, which others follow.
             Outcome::Known => {

@@ -47,6 +47,9 @@ pub struct BadDiff(pub &'static str);
 pub trait State: Clone + Send + Sync + 'static {
     /// Whether it is a log of events: what somebody did, while a picture may change by itself.
     const IS_LOG: bool = false;
+    /// Whether this end soon has something to tell for what comes, as a key has an echo: an
+    /// acknowledgement waits for it, to ride on it. Others go at once.
+    const IS_ECHOED: bool = false;
     /// What turns `base` into `self`. May be empty only if both are the same.
     fn diff(&self, base: &Self) -> Vec<u8>;
     /// `self` changed by `diff`. Must bound its work and memory whatever the bytes are.

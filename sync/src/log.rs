@@ -24,6 +24,9 @@ const _: () = assert!(WHOLE_SIZE_MAX <= crate::DIFF_SIZE_MAX, "any value can be 
 pub trait Entry:
     Serialize + DeserializeOwned + Clone + Send + Sync + std::fmt::Debug + 'static
 {
+    /// See [`State::IS_ECHOED`].
+    const IS_ECHOED: bool = false;
+
     /// Refuses a decoded value whose lengths or contents no honest peer sends.
     fn check(&self) -> Result<(), BadDiff> {
         Ok(())
@@ -113,6 +116,7 @@ impl<E: Entry> Log<E> {
 
 impl<E: Entry> State for Log<E> {
     const IS_LOG: bool = true;
+    const IS_ECHOED: bool = E::IS_ECHOED;
 
     fn diff(&self, base: &Self) -> Vec<u8> {
         let mut diff = Vec::new();

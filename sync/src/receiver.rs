@@ -26,6 +26,8 @@ pub(crate) trait AnyReceiver: std::fmt::Debug + Send + Sync {
     fn id(&self) -> u16;
     /// Whether events arrive on it: somebody's doing.
     fn is_log(&self) -> bool;
+    /// See [`State::IS_ECHOED`].
+    fn is_echoed(&self) -> bool;
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
     /// Number of the newest state held.
@@ -131,6 +133,10 @@ impl<S: State> AnyReceiver for Receiver<S> {
 
     fn is_log(&self) -> bool {
         S::IS_LOG
+    }
+
+    fn is_echoed(&self) -> bool {
+        S::IS_ECHOED
     }
 
     fn as_any(&self) -> &dyn Any {

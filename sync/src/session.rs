@@ -316,6 +316,8 @@ pub const COMMENT_SIZE_MAX: usize = 256;
 pub const TEXT_SIZE_MAX: usize = 1024;
 
 impl Entry for ViewerEvent {
+    const IS_ECHOED: bool = true;
+
     fn check(&self) -> Result<(), BadDiff> {
         match self {
             Self::Joined { who, .. } | Self::Asks { who, .. } => {
@@ -332,6 +334,8 @@ impl Entry for ViewerEvent {
 }
 
 impl Entry for ViewerAction {
+    const IS_ECHOED: bool = true;
+
     fn check(&self) -> Result<(), BadDiff> {
         match self {
             Self::Input { mark: 0, .. } => Err(BadDiff("a mark of 0")),

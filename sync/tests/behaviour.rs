@@ -220,7 +220,8 @@ fn hint_that_the_path_changed_sends_all_at_once_and_measures_anew() {
     let took = world.run_until(Duration::from_secs(1), World::is_settled);
     assert!(took.is_some_and(|took| took <= 40 * MS), "{took:?}");
     let rtt = world.sides[0].endpoint.rtt().expect("samples");
-    assert!(rtt < 60 * MS, "{rtt:?}");
+    // 100 ms before, 20 ms now; what was in flight came half over each.
+    assert!(rtt <= 60 * MS, "{rtt:?}");
 }
 
 #[test]
