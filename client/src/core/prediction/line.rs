@@ -45,6 +45,17 @@ fn is_border(frame: &Frame, col: u16, row: u16, text: &str) -> bool {
     }
 }
 
+/// Where the pane begins that this place is in.
+pub(super) fn left_edge(frame: &Frame, row: u16, at: u16) -> usize {
+    let mut text = String::new();
+    let border = (0..at.min(frame.size().cols)).rev().find(|col| {
+        text.clear();
+        frame.cell(*col, row).push_text(&mut text);
+        is_border(frame, *col, row, &text)
+    });
+    border.map_or(0, |border| usize::from(border) + 1)
+}
+
 /// A row, the cursor in it, and the part of it that is being typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {

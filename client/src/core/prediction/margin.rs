@@ -96,7 +96,7 @@ impl Margin {
         };
     }
 
-    /// A text, and nothing but a text, was typed between two pictures.
+    /// A text, and nothing but a text, was typed here between two pictures.
     pub(super) fn learn(&mut self, before: &Frame, after: &Frame) {
         let (old, new) = (Line::of(before, 0), Line::of(after, 0));
         let (row, next) = (before.cursor().row, after.cursor().row);

@@ -286,7 +286,7 @@ impl Predictor {
             self.habits.clear();
             self.form_text.clear();
             self.margin = Margin::Unknown;
-        } else if !is_resized && !self.may_show_others(now) {
+        } else if !is_resized && !self.pending.is_empty() && !self.may_show_others(now) {
             self.margin.learn(&self.shown.frame, &shown.frame);
             let is_here = |base: &&Line| base.is_at_prompt && base.is_shown_by(&self.shown.frame);
             if let Some(base) = self.base.as_ref().filter(is_here)

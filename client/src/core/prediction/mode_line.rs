@@ -1,7 +1,7 @@
 //! Editors that say themselves that letters are text now: vi's "-- INSERT --" in the last rows. With
 //! it on the screen, no key has to prove first that it is echoed.
 
-use super::line::Line;
+use super::line::left_edge;
 use tern_term::Frame;
 
 /// What vim and its kin show below the text (`showmode`, on by default).
@@ -16,7 +16,7 @@ const BORDERS: [&str; 10] = ["─", "━", "═", "-", "┬", "┴", "┼", "├
 /// above it another pane may have a mode line, which says nothing of this one.)
 pub(super) fn inserting_row(frame: &Frame) -> Option<u16> {
     let (rows, cursor) = (frame.size().rows, frame.cursor());
-    let left = Line::of(frame, 0).left_edge();
+    let left = left_edge(frame, cursor.row, cursor.col);
     let mut below = rows.saturating_sub(ROWS).max(cursor.row + 1)..rows;
     let row = below.find(|row| text_from(frame, *row, left, INSERTING.len()) == INSERTING)?;
     (cursor.row + 1..row).all(|row| !is_border(frame, row, left)).then_some(row)
