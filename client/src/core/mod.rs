@@ -11,6 +11,7 @@ pub mod drop_in;
 pub mod escape;
 pub mod failover;
 pub mod findings;
+pub mod flood_pictures;
 pub mod focus;
 pub mod hidden;
 pub mod input;
@@ -97,6 +98,7 @@ mod tests {
         "tern_term::{PREFIX_SIZE_MAX,",
         "tern_term::{Attrs,",
         "tern_term::{Cell,",
+        "tern_term::{Cursor,",
         "tern_web::core::url::WebUrl",
         "unicode_width::",
         "super::commands::",

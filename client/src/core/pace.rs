@@ -70,8 +70,7 @@ impl Pace {
     pub fn handle_read(&mut self, size: usize, now: Instant) {
         self.fill(now);
         self.bytes.take(u32::try_from(size).unwrap_or(u32::MAX));
-        let is_costly = self.is_flooded && self.attentive_until.is_none();
-        self.batches.take(if is_costly { BATCH_COST } else { 1 });
+        self.batches.take(if self.is_flooded() { BATCH_COST } else { 1 });
         self.is_flooded |= self.batches.is_resting;
     }
 
@@ -89,6 +88,11 @@ impl Pace {
     /// When reading may go on; `None`: at once.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.bytes.ready_at().max(self.batches.ready_at())
+    }
+
+    /// Whether there is more to read than is, and nobody waits for an answer.
+    pub fn is_flooded(&self) -> bool {
+        self.is_flooded && self.attentive_until.is_none()
     }
 
     /// Time passed.

@@ -1,6 +1,7 @@
 //! The hidden client: an ordinary tmux client on a pty of ours, whose screen is what viewers see.
 
 use crate::core::backlog::{Admission, BACKLOG_SIZE_MAX, Backlog};
+use crate::core::flood_pictures::FloodPictures;
 use crate::core::leaving::{Departure, LeavingWatch};
 use crate::core::pace::Pace;
 use crate::core::sizes::Decision;
@@ -69,6 +70,7 @@ pub struct HiddenClient {
     pace: Pace,
     /// Nothing is read for a while, which is told.
     rest: Option<Rest>,
+    pictures: FloodPictures,
     leaving: LeavingWatch,
     /// When it left its terminal.
     left_at: Option<Instant>,
@@ -119,6 +121,7 @@ impl HiddenClient {
             screen: ScreenBox(screen),
             pace: Pace::new(now),
             rest: None,
+            pictures: FloodPictures::default(),
             leaving: LeavingWatch::default(),
             left_at: None,
             buffer: vec![0; READ_SIZE],
@@ -168,13 +171,15 @@ impl HiddenClient {
             let read_after = self.pace.poll_timeout();
             let screen_due = self.screen.0.poll_timeout();
             let given_up_at = self.left_at.map(|at| at + LEAVING_TIME_MAX);
-            let due = [read_after, screen_due, given_up_at].into_iter().flatten().min();
+            let own = [read_after, screen_due, given_up_at, self.pictures.poll_timeout()];
+            let due = own.into_iter().flatten().min();
             match (read_after, &mut self.rest) {
                 (None, _) => self.rest = None,
                 (Some(_), None) => {
                     self.master.rest();
                     self.rest = Some(Rest::start(&self.pty_name));
                     self.leaving.handle_stopped();
+                    self.pictures.handle_rest(now);
                     return Activity::Flooded;
                 }
                 (Some(_), Some(_)) => {}
@@ -187,7 +192,10 @@ impl HiddenClient {
             };
             tokio::select! {
                 is_changed = self.read_and_write(wanted) => match is_changed {
-                    Ok(true) => return Activity::Frame(self.screen.0.frame()),
+                    Ok(true) if self.pace.is_flooded() => {
+                        self.pictures.handle_drawn(Instant::now());
+                    }
+                    Ok(true) => return self.picture(),
                     Ok(false) => {}
                     Err(_) => return Activity::Exited(self.leaving.departure()),
                 },
@@ -198,11 +206,25 @@ impl HiddenClient {
                     }
                     if screen_due.is_some_and(|at| at <= now) {
                         self.screen.0.handle_timeout(now);
-                        return Activity::Frame(self.screen.0.frame());
+                        return self.picture();
+                    }
+                    if self.pictures.poll_timeout().is_some_and(|at| at <= now) {
+                        if self.rest.is_some() && self.read(BATCH_SIZE_MAX, now).is_err() {
+                            return Activity::Exited(self.leaving.departure());
+                        }
+                        if self.pictures.handle_due(&self.screen.0.frame(), now) {
+                            return self.picture();
+                        }
                     }
                 }
             }
         }
+    }
+
+    fn picture(&mut self) -> Activity {
+        let picture = self.screen.0.frame();
+        self.pictures.handle_shown(&picture);
+        Activity::Frame(picture)
     }
 
     /// Waits until the pty is ready for what is wanted, and does it. Whether the picture may have
@@ -226,7 +248,15 @@ impl HiddenClient {
     /// Reads what is there, as far as the pace allows. Whether the picture may have changed.
     fn read_batch(&mut self) -> io::Result<bool> {
         let now = Instant::now();
-        let allowance = self.pace.allowance().min(BATCH_SIZE_MAX);
+        let (size, is_changed) = self.read(self.pace.allowance().min(BATCH_SIZE_MAX), now)?;
+        self.pace.handle_read(size, now);
+        self.flush();
+        Ok(is_changed)
+    }
+
+    /// Reads what is there, about `allowance` bytes at most. How many they were, and whether the picture
+    /// may have changed.
+    fn read(&mut self, allowance: usize, now: Instant) -> io::Result<(usize, bool)> {
         let (mut size, mut is_changed) = (0, false);
         self.has_more = true;
         while size < allowance {
@@ -245,9 +275,7 @@ impl HiddenClient {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.pace.handle_read(size, now);
-        self.flush();
-        Ok(is_changed)
+        Ok((size, is_changed))
     }
 
     /// Feeds the first `size` bytes of the buffer to the screen. Whether they meant anything.
