@@ -22,9 +22,12 @@ pub const HISTORY_FORMAT: &str = "h\t#{pane_id}\t#{history_size}\t#{history_byte
 pub const BEFORE_FORMAT: &str = "b\t#{pane_id}\t#{history_size}\t#{pane_width}";
 /// Time between two questions, while the screen changes.
 pub const INTERVAL: Duration = Duration::from_millis(200);
-/// The same after more scrolled off than could be followed: nobody reads along, and each answer is
-/// all that tmux keeps (some 10 ms of its time).
-pub const FLOOD_INTERVAL: Duration = Duration::from_secs(1);
+/// The same in a flood: nobody reads along, and each answer is all that tmux keeps (some 10 ms of its
+/// time).
+const FLOOD_INTERVAL: Duration = Duration::from_secs(2);
+/// How long it is a flood after there was more output than is read, or more scrolled off than could be
+/// followed. At its end tmux is asked at once.
+const FLOOD_TIME: Duration = Duration::from_secs(1);
 /// How long what was captured is believed while tmux has as many lines and bytes as then: it may have
 /// dropped as many as came, or was cleared and filled again. Then a few are captured in order to see, at
 /// most so often: that takes a process.
@@ -42,7 +45,8 @@ pub struct PaneHistory {
     /// tmux was asked since, and has as much as before.
     is_doubtful: bool,
     asked: Asked,
-    next_at: Instant,
+    answered_at: Option<Instant>,
+    flooded_until: Instant,
     /// Until then what was captured is believed.
     believed_until: Instant,
     seen: Option<Header>,
@@ -97,7 +101,8 @@ impl PaneHistory {
             is_old: false,
             is_doubtful: false,
             asked: Asked::Nothing,
-            next_at: now,
+            answered_at: None,
+            flooded_until: now,
             believed_until: now,
             seen: None,
             tail: Lines::default(),
@@ -143,6 +148,17 @@ impl PaneHistory {
         self.is_old = true;
     }
 
+    /// There is more output than is read.
+    pub fn handle_flooded(&mut self, now: Instant) {
+        self.flooded_until = now + FLOOD_TIME;
+    }
+
+    /// When tmux may be asked again.
+    fn next_at(&self) -> Instant {
+        let Some(at) = self.answered_at else { return self.flooded_until };
+        self.flooded_until.min(at + FLOOD_INTERVAL).max(at + INTERVAL)
+    }
+
     /// Answers that are awaited won't come.
     pub fn handle_answers_lost(&mut self) {
         if self.asked == Asked::Size {
@@ -155,8 +171,8 @@ impl PaneHistory {
         if !self.is_wanted || self.asked != Asked::Nothing {
             return None;
         }
-        let doubt = self.is_doubtful.then(|| self.next_at.max(self.believed_until));
-        if self.is_old { Some(self.next_at) } else { doubt }
+        let doubt = self.is_doubtful.then(|| self.next_at().max(self.believed_until));
+        if self.is_old { Some(self.next_at()) } else { doubt }
     }
 
     /// Whether tmux is to be asked for [`HISTORY_FORMAT`] now.
@@ -172,7 +188,7 @@ impl PaneHistory {
     /// another one then.
     pub fn handle_answer(&mut self, line: Option<&str>, now: Instant) -> Option<usize> {
         self.asked = Asked::Nothing;
-        self.next_at = now + INTERVAL;
+        self.answered_at = Some(now);
         let header = line.and_then(parse)?;
         if self.seen.is_some_and(|seen| !seen.is_same_text(&header)) {
             // No longer what stands above, whatever the capture brings.
@@ -221,7 +237,7 @@ impl PaneHistory {
     pub fn handle_captured(&mut self, captured: Option<&[u8]>, now: Instant) -> Option<usize> {
         let had_all = self.asked == Asked::Lines(true);
         self.asked = Asked::Nothing;
-        self.next_at = self.next_at.max(now + INTERVAL);
+        self.answered_at = Some(now);
         // Also if it failed: what can't be captured isn't tried over and over.
         (self.is_doubtful, self.believed_until) = (false, now + DOUBT_INTERVAL);
         let (header, lines) = captured.and_then(split)?;
@@ -244,7 +260,7 @@ impl PaneHistory {
             None => {
                 let was_followed = self.seen.is_some_and(|seen| seen.is_same_text(&header));
                 if was_followed {
-                    self.next_at = now + FLOOD_INTERVAL;
+                    self.handle_flooded(now);
                 }
                 self.begin_source();
                 self.append(&lines, lines.len().saturating_sub(allowed), cols);

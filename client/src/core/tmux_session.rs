@@ -848,7 +848,8 @@ impl TmuxSession {
 
     /// The hidden client isn't read for a while, for it gets more than is worth reading. Until tmux
     /// can draw its screen anew, it makes nothing for it.
-    pub fn handle_hidden_flooded(&mut self) {
+    pub fn handle_hidden_flooded(&mut self, now: Instant) {
+        self.history.handle_flooded(now);
         if let Some(tty) = self.hidden.tty().map(quoted) {
             self.tmux(Query::Nothing, format!("refresh-client -t {tty}"));
         }

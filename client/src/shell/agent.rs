@@ -347,7 +347,7 @@ impl Agent {
                 self.uplink.shown.send_replace(self.reporter.shown(frame));
                 self.session.handle_hidden_drawn(Instant::now());
             }
-            Activity::Flooded => self.session.handle_hidden_flooded(),
+            Activity::Flooded => self.session.handle_hidden_flooded(Instant::now()),
             Activity::Exited(departure) => {
                 self.hidden = None;
                 self.is_status_old = true;

@@ -105,7 +105,7 @@ fn what_scrolls_off_is_followed_also_where_tmux_drops_lines() {
     assert_eq!(texts(history.kept()), pane.lines);
     assert_eq!(history.kept().source(), 2);
     history.handle_drawn();
-    assert_eq!(history.poll_timeout(), Some(now + FLOOD_INTERVAL));
+    assert_eq!(history.poll_timeout(), Some(now + FLOOD_TIME));
 }
 
 #[test]
@@ -292,4 +292,29 @@ proptest! {
         history.handle_captured(Some(&[line.as_bytes(), b"\n", &captured].concat()), now);
         prop_assert!(history.kept().size() < 1_000_000);
     }
+}
+
+#[test]
+fn flood_is_followed_less_often_and_whole_at_its_end() {
+    let mut now = Instant::now();
+    let mut history = wanted(now);
+    let mut pane = FakePane::new(2000);
+    follow(&mut history, &pane, &mut now);
+    let start = now;
+    let mut asked = 0;
+    while now < start + 10 * FLOOD_INTERVAL {
+        now += INTERVAL;
+        pane.scroll_off(numbered(pane.lines.len()..pane.lines.len() + 3));
+        history.handle_flooded(now);
+        history.handle_drawn();
+        if history.poll_timeout().is_some_and(|due| due <= now) {
+            asked += 1;
+            follow(&mut history, &pane, &mut now);
+        }
+    }
+    assert!((9..=11).contains(&asked), "{asked}");
+    history.handle_drawn();
+    assert!(history.poll_timeout().is_some_and(|due| due <= now + FLOOD_TIME));
+    follow(&mut history, &pane, &mut now);
+    assert_eq!(texts(history.kept()), pane.lines);
 }
