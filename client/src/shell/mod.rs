@@ -4,6 +4,7 @@ pub mod access;
 pub mod agent;
 pub mod agent_start;
 pub mod agents;
+pub mod alarm;
 pub mod attach;
 pub mod attendance;
 pub mod board;

@@ -4,6 +4,7 @@
 use super::{End, JoinArgs, Reason};
 use crate::core::dialling::Carrier;
 use crate::core::viewing::{Command, Viewing};
+use crate::shell::alarm::Alarm;
 use crate::shell::recording::Recording;
 use crate::shell::roaming::{Failure, Happening, Roaming, Welcomed};
 use crate::shell::screen_writer::ScreenWriter;
@@ -70,7 +71,7 @@ impl Session {
 
     /// Until the session or the viewer ends it.
     pub(super) async fn run(mut self) -> anyhow::Result<End> {
-        let mut terminal = Terminal::open()?;
+        let (mut terminal, mut alarm) = (Terminal::open()?, Alarm::new()?);
         let end = loop {
             if let Some(end) = self.carry_out().await? {
                 break end;
@@ -98,7 +99,8 @@ impl Session {
                     }
                 },
                 () = on_idle.notified() => {}
-                () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
+                rung = alarm.at(due) => {
+                    rung?;
                     let now = Instant::now();
                     self.endpoint.handle_timeout(now);
                     self.viewing.handle_timeout(now);
