@@ -8,13 +8,13 @@ use crate::glyphs::{FIRST, LAST};
 use netsim::quinn_socket::{QuinnNetwork, QuinnSocket};
 use netsim::{Description, replay};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, ServerConfig, TokioRuntime};
+use quinn::{ClientConfig, ServerConfig};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use tern_sync::link::{Link, QuicLink, transport_config};
+use tern_sync::link::{Link, QuicLink, QuicRuntime, transport_config};
 use tern_sync::log::Log;
 use tern_sync::session::{VIEWER_EVENTS, ViewerEvent, ViewerId};
 use tern_sync::{Endpoint, Event, Patience};
@@ -194,7 +194,12 @@ fn quic(
     seed: u64,
 ) -> std::io::Result<quinn::Endpoint> {
     let config = replay::endpoint_config(seed);
-    quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
+    quinn::Endpoint::new_with_abstract_socket(
+        config,
+        server,
+        socket,
+        Arc::new(QuicRuntime::default()),
+    )
 }
 
 /// A certificate and its key. Ed25519: its signatures draw no chances.

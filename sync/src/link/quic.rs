@@ -41,8 +41,8 @@ const DATAGRAM_READ_SIZE: usize = 256 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// Assumed before the first sample, as in the endpoint.
 const RTT_INITIAL: Duration = Duration::from_millis(100);
-/// QUIC acknowledges after this time, that is before the endpoint does. It is part of the interval
-/// after which a lost stream frame is sent again.
+/// QUIC acknowledges after this time, unless the endpoint answers before: pictures at once, keys with
+/// their echo. It is part of the interval after which a lost stream frame is sent again.
 const QUIC_ACK_DELAY: Duration = Duration::from_millis(10);
 /// Bytes of handshake that may arrive out of order.
 const CRYPTO_BUFFER_SIZE: usize = 8 * 1024;

@@ -2,7 +2,7 @@
 //!
 //! quinn doesn't tell a timer that it has no deadline any more (all is acknowledged), and tokio wakes
 //! its process at a deadline that was put off since. So each exchange of packets woke both ends once or
-//! twice for nothing: a third of all wake-ups of a viewer before a flood.
+//! twice for nothing: of a viewer's wake-ups under a flood that was a third.
 
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime, TokioRuntime};
 use std::io;
@@ -64,7 +64,11 @@ impl Alarm {
 
     /// A new one each time: one that is put off would still wake us at its former time.
     fn begin(&self, at: Instant) {
-        self.wait().sleep = Some(Box::pin(sleep_until(at.into())));
+        let (mut wait, new) = (self.wait(), sleep_until(at.into()));
+        match &mut wait.sleep {
+            Some(sleep) => sleep.as_mut().set(new),
+            none => *none = Some(Box::pin(new)),
+        }
     }
 
     fn put_away_unless_awaited(&self) {

@@ -14,8 +14,12 @@ const CHUNK_MIN: usize = 1100;
 /// Bytes that are sent at once at most: 40 ms of 3 Mbit/s.
 const CHUNK_MAX: usize = 16 * 1024;
 /// A chunk whose confirmation takes so much longer than a round trip is too large: a key behind it
-/// would wait so long. (A receiver may take 25 ms to confirm a single datagram.)
+/// would wait so long.
 const CHUNK_TIME_MAX: Duration = Duration::from_millis(36);
+/// The same of the least chunk, for twice of it has to be sent within [`CHUNK_TIME_MAX`]: 1 Mbit/s.
+const CHUNK_MIN_TIME_MAX: Duration = Duration::from_millis(11);
+/// After a chunk was confirmed the next waits for so long: on a short path there were no end of them.
+const CHUNK_PAUSE: Duration = Duration::from_millis(25);
 /// How long everything else must be at rest: two keys of a fast typist are nearer.
 const QUIET_TIME: Duration = Duration::from_millis(150);
 /// On a screen that never rests, a least chunk goes this often: 1 kB/s, a hundredth of 1 Mbit/s.
@@ -33,6 +37,8 @@ pub struct Trickle {
     chunk: Chunk,
     /// A chunk is on its way since then.
     sent_at: Option<Instant>,
+    /// Until then none goes.
+    pause_end: Option<Instant>,
     /// When something else was on its way last.
     busy_at: Option<Instant>,
     /// When there was a chunk last, or when there was first need of one.
@@ -64,6 +70,7 @@ impl Trickle {
             && let Some(sent_at) = self.sent_at.take()
         {
             self.chunk.on_confirmed(now.saturating_duration_since(sent_at), endpoint.rtt());
+            self.pause_end = Some(now + CHUNK_PAUSE);
         }
         self.tell_little(endpoint, kept, now);
         let is_busy = !endpoint.are_others_acknowledged(SCROLLBACK);
@@ -80,7 +87,8 @@ impl Trickle {
             return;
         }
         let starved_at = waits_since + STARVED_TIME;
-        let quiet_at = self.busy_at.map_or(now, |busy_at| busy_at + QUIET_TIME);
+        let quiet_at = self.busy_at.map(|busy_at| busy_at + QUIET_TIME);
+        let quiet_at = quiet_at.max(self.pause_end).unwrap_or(now);
         if !is_busy && quiet_at <= now {
             self.send(endpoint, kept, self.chunk.0, now);
         } else if starved_at <= now {
@@ -178,7 +186,8 @@ impl Trickle {
 impl Chunk {
     /// The last chunk was confirmed after `time`.
     fn on_confirmed(&mut self, time: Duration, rtt: Option<Duration>) {
-        let is_fast = time <= rtt.unwrap_or_default() + CHUNK_TIME_MAX;
+        let allowed = if self.0 == CHUNK_MIN { CHUNK_MIN_TIME_MAX } else { CHUNK_TIME_MAX };
+        let is_fast = time <= rtt.unwrap_or_default() + allowed;
         let size = if is_fast { self.0 + CHUNK_MIN } else { self.0 / 2 };
         self.0 = size.clamp(CHUNK_MIN, CHUNK_MAX);
     }

@@ -2,7 +2,7 @@
 
 use super::{Driver, NAME, configs};
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, EndpointConfig, TokioRuntime, UdpPoller};
+use quinn::{AsyncUdpSocket, EndpointConfig, UdpPoller};
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tern_sync::link::QuicLink;
+use tern_sync::link::{QuicLink, QuicRuntime};
 use tern_sync::{Endpoint, Patience};
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ impl Path {
         let (server, client) = configs();
         let endpoint = |at, server| {
             let socket = Arc::new(Socket { at, path: Arc::clone(self) });
-            let (config, runtime) = (EndpointConfig::default(), Arc::new(TokioRuntime));
+            let (config, runtime) = (EndpointConfig::default(), Arc::new(QuicRuntime::default()));
             quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
                 .expect("plain")
         };

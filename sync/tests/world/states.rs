@@ -15,6 +15,8 @@ pub const NAME: Channel<Whole<Name>> = Channel::new(16);
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Numbered(pub u64, #[serde(with = "serde_bytes")] pub Vec<u8>);
 impl Entry for Numbered {
+    const IS_ECHOED: bool = true;
+
     fn check(&self) -> Result<(), BadDiff> {
         if self.1.len() > 5000 { Err(BadDiff("too long")) } else { Ok(()) }
     }
