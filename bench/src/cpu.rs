@@ -130,8 +130,9 @@ fn over(viewers: &[Pty; 2], time: Duration) -> anyhow::Result<[Work; 2]> {
     let time = start.elapsed();
     let work = |at: usize| Work {
         time,
-        wakes: after[at].0 - before[at].0,
-        cpu: after[at].1 - before[at].1,
+        // A thread that ended meanwhile is counted no more.
+        wakes: after[at].0.saturating_sub(before[at].0),
+        cpu: after[at].1.saturating_sub(before[at].1),
     };
     Ok([work(0), work(1)])
 }
