@@ -26,7 +26,7 @@ pub const INTERVAL: Duration = Duration::from_millis(200);
 /// time).
 const FLOOD_INTERVAL: Duration = Duration::from_secs(2);
 /// How long it is a flood after there was more output than is read, or more scrolled off than could be
-/// followed. At its end tmux is asked at once.
+/// followed. When it is none any more, tmux is asked.
 const FLOOD_TIME: Duration = Duration::from_secs(1);
 /// How long what was captured is believed while tmux has as many lines and bytes as then: it may have
 /// dropped as many as came, or was cleared and filled again. Then a few are captured in order to see, at
@@ -45,6 +45,7 @@ pub struct PaneHistory {
     /// tmux was asked since, and has as much as before.
     is_doubtful: bool,
     asked: Asked,
+    created_at: Instant,
     answered_at: Option<Instant>,
     flooded_until: Instant,
     /// Until then what was captured is believed.
@@ -101,6 +102,7 @@ impl PaneHistory {
             is_old: false,
             is_doubtful: false,
             asked: Asked::Nothing,
+            created_at: now,
             answered_at: None,
             flooded_until: now,
             believed_until: now,
@@ -155,7 +157,7 @@ impl PaneHistory {
 
     /// When tmux may be asked again.
     fn next_at(&self) -> Instant {
-        let Some(at) = self.answered_at else { return self.flooded_until };
+        let Some(at) = self.answered_at else { return self.created_at };
         self.flooded_until.min(at + FLOOD_INTERVAL).max(at + INTERVAL)
     }
 

@@ -1,7 +1,7 @@
 //! The hidden client: an ordinary tmux client on a pty of ours, whose screen is what viewers see.
 
 use crate::core::backlog::{Admission, BACKLOG_SIZE_MAX, Backlog};
-use crate::core::flood_pictures::FloodPictures;
+use crate::core::flood_pictures::{FloodPictures, RESUME_TIME};
 use crate::core::leaving::{Departure, LeavingWatch};
 use crate::core::pace::Pace;
 use crate::core::sizes::Decision;
@@ -70,7 +70,14 @@ pub struct HiddenClient {
     pace: Pace,
     /// Nothing is read for a while, which is told.
     rest: Option<Rest>,
+    /// When reading went on last.
+    resumed_at: Instant,
     pictures: FloodPictures,
+    /// The screen is another one than was shown.
+    is_drawn: bool,
+    /// What was drawn last before the end, to be shown.
+    last_picture: Option<Frame>,
+    has_ended: bool,
     leaving: LeavingWatch,
     /// When it left its terminal.
     left_at: Option<Instant>,
@@ -121,7 +128,11 @@ impl HiddenClient {
             screen: ScreenBox(screen),
             pace: Pace::new(now),
             rest: None,
+            resumed_at: now,
             pictures: FloodPictures::default(),
+            is_drawn: false,
+            last_picture: None,
+            has_ended: false,
             leaving: LeavingWatch::default(),
             left_at: None,
             buffer: vec![0; READ_SIZE],
@@ -166,15 +177,22 @@ impl HiddenClient {
     /// The next thing that happens. Cancel-safe.
     pub async fn recv(&mut self) -> Activity {
         loop {
+            if let Some(picture) = self.last_picture.take() {
+                return Activity::Frame(picture);
+            }
+            if self.has_ended {
+                return Activity::Exited(self.leaving.departure());
+            }
             let now = Instant::now();
             self.pace.fill(now);
             let read_after = self.pace.poll_timeout();
-            let screen_due = self.screen.0.poll_timeout();
             let given_up_at = self.left_at.map(|at| at + LEAVING_TIME_MAX);
-            let own = [read_after, screen_due, given_up_at, self.pictures.poll_timeout()];
-            let due = own.into_iter().flatten().min();
-            match (read_after, &mut self.rest) {
-                (None, _) => self.rest = None,
+            match (read_after, &self.rest) {
+                (None, None) => {}
+                (None, Some(_)) => {
+                    (self.rest, self.resumed_at) = (None, now);
+                    self.pictures.handle_resumed(now);
+                }
                 (Some(_), None) => {
                     self.master.rest();
                     self.rest = Some(Rest::start(&self.pty_name));
@@ -184,6 +202,11 @@ impl HiddenClient {
                 }
                 (Some(_), Some(_)) => {}
             }
+            // The end of what is withheld can't come in a rest.
+            let screen_due = self.screen.0.poll_timeout().filter(|_| self.rest.is_none());
+            let screen_due = screen_due.map(|due| due.max(self.resumed_at + RESUME_TIME));
+            let own = [read_after, screen_due, given_up_at, self.pictures.poll_timeout()];
+            let due = own.into_iter().flatten().min();
             let wanted = match (read_after, self.to_write.is_empty()) {
                 (None, true) => Some(Interest::READABLE),
                 (None, false) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -197,7 +220,7 @@ impl HiddenClient {
                     }
                     Ok(true) => return self.picture(),
                     Ok(false) => {}
-                    Err(_) => return Activity::Exited(self.leaving.departure()),
+                    Err(_) => self.end(),
                 },
                 () = sleep_until(due.unwrap_or(now).into()), if due.is_some() => {
                     let now = Instant::now();
@@ -210,9 +233,10 @@ impl HiddenClient {
                     }
                     if self.pictures.poll_timeout().is_some_and(|at| at <= now) {
                         if self.rest.is_some() && self.read(BATCH_SIZE_MAX, now).is_err() {
-                            return Activity::Exited(self.leaving.departure());
-                        }
-                        if self.pictures.handle_due(&self.screen.0.frame(), now) {
+                            self.end();
+                        } else if self.left_at.is_none()
+                            && self.pictures.handle_due(&self.screen.0.frame(), now)
+                        {
                             return self.picture();
                         }
                     }
@@ -221,7 +245,16 @@ impl HiddenClient {
         }
     }
 
+    /// Its terminal is closed. What waits to be shown is.
+    fn end(&mut self) {
+        self.has_ended = true;
+        if std::mem::take(&mut self.is_drawn) {
+            self.last_picture = Some(self.screen.0.frame());
+        }
+    }
+
     fn picture(&mut self) -> Activity {
+        self.is_drawn = false;
         let picture = self.screen.0.frame();
         self.pictures.handle_shown(&picture);
         Activity::Frame(picture)
@@ -248,16 +281,15 @@ impl HiddenClient {
     /// Reads what is there, as far as the pace allows. Whether the picture may have changed.
     fn read_batch(&mut self) -> io::Result<bool> {
         let now = Instant::now();
-        let (size, is_changed) = self.read(self.pace.allowance().min(BATCH_SIZE_MAX), now)?;
+        let size = self.read(self.pace.allowance().min(BATCH_SIZE_MAX), now)?;
         self.pace.handle_read(size, now);
         self.flush();
-        Ok(is_changed)
+        Ok(size > 0 && self.is_drawn)
     }
 
-    /// Reads what is there, about `allowance` bytes at most. How many they were, and whether the picture
-    /// may have changed.
-    fn read(&mut self, allowance: usize, now: Instant) -> io::Result<(usize, bool)> {
-        let (mut size, mut is_changed) = (0, false);
+    /// Reads what is there, about `allowance` bytes at most; gives how many they were.
+    fn read(&mut self, allowance: usize, now: Instant) -> io::Result<usize> {
+        let mut size = 0;
         self.has_more = true;
         while size < allowance {
             match rustix::io::read(&*self.master.fd, &mut self.buffer) {
@@ -265,7 +297,7 @@ impl HiddenClient {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
                     size += read;
-                    is_changed |= self.handle_output(read, now);
+                    self.handle_output(read, now);
                 }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -275,19 +307,23 @@ impl HiddenClient {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok((size, is_changed))
+        Ok(size)
     }
 
-    /// Feeds the first `size` bytes of the buffer to the screen. Whether they meant anything.
-    fn handle_output(&mut self, size: usize, now: Instant) -> bool {
+    /// Feeds the first `size` bytes of the buffer to the screen.
+    fn handle_output(&mut self, size: usize, now: Instant) {
         let output = &self.buffer[..size];
         if self.left_at.is_some() {
             self.leaving.handle_farewell(output);
-            return false;
+            return;
         }
         let output = match self.leaving.handle_bytes(output) {
             Some(end) => {
                 self.left_at = Some(now);
+                // What is drawn before leaving is half a farewell.
+                if std::mem::take(&mut self.is_drawn) {
+                    self.last_picture = Some(self.screen.0.frame());
+                }
                 &output[..end]
             }
             None => output,
@@ -298,8 +334,7 @@ impl HiddenClient {
                 self.to_write.extend(&reply);
             }
         }
-        // What was drawn before leaving is half a farewell.
-        self.left_at.is_none()
+        self.is_drawn |= self.left_at.is_none();
     }
 
     fn flush(&mut self) {

@@ -133,6 +133,7 @@ impl Output {
         let mut written = 0;
         while written < bytes.len() {
             match rustix::io::write(&self.terminal, &bytes[written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(size) => written += size,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
