@@ -18,6 +18,8 @@ fn with_read_only(size: (u16, u16)) -> (Shared, Viewer) {
     let options = ViewerOptions { size, ..ViewerOptions::default() };
     let viewer = Viewer::open(&shared.world, &shared.host.read_only, options);
     viewer.wait_until_shows("$");
+    // Or tmux names it by its program when it finds the time.
+    shared.host.tmux(&["rename-window", "shell"]);
     (shared, viewer)
 }
 
