@@ -194,12 +194,7 @@ fn quic(
     seed: u64,
 ) -> std::io::Result<quinn::Endpoint> {
     let config = replay::endpoint_config(seed);
-    quinn::Endpoint::new_with_abstract_socket(
-        config,
-        server,
-        socket,
-        Arc::new(QuicRuntime::default()),
-    )
+    quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(QuicRuntime))
 }
 
 /// A certificate and its key. Ed25519: its signatures draw no chances.

@@ -234,10 +234,11 @@ impl HiddenClient {
                     if self.pictures.poll_timeout().is_some_and(|at| at <= now) {
                         if self.rest.is_some() && self.read(BATCH_SIZE_MAX, now).is_err() {
                             self.end();
-                        } else if self.left_at.is_none()
-                            && self.pictures.handle_due(&self.screen.0.frame(), now)
-                        {
-                            return self.picture();
+                        } else if self.left_at.is_none() {
+                            let picture = self.screen.0.frame();
+                            if self.pictures.handle_due(&picture, now) {
+                                return self.show(picture);
+                            }
                         }
                     }
                 }
@@ -254,8 +255,12 @@ impl HiddenClient {
     }
 
     fn picture(&mut self) -> Activity {
-        self.is_drawn = false;
         let picture = self.screen.0.frame();
+        self.show(picture)
+    }
+
+    fn show(&mut self, picture: Frame) -> Activity {
+        self.is_drawn = false;
         self.pictures.handle_shown(&picture);
         Activity::Frame(picture)
     }

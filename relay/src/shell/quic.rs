@@ -33,7 +33,7 @@ pub(super) fn open(identity: &Identity, socket: UdpSocket) -> Result<quinn::Endp
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BUFFER_SIZE)
         .incoming_buffer_size_total(INCOMING_BUFFERS_SIZE);
-    let runtime = Arc::new(QuicRuntime::default());
+    let runtime = Arc::new(QuicRuntime);
     let settings = identity.quic_endpoint_config();
     Ok(quinn::Endpoint::new(settings, Some(config), socket, runtime)?)
 }

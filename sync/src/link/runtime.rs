@@ -13,8 +13,8 @@ use std::time::Instant;
 use tokio::time::{Sleep, sleep_until};
 
 /// For [`quinn::Endpoint::new`].
-#[derive(Debug, Default)]
-pub struct QuicRuntime(());
+#[derive(Debug)]
+pub struct QuicRuntime;
 
 impl Runtime for QuicRuntime {
     fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
@@ -109,7 +109,7 @@ mod tests {
     fn drive(deadlines: Vec<Option<Duration>>, on_event: &Arc<Notify>) -> Arc<AtomicUsize> {
         let count = Arc::new(AtomicUsize::new(0));
         let (polled, event) = (count.clone(), on_event.clone());
-        let start = QuicRuntime::default().now();
+        let start = QuicRuntime.now();
         let mut timer: Option<Pin<Box<dyn AsyncTimer>>> = None;
         let mut event = Box::pin(async move {
             loop {
@@ -123,13 +123,13 @@ mod tests {
                 let at = start + deadline;
                 match &mut timer {
                     Some(timer) => timer.as_mut().reset(at),
-                    None => timer = Some(QuicRuntime::default().new_timer(at)),
+                    None => timer = Some(QuicRuntime.new_timer(at)),
                 }
                 assert!(timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_pending()));
             }
             Poll::Pending
         });
-        QuicRuntime::default().spawn(Box::pin(driver));
+        QuicRuntime.spawn(Box::pin(driver));
         count
     }
 

@@ -71,7 +71,7 @@ impl Path {
         let (server, client) = configs();
         let endpoint = |at, server| {
             let socket = Arc::new(Socket { at, path: Arc::clone(self) });
-            let (config, runtime) = (EndpointConfig::default(), Arc::new(QuicRuntime::default()));
+            let (config, runtime) = (EndpointConfig::default(), Arc::new(QuicRuntime));
             quinn::Endpoint::new_with_abstract_socket(config, server, socket, runtime)
                 .expect("plain")
         };

@@ -47,7 +47,7 @@ fn endpoint(
     socket: Arc<QuinnSocket>,
     server: Option<ServerConfig>,
 ) -> Endpoint {
-    Endpoint::new_with_abstract_socket(settings, server, socket, Arc::new(QuicRuntime::default()))
+    Endpoint::new_with_abstract_socket(settings, server, socket, Arc::new(QuicRuntime))
         .expect("only real sockets fail")
 }
 

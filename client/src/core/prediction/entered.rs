@@ -4,9 +4,9 @@
 
 use super::commands::Unseen;
 use super::key::Key;
-use super::line::Line;
+use super::line::{Line, left_edge};
 use super::mode_line::is_border;
-use tern_term::Frame;
+use tern_term::{Cursor, Frame};
 
 /// Rows above that are looked at for an effect.
 const ROWS_MAX: usize = 8;
@@ -63,8 +63,8 @@ impl Entered {
         if frame.size() != self.frame.size() {
             return false;
         }
-        let row = frame.cursor().row;
-        let left = Line::of(frame, 0).left_edge();
+        let Cursor { row, col, .. } = frame.cursor();
+        let left = left_edge(frame, row, col);
         let has_moved = |row: u16| {
             Line::of_row(&self.frame, row, left).text() != Line::of_row(frame, row, left).text()
         };

@@ -217,7 +217,7 @@ impl QuicAttempt {
         };
         // A socket of its own for each attempt: the network may be another one.
         let endpoint = UdpSocket::bind((local, 0)).and_then(|socket| {
-            let runtime = Arc::new(QuicRuntime::default());
+            let runtime = Arc::new(QuicRuntime);
             quinn::Endpoint::new(quinn::EndpointConfig::default(), None, socket, runtime)
         });
         let endpoint = endpoint.map_err(|error| failed(&error))?;
